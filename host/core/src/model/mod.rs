@@ -1,0 +1,19 @@
+//! Names and values with their rules. No I/O, no runtime: owning a value means it was checked.
+
+pub mod body;
+pub mod bucket;
+pub mod etag;
+pub mod key;
+pub mod metadata;
+pub mod object;
+pub mod range;
+pub mod upload;
+
+pub use body::{ByteStream, Piece, Upload, UploadError};
+pub use bucket::{Bucket, BucketName, BucketNameError};
+pub use etag::ETag;
+pub use key::{KeyError, ObjectKey};
+pub use metadata::Metadata;
+pub use object::{ObjectState, Timestamp};
+pub use range::{RangeError, RangeSpec};
+pub use upload::{PartNumber, PartSizes, UploadId};

@@ -1,0 +1,101 @@
+//! `Range` of a GET.
+
+use std::ops::Range;
+
+/// One byte range as a client asks for it.
+///
+/// Spec: <https://www.rfc-editor.org/rfc/rfc9110#name-range>; S3 serves one range per request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RangeSpec {
+    /// `a-b`, both inclusive.
+    FromTo(u64, u64),
+    /// `a-`.
+    From(u64),
+    /// `-n`: the last n bytes.
+    Suffix(u64),
+}
+
+/// The range lies behind the end of the object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the range does not overlap the object")]
+pub struct RangeError;
+
+impl RangeSpec {
+    /// Reads a `Range` header. `None` means "ignore it and send everything", as S3 does with
+    /// another unit, several ranges, or a malformed one.
+    pub fn parse(raw: &str) -> Option<Self> {
+        let (from, to) = raw.trim().strip_prefix("bytes=")?.split_once('-')?;
+        let number = |raw: &str| {
+            let raw = raw.trim();
+            let digits = !raw.is_empty() && raw.bytes().all(|b| b.is_ascii_digit());
+            // A number that does not fit is just very large.
+            digits.then(|| raw.parse().unwrap_or(u64::MAX))
+        };
+        match (from.trim().is_empty(), to.trim().is_empty()) {
+            (true, false) => Some(Self::Suffix(number(to)?)),
+            (false, true) => Some(Self::From(number(from)?)),
+            (false, false) => {
+                let (from, to) = (number(from)?, number(to)?);
+                (from <= to).then_some(Self::FromTo(from, to))
+            }
+            (true, true) => None,
+        }
+    }
+
+    /// The bytes of an object of `size` bytes that this means; never an empty range.
+    pub fn resolve(self, size: u64) -> Result<Range<u64>, RangeError> {
+        let range = match self {
+            Self::FromTo(from, to) => from..to.saturating_add(1).min(size),
+            Self::From(from) => from..size,
+            Self::Suffix(last) => size.saturating_sub(last)..size,
+        };
+        if range.start < range.end {
+            Ok(range)
+        } else {
+            Err(RangeError)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn ranges_are_clamped_to_the_object() {
+        let resolve = |raw: &str| RangeSpec::parse(raw).map(|r| r.resolve(10));
+        assert_eq!(resolve("bytes=0-0"), Some(Ok(0..1)));
+        assert_eq!(resolve("bytes=3-"), Some(Ok(3..10)));
+        assert_eq!(resolve("bytes=-4"), Some(Ok(6..10)));
+        assert_eq!(resolve("bytes=-40"), Some(Ok(0..10)));
+        assert_eq!(resolve("bytes=5-99999999999999999999999"), Some(Ok(5..10)));
+    }
+
+    #[test]
+    fn a_range_behind_the_end_is_an_error_and_an_odd_one_is_ignored() {
+        let resolve = |raw: &str| RangeSpec::parse(raw).map(|r| r.resolve(10));
+        assert_eq!(resolve("bytes=10-"), Some(Err(RangeError)));
+        assert_eq!(resolve("bytes=-0"), Some(Err(RangeError)));
+        for odd in [
+            "bytes=5-3",
+            "bytes=-",
+            "lines=1-2",
+            "bytes=0-1,3-4",
+            "bytes=a-b",
+            "bytes=+1-2",
+        ] {
+            assert_eq!(resolve(odd), None, "{odd}");
+        }
+        assert_eq!(RangeSpec::From(0).resolve(0), Err(RangeError));
+    }
+
+    proptest! {
+        #[test]
+        fn a_resolved_range_is_never_empty_and_lies_within_the_object(raw in "bytes=[0-9]{0,20}-[0-9]{0,20}", size: u64) {
+            if let Some(Ok(range)) = RangeSpec::parse(&raw).map(|r| r.resolve(size)) {
+                prop_assert!(range.start < range.end && range.end <= size);
+            }
+        }
+    }
+}

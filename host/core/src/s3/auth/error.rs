@@ -1,0 +1,99 @@
+//! Why a request is refused before anything of it is done.
+
+/// What is wrong with a request's signature, or with what its headers say about its body.
+///
+/// The texts are fixed and fit for clients: no secret, no right signature is ever among them.
+/// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// Not signed at all (403 `AccessDenied`).
+    #[error("Access Denied")]
+    AccessDenied,
+    /// Nobody has this key (403 `InvalidAccessKeyId`).
+    #[error("The AWS Access Key Id you provided does not exist in our records.")]
+    InvalidAccessKeyId(String),
+    /// The signature is another (403 `SignatureDoesNotMatch`).
+    #[error(
+        "The request signature we calculated does not match the signature you provided. Check your key and signing method."
+    )]
+    SignatureDoesNotMatch,
+    /// Signed more than 15 minutes ago or ahead (403 `RequestTimeTooSkewed`).
+    #[error("The difference between the request time and the current time is too large.")]
+    RequestTimeTooSkewed,
+    /// A presigned URL whose time is over (403 `AccessDenied`).
+    #[error("Request has expired")]
+    RequestExpired,
+    /// A presigned URL from more than 15 minutes ahead (403 `AccessDenied`).
+    #[error("Request is not valid yet")]
+    RequestNotYetValid,
+    /// Headers that must be signed are not; carries their names (403 `AccessDenied`).
+    #[error("There were headers present in the request which were not signed")]
+    HeadersNotSigned(Vec<String>),
+    /// `Authorization` does not parse or names another scope (400 `AuthorizationHeaderMalformed`).
+    #[error("The authorization header is malformed; {detail}")]
+    AuthorizationHeaderMalformed {
+        /// What is wrong.
+        detail: &'static str,
+        /// The region to sign for, when the one in the scope is wrong.
+        region: Option<String>,
+    },
+    /// The `X-Amz-*` query parameters of a presigned URL are wrong
+    /// (400 `AuthorizationQueryParametersError`).
+    #[error("{0}")]
+    AuthorizationQueryParametersError(&'static str),
+    /// Signed in the header and in the query (400 `InvalidArgument`).
+    #[error(
+        "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or the Authorization header should be specified"
+    )]
+    SeveralMechanisms,
+    /// Neither `x-amz-date` nor `Date` (403 `AccessDenied`).
+    #[error("AWS authentication requires a valid Date or x-amz-date header")]
+    MissingDate,
+    /// A date that is none (403 `AccessDenied`).
+    #[error("AWS authentication requires a valid Date or x-amz-date header")]
+    InvalidDate,
+    /// No `x-amz-content-sha256` in a request signed in the header (400 `InvalidRequest`).
+    #[error("Missing required header for this request: x-amz-content-sha256")]
+    MissingContentSha256,
+    /// Neither a known mode nor a hash (400 `InvalidArgument`).
+    #[error(
+        "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value."
+    )]
+    InvalidContentSha256,
+    /// `Content-MD5` is not the base64 of 16 bytes (400 `InvalidDigest`).
+    #[error("The Content-MD5 you specified is not valid.")]
+    InvalidDigest,
+    /// An upload without a length (411 `MissingContentLength`).
+    #[error("You must provide the Content-Length HTTP header.")]
+    MissingContentLength,
+    /// `Content-Length` is not a number (400 `InvalidArgument`).
+    #[error("The Content-Length is not valid.")]
+    InvalidContentLength,
+    /// `x-amz-decoded-content-length` is not a number (400 `InvalidArgument`).
+    #[error("The value of x-amz-decoded-content-length is not valid.")]
+    InvalidDecodedLength,
+    /// Signature Version 2 or something else (400 `InvalidRequest`).
+    #[error(
+        "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
+    )]
+    UnsupportedScheme,
+    /// `x-amz-trailer` names something that is no checksum, or the mode has no trailer
+    /// (400 `InvalidRequest`).
+    #[error("The value specified in the x-amz-trailer header is not supported")]
+    InvalidTrailer,
+    /// An `x-amz-checksum-*` header is not the base64 of a value of its length; carries its name
+    /// (400 `InvalidRequest`).
+    #[error("Value for {0} header is invalid.")]
+    InvalidChecksum(&'static str),
+    /// `x-amz-sdk-checksum-algorithm` without a checksum of that kind (400 `InvalidRequest`).
+    #[error(
+        "x-amz-sdk-checksum-algorithm specified, but no corresponding x-amz-checksum-* or x-amz-trailer headers were found."
+    )]
+    MissingChecksum,
+    /// More than one checksum (400 `InvalidRequest`).
+    #[error("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")]
+    SeveralChecksums,
+    /// A request without a host (400 `MissingSecurityHeader`).
+    #[error("Your request is missing a required header.")]
+    MissingSecurityHeader,
+}

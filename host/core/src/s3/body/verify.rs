@@ -1,0 +1,167 @@
+//! The digests of a body, and whether they are the promised ones.
+
+use super::checksum::{Checksum, ChecksumAlgorithm};
+use super::chunked::{Frame, Trailer};
+use super::expected::{Expected, ExpectedChecksum};
+use crate::model::UploadError;
+use crate::s3::auth::{ChunkSigner, Signature};
+use md5::Md5;
+use sha2::{Digest, Sha256};
+
+/// Everything that is calculated over a body, each digest once.
+pub(super) struct Verifier {
+    md5: Md5,
+    expected_md5: Option<[u8; 16]>,
+    /// For `x-amz-content-sha256` or for a SHA-256 checksum.
+    sha256: Option<Sha256>,
+    expected_sha256: Option<[u8; 32]>,
+    checksum: Option<Checksum>,
+    expected_checksum: Option<ExpectedChecksum>,
+    chunks: Option<Chunks>,
+}
+
+/// Signatures of a chunked body. A signature is checked when its chunk has passed.
+struct Chunks {
+    signer: ChunkSigner,
+    /// The running chunk.
+    current: Option<(Sha256, Signature)>,
+}
+
+impl Verifier {
+    pub(super) fn new(expected: Expected) -> Self {
+        let algorithm = expected.checksum.as_ref().map(ExpectedChecksum::algorithm);
+        let wants_sha256 =
+            expected.sha256.is_some() || algorithm == Some(ChecksumAlgorithm::Sha256);
+        Self {
+            md5: Md5::new(),
+            expected_md5: expected.md5,
+            sha256: wants_sha256.then(Sha256::new),
+            expected_sha256: expected.sha256,
+            checksum: algorithm.and_then(Checksum::new),
+            expected_checksum: expected.checksum,
+            chunks: expected.signer.map(|signer| Chunks {
+                signer,
+                current: None,
+            }),
+        }
+    }
+
+    /// Takes the next frame, in order.
+    pub(super) fn update(&mut self, frame: Frame) -> Result<(), UploadError> {
+        match frame {
+            Frame::Chunk(signature) => {
+                if let Some(chunks) = &mut self.chunks {
+                    chunks.end_chunk()?;
+                    let signature = signature.ok_or(UploadError::ChunkSignature)?;
+                    chunks.current = Some((Sha256::new(), signature));
+                }
+            }
+            Frame::Data(bytes) => {
+                self.md5.update(&bytes);
+                if let Some(sha256) = &mut self.sha256 {
+                    sha256.update(&bytes);
+                }
+                if let Some(checksum) = &mut self.checksum {
+                    checksum.update(&bytes);
+                }
+                if let Some((sha256, _)) = self.chunks.as_mut().and_then(|c| c.current.as_mut()) {
+                    sha256.update(&bytes);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The body has ended: its MD5, if every promise is kept.
+    pub(super) fn finish(
+        mut self,
+        trailer: &Trailer,
+        signed_trailer: bool,
+    ) -> Result<[u8; 16], UploadError> {
+        // Signatures first: fields of a trailer mean nothing before theirs is right.
+        if let Some(chunks) = &mut self.chunks {
+            chunks.end_chunk()?;
+            if signed_trailer {
+                chunks.check_trailer(trailer)?;
+            }
+        }
+        let md5 = self.md5.finalize().into();
+        if self.expected_md5.is_some_and(|expected| expected != md5) {
+            return Err(UploadError::Md5Mismatch);
+        }
+        let sha256: Option<[u8; 32]> = self.sha256.map(|sha256| sha256.finalize().into());
+        if self.expected_sha256.is_some() && self.expected_sha256 != sha256 {
+            return Err(UploadError::Sha256Mismatch);
+        }
+        check_trailer_names(self.expected_checksum.as_ref(), trailer)?;
+        if let Some(expected) = self.expected_checksum {
+            let algorithm = expected.algorithm();
+            let value = match self.checksum {
+                Some(checksum) => Some(checksum.finish()),
+                None => sha256.map(|sha256| sha256.as_slice().into()),
+            };
+            if value.as_ref() != Some(&expected_value(expected, trailer)?) {
+                return Err(UploadError::ChecksumMismatch(algorithm.name()));
+            }
+        }
+        Ok(md5)
+    }
+}
+
+impl Chunks {
+    fn end_chunk(&mut self) -> Result<(), UploadError> {
+        let Some((sha256, sent)) = self.current.take() else {
+            return Ok(());
+        };
+        if self.signer.accept_chunk(&sha256.finalize().into(), &sent) {
+            Ok(())
+        } else {
+            Err(UploadError::ChunkSignature)
+        }
+    }
+
+    fn check_trailer(&mut self, trailer: &Trailer) -> Result<(), UploadError> {
+        let mut sha256 = Sha256::new();
+        for (name, value) in &trailer.fields {
+            for piece in [name, ":", value, "\n"] {
+                sha256.update(piece);
+            }
+        }
+        let sent = trailer.signature.as_ref();
+        if sent.is_some_and(|sent| self.signer.accept_trailer(&sha256.finalize().into(), sent)) {
+            Ok(())
+        } else {
+            Err(UploadError::ChunkSignature)
+        }
+    }
+}
+
+/// Only what `x-amz-trailer` has announced may come.
+fn check_trailer_names(
+    expected: Option<&ExpectedChecksum>,
+    trailer: &Trailer,
+) -> Result<(), UploadError> {
+    let announced = match expected {
+        Some(ExpectedChecksum::Trailer(algorithm)) => algorithm.header(),
+        Some(ExpectedChecksum::Value(..)) | None => "",
+    };
+    if trailer.fields.iter().any(|(name, _)| name != announced) {
+        return Err(UploadError::Malformed("the trailer was not announced"));
+    }
+    Ok(())
+}
+
+fn expected_value(expected: ExpectedChecksum, trailer: &Trailer) -> Result<Box<[u8]>, UploadError> {
+    match expected {
+        ExpectedChecksum::Value(_, value) => Ok(value),
+        ExpectedChecksum::Trailer(algorithm) => match trailer.fields.as_slice() {
+            [(_, raw)] => algorithm.parse(raw).ok_or(UploadError::Malformed(
+                "the checksum in the trailer is wrong",
+            )),
+            [] => Err(UploadError::Malformed("the announced trailer is missing")),
+            _ => Err(UploadError::Malformed(
+                "a field of the trailer is there twice",
+            )),
+        },
+    }
+}

@@ -1,0 +1,262 @@
+//! The one table from errors to S3's codes, statuses and texts.
+//!
+//! Clients get fixed texts: what a plugin or the database said goes to the log only.
+//! Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
+
+mod request;
+mod text;
+
+pub use request::RequestError;
+pub use text::PART_NUMBER;
+
+use crate::model::UploadError;
+use crate::s3::address::AddressError;
+use crate::s3::auth::AuthError;
+use crate::s3::body::DocumentError;
+use crate::s3::route::RouteError;
+use crate::s3::xml::read::XmlError;
+use crate::service::ServiceError;
+use http::StatusCode;
+
+/// Everything that can end a request.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address names nothing that can exist.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// The signature, or what the headers say about the body, is wrong.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// No operation of ours.
+    #[error(transparent)]
+    Route(#[from] RouteError),
+    /// A parameter or header is wrong.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// The document in the body is wrong.
+    #[error(transparent)]
+    Xml(#[from] XmlError),
+    /// The operation failed.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+impl From<crate::s3::percent::DecodeError> for Error {
+    fn from(_: crate::s3::percent::DecodeError) -> Self {
+        Self::Request(RequestError::Query)
+    }
+}
+
+impl From<DocumentError> for Error {
+    fn from(error: DocumentError) -> Self {
+        match error {
+            DocumentError::TooLarge => Self::Request(RequestError::DocumentTooLarge),
+            DocumentError::Upload(error) => Self::Service(ServiceError::Upload(error)),
+            DocumentError::Auth(error) => Self::Auth(error),
+        }
+    }
+}
+
+/// S3's error codes, as many as we use.
+#[expect(
+    missing_docs,
+    reason = "the names are AWS's; `Code::wire` has their texts"
+)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    AccessDenied,
+    AccessForbidden,
+    AuthorizationHeaderMalformed,
+    AuthorizationQueryParametersError,
+    BadDigest,
+    BucketAlreadyOwnedByYou,
+    BucketNotEmpty,
+    ConditionalRequestConflict,
+    ContentSha256Mismatch,
+    EntityTooLarge,
+    EntityTooSmall,
+    IllegalLocationConstraint,
+    IncompleteBody,
+    InsufficientStorage,
+    InternalError,
+    InvalidAccessKeyId,
+    InvalidArgument,
+    InvalidBucketName,
+    InvalidDigest,
+    InvalidPart,
+    InvalidPartOrder,
+    InvalidRange,
+    InvalidRequest,
+    InvalidStorageClass,
+    InvalidUri,
+    KeyTooLong,
+    MalformedXml,
+    MaxMessageLengthExceeded,
+    MetadataTooLarge,
+    MethodNotAllowed,
+    MissingContentLength,
+    MissingSecurityHeader,
+    NoSuchBucket,
+    NoSuchKey,
+    NoSuchUpload,
+    NotImplemented,
+    NotModified,
+    PreconditionFailed,
+    QuotaExceeded,
+    RequestTimeTooSkewed,
+    RequestTimeout,
+    ServiceUnavailable,
+    SignatureDoesNotMatch,
+    SlowDown,
+}
+
+impl Error {
+    /// The code of an error. No `_` arms: a new error must be placed here.
+    pub fn code(&self) -> Code {
+        use {AuthError as A, RequestError as R, RouteError as O, ServiceError as S};
+        match self {
+            Self::Address(AddressError::Uri) | Self::Request(R::Query) => Code::InvalidUri,
+            Self::Address(AddressError::Bucket { .. }) => Code::InvalidBucketName,
+            Self::Address(AddressError::KeyTooLong(_)) => Code::KeyTooLong,
+            Self::Auth(error) => match error {
+                A::AccessDenied
+                | A::RequestExpired
+                | A::RequestNotYetValid
+                | A::HeadersNotSigned(_)
+                | A::MissingDate
+                | A::InvalidDate => Code::AccessDenied,
+                A::InvalidAccessKeyId(_) => Code::InvalidAccessKeyId,
+                A::SignatureDoesNotMatch => Code::SignatureDoesNotMatch,
+                A::RequestTimeTooSkewed => Code::RequestTimeTooSkewed,
+                A::AuthorizationHeaderMalformed { .. } => Code::AuthorizationHeaderMalformed,
+                A::AuthorizationQueryParametersError(_) => Code::AuthorizationQueryParametersError,
+                A::SeveralMechanisms
+                | A::InvalidContentSha256
+                | A::InvalidContentLength
+                | A::InvalidDecodedLength => Code::InvalidArgument,
+                A::InvalidDigest => Code::InvalidDigest,
+                A::MissingContentLength => Code::MissingContentLength,
+                A::MissingContentSha256
+                | A::UnsupportedScheme
+                | A::InvalidTrailer
+                | A::InvalidChecksum(_)
+                | A::MissingChecksum
+                | A::SeveralChecksums => Code::InvalidRequest,
+                A::MissingSecurityHeader => Code::MissingSecurityHeader,
+            },
+            Self::Route(error) => match error {
+                O::NotImplemented(_) => Code::NotImplemented,
+                O::MethodNotAllowed { .. } => Code::MethodNotAllowed,
+                O::Conflict(..) | O::PartIncomplete(_) => Code::InvalidArgument,
+                O::NoCors => Code::AccessForbidden,
+            },
+            Self::Request(error) => match error {
+                R::Query => Code::InvalidUri,
+                R::Argument { .. } => Code::InvalidArgument,
+                R::UnsupportedHeader(_) => Code::NotImplemented,
+                R::MetadataTooLarge(_) => Code::MetadataTooLarge,
+                R::StorageClass(_) => Code::InvalidStorageClass,
+                R::Location(_) => Code::IllegalLocationConstraint,
+                R::EntityTooLarge(_) => Code::EntityTooLarge,
+                R::DocumentTooLarge => Code::MaxMessageLengthExceeded,
+                R::UploadId(_) => Code::NoSuchUpload,
+            },
+            Self::Xml(XmlError::Malformed(_)) => Code::MalformedXml,
+            Self::Xml(XmlError::PartNumber) => Code::InvalidArgument,
+            Self::Service(error) => match error {
+                S::NoSuchBucket => Code::NoSuchBucket,
+                S::NoSuchKey => Code::NoSuchKey,
+                S::NoSuchUpload => Code::NoSuchUpload,
+                S::BucketExists => Code::BucketAlreadyOwnedByYou,
+                S::BucketNotEmpty => Code::BucketNotEmpty,
+                S::InvalidRange { .. } => Code::InvalidRange,
+                S::NotModified { .. } => Code::NotModified,
+                S::PreconditionFailed(_) => Code::PreconditionFailed,
+                S::ConditionalConflict => Code::ConditionalRequestConflict,
+                S::InvalidPart => Code::InvalidPart,
+                S::InvalidPartOrder => Code::InvalidPartOrder,
+                S::PartTooSmall { .. } => Code::EntityTooSmall,
+                S::CopyOntoItself => Code::InvalidRequest,
+                S::TooLarge => Code::EntityTooLarge,
+                S::InvalidName(_) => Code::InvalidArgument,
+                S::Upload(error) => upload_code(error),
+                S::Denied(_) => Code::AccessDenied,
+                S::NoSpace => Code::InsufficientStorage,
+                S::Quota => Code::QuotaExceeded,
+                S::Busy { .. } => Code::SlowDown,
+                S::Unavailable(_) => Code::ServiceUnavailable,
+                S::Unsupported => Code::NotImplemented,
+                S::Internal(_) => Code::InternalError,
+            },
+        }
+    }
+}
+
+fn upload_code(error: &UploadError) -> Code {
+    use UploadError as U;
+    match error {
+        U::Md5Mismatch | U::ChecksumMismatch(_) => Code::BadDigest,
+        U::Sha256Mismatch => Code::ContentSha256Mismatch,
+        U::ChunkSignature => Code::SignatureDoesNotMatch,
+        U::Malformed(_) => Code::InvalidRequest,
+        U::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => Code::RequestTimeout,
+        U::Incomplete | U::TooLong | U::Io(_) => Code::IncompleteBody,
+    }
+}
+
+impl Code {
+    /// Status, name and usual text.
+    #[rustfmt::skip] // a table reads best with one row per line
+    pub fn wire(self) -> (StatusCode, &'static str, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::AccessDenied => (S::FORBIDDEN, "AccessDenied", "Access Denied"),
+            Self::AccessForbidden => (S::FORBIDDEN, "AccessForbidden", "CORSResponse: CORS is not enabled for this bucket."),
+            Self::AuthorizationHeaderMalformed => (S::BAD_REQUEST, "AuthorizationHeaderMalformed", "The authorization header is malformed."),
+            Self::AuthorizationQueryParametersError => (S::BAD_REQUEST, "AuthorizationQueryParametersError", "The authorization query parameters are not valid."),
+            Self::BadDigest => (S::BAD_REQUEST, "BadDigest", "The Content-MD5 or checksum value that you specified did not match what the server received."),
+            Self::BucketAlreadyOwnedByYou => (S::CONFLICT, "BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you already own it."),
+            Self::BucketNotEmpty => (S::CONFLICT, "BucketNotEmpty", "The bucket you tried to delete is not empty."),
+            Self::ConditionalRequestConflict => (S::CONFLICT, "ConditionalRequestConflict", "A conflicting operation occurred. Please retry the request."),
+            Self::ContentSha256Mismatch => (S::BAD_REQUEST, "XAmzContentSHA256Mismatch", "The provided 'x-amz-content-sha256' header does not match what was computed."),
+            Self::EntityTooLarge => (S::BAD_REQUEST, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size."),
+            Self::EntityTooSmall => (S::BAD_REQUEST, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed object size."),
+            Self::IllegalLocationConstraint => (S::BAD_REQUEST, "IllegalLocationConstraintException", "The location constraint is incompatible with the region of this server."),
+            Self::IncompleteBody => (S::BAD_REQUEST, "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header."),
+            Self::InsufficientStorage => (S::INSUFFICIENT_STORAGE, "InsufficientStorage", "The storage has no space left."),
+            Self::InternalError => (S::INTERNAL_SERVER_ERROR, "InternalError", "We encountered an internal error. Please try again."),
+            Self::InvalidAccessKeyId => (S::FORBIDDEN, "InvalidAccessKeyId", "The access key ID that you provided does not exist in our records."),
+            Self::InvalidArgument => (S::BAD_REQUEST, "InvalidArgument", "Invalid Argument"),
+            Self::InvalidBucketName => (S::BAD_REQUEST, "InvalidBucketName", "The specified bucket is not valid."),
+            Self::InvalidDigest => (S::BAD_REQUEST, "InvalidDigest", "The Content-MD5 you specified is not valid."),
+            Self::InvalidPart => (S::BAD_REQUEST, "InvalidPart", "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."),
+            Self::InvalidPartOrder => (S::BAD_REQUEST, "InvalidPartOrder", "The list of parts was not in ascending order. Parts must be ordered by part number."),
+            Self::InvalidRange => (S::RANGE_NOT_SATISFIABLE, "InvalidRange", "The requested range is not satisfiable"),
+            Self::InvalidRequest => (S::BAD_REQUEST, "InvalidRequest", "Invalid Request"),
+            Self::InvalidStorageClass => (S::BAD_REQUEST, "InvalidStorageClass", "The storage class you specified is not valid"),
+            Self::InvalidUri => (S::BAD_REQUEST, "InvalidURI", "Couldn't parse the specified URI."),
+            Self::KeyTooLong => (S::BAD_REQUEST, "KeyTooLongError", "Your key is too long"),
+            Self::MalformedXml => (S::BAD_REQUEST, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema"),
+            Self::MaxMessageLengthExceeded => (S::BAD_REQUEST, "MaxMessageLengthExceeded", "Your request was too big."),
+            Self::MetadataTooLarge => (S::BAD_REQUEST, "MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size"),
+            Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "MethodNotAllowed", "The specified method is not allowed against this resource."),
+            Self::MissingContentLength => (S::LENGTH_REQUIRED, "MissingContentLength", "You must provide the Content-Length HTTP header."),
+            Self::MissingSecurityHeader => (S::BAD_REQUEST, "MissingSecurityHeader", "Your request is missing a required header."),
+            Self::NoSuchBucket => (S::NOT_FOUND, "NoSuchBucket", "The specified bucket does not exist"),
+            Self::NoSuchKey => (S::NOT_FOUND, "NoSuchKey", "The specified key does not exist."),
+            Self::NoSuchUpload => (S::NOT_FOUND, "NoSuchUpload", "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."),
+            Self::NotImplemented => (S::NOT_IMPLEMENTED, "NotImplemented", "A header or query you provided implies functionality that is not implemented"),
+            Self::NotModified => (S::NOT_MODIFIED, "NotModified", "Not Modified"),
+            Self::PreconditionFailed => (S::PRECONDITION_FAILED, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"),
+            Self::QuotaExceeded => (S::INSUFFICIENT_STORAGE, "QuotaExceeded", "The quota of the storage account is exhausted."),
+            Self::RequestTimeTooSkewed => (S::FORBIDDEN, "RequestTimeTooSkewed", "The difference between the request time and the server's time is too large."),
+            Self::RequestTimeout => (S::BAD_REQUEST, "RequestTimeout", "Your socket connection to the server was not read from or written to within the timeout period."),
+            Self::ServiceUnavailable => (S::SERVICE_UNAVAILABLE, "ServiceUnavailable", "The storage is not available at the moment. Please try again."),
+            Self::SignatureDoesNotMatch => (S::FORBIDDEN, "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided. Check your key and signing method."),
+            Self::SlowDown => (S::SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate."),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,40 @@
+//! What can be wrong with a request that is signed and has an operation.
+
+/// What can be wrong with the parameters and headers of a request.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// The query is not percent-encoded UTF-8.
+    #[error("the query cannot be decoded")]
+    Query,
+    /// A parameter or header has a value that it cannot have.
+    #[error("{name}: {message}")]
+    Argument {
+        /// Its name.
+        name: &'static str,
+        /// What the client sent.
+        value: String,
+        /// The rule, in AWS's words where they are known.
+        message: &'static str,
+    },
+    /// A header asks for something that the gateway does not do.
+    #[error("the header {0} is not supported")]
+    UnsupportedHeader(String),
+    /// The names and values of `x-amz-meta-*` have more than 2 KB; carries how many.
+    #[error("{0} bytes of user metadata are too many")]
+    MetadataTooLarge(usize),
+    /// A storage class that nobody knows.
+    #[error("unknown storage class {0:?}")]
+    StorageClass(String),
+    /// The bucket shall be in a region that is not ours.
+    #[error("the location {0:?} is not ours")]
+    Location(String),
+    /// A body beyond the limit for one request.
+    #[error("{0} bytes are too many for one request")]
+    EntityTooLarge(u64),
+    /// A document beyond its limit.
+    #[error("the document is too large")]
+    DocumentTooLarge,
+    /// An upload id that cannot be one of ours.
+    #[error("no such upload")]
+    UploadId(String),
+}

@@ -1,0 +1,100 @@
+//! What an error document says beside the code.
+
+use super::{Error, RequestError};
+use crate::model::{ObjectKey, UploadError};
+use crate::s3::address::AddressError;
+use crate::s3::auth::AuthError;
+use crate::s3::route::RouteError;
+use crate::s3::xml::read::XmlError;
+use crate::service::ServiceError;
+use std::borrow::Cow;
+
+impl Error {
+    /// The text for the client: of the code, or a more exact one that we wrote ourselves.
+    pub fn message(&self) -> Cow<'static, str> {
+        let exact = match self {
+            Self::Auth(error) => return error.to_string().into(),
+            Self::Route(RouteError::NotImplemented(what)) => {
+                return format!("{what} is not implemented").into();
+            }
+            Self::Route(RouteError::Conflict(one, other)) => {
+                return format!("Conflicting query string parameters: {one}, {other}").into();
+            }
+            Self::Route(RouteError::PartIncomplete(missing)) => {
+                return format!("This operation needs the parameter {missing}").into();
+            }
+            Self::Service(ServiceError::Upload(UploadError::ChecksumMismatch(name))) => {
+                return format!("The {name} you specified did not match the calculated checksum.")
+                    .into();
+            }
+            Self::Request(RequestError::Argument { message, .. })
+            | Self::Service(ServiceError::Upload(UploadError::Malformed(message))) => message,
+            Self::Service(ServiceError::InvalidName(_)) => {
+                "The storage cannot represent this name."
+            }
+            Self::Service(ServiceError::CopyOntoItself) => {
+                "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes."
+            }
+            Self::Service(ServiceError::Unsupported) => "The storage does not support this.",
+            Self::Xml(XmlError::PartNumber) => PART_NUMBER,
+            _ => self.code().wire().2,
+        };
+        exact.into()
+    }
+
+    /// Further elements of the error document.
+    pub fn details(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Address(AddressError::Bucket { name, .. }) => {
+                vec![("BucketName", name.clone())]
+            }
+            Self::Address(AddressError::KeyTooLong(bytes)) => vec![
+                ("Size", bytes.to_string()),
+                ("MaxSizeAllowed", ObjectKey::MAX_BYTES.to_string()),
+            ],
+            Self::Auth(AuthError::InvalidAccessKeyId(id)) => vec![("AWSAccessKeyId", id.clone())],
+            Self::Auth(AuthError::AuthorizationHeaderMalformed {
+                region: Some(region),
+                ..
+            }) => vec![("Region", region.clone())],
+            Self::Auth(AuthError::HeadersNotSigned(names)) => {
+                vec![("HeadersNotSigned", names.join(", "))]
+            }
+            Self::Request(RequestError::Argument { name, value, .. }) => vec![
+                ("ArgumentName", (*name).to_owned()),
+                ("ArgumentValue", value.clone()),
+            ],
+            Self::Request(RequestError::UnsupportedHeader(name)) => vec![("Header", name.clone())],
+            Self::Request(RequestError::MetadataTooLarge(bytes)) => vec![
+                ("Size", bytes.to_string()),
+                (
+                    "MaxSizeAllowed",
+                    crate::s3::metadata::MAX_USER_BYTES.to_string(),
+                ),
+            ],
+            Self::Request(RequestError::StorageClass(name)) => {
+                vec![("StorageClassRequested", name.clone())]
+            }
+            Self::Request(RequestError::EntityTooLarge(bytes)) => vec![
+                ("ProposedSize", bytes.to_string()),
+                ("MaxSizeAllowed", crate::s3::operation::MAX_BODY.to_string()),
+            ],
+            Self::Request(RequestError::UploadId(id)) => vec![("UploadId", id.clone())],
+            Self::Service(ServiceError::PreconditionFailed(name)) => {
+                vec![("Condition", (*name).to_owned())]
+            }
+            Self::Service(ServiceError::InvalidRange { size }) => {
+                vec![("ActualObjectSize", size.to_string())]
+            }
+            Self::Service(ServiceError::PartTooSmall { number, size }) => vec![
+                ("ProposedSize", size.to_string()),
+                ("MinSizeAllowed", (5 << 20).to_string()),
+                ("PartNumber", number.to_string()),
+            ],
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// The text about a bad part number.
+pub const PART_NUMBER: &str = "Part number must be an integer between 1 and 10000, inclusive";

@@ -1,0 +1,57 @@
+//! Every header name that the S3 protocol adds to HTTP's own (those are in [`http::header`]).
+
+use http::HeaderName;
+
+macro_rules! names {
+    ($($(#[$doc:meta])* $constant:ident = $name:literal;)*) => {
+        $($(#[$doc])* pub const $constant: HeaderName = HeaderName::from_static($name);)*
+    };
+}
+
+names! {
+    /// Names a request in answers and in the log.
+    REQUEST_ID = "x-amz-request-id";
+    /// Names the process that answered.
+    ID_2 = "x-amz-id-2";
+    /// Region of a bucket.
+    BUCKET_REGION = "x-amz-bucket-region";
+    /// Canned access control list.
+    ACL = "x-amz-acl";
+    /// Storage class to put an object in.
+    STORAGE_CLASS = "x-amz-storage-class";
+    /// Tags of a new object.
+    TAGGING = "x-amz-tagging";
+    /// Wish for object lock in a new bucket.
+    BUCKET_OBJECT_LOCK = "x-amz-bucket-object-lock-enabled";
+    /// Source of a copy.
+    COPY_SOURCE = "x-amz-copy-source";
+    /// `COPY` or `REPLACE`.
+    METADATA_DIRECTIVE = "x-amz-metadata-directive";
+    /// `If-Match` on the source of a copy.
+    COPY_SOURCE_IF_MATCH = "x-amz-copy-source-if-match";
+    /// `If-None-Match` on the source of a copy.
+    COPY_SOURCE_IF_NONE_MATCH = "x-amz-copy-source-if-none-match";
+    /// `If-Modified-Since` on the source of a copy.
+    COPY_SOURCE_IF_MODIFIED_SINCE = "x-amz-copy-source-if-modified-since";
+    /// `If-Unmodified-Since` on the source of a copy.
+    COPY_SOURCE_IF_UNMODIFIED_SINCE = "x-amz-copy-source-if-unmodified-since";
+}
+
+/// What the names of user metadata begin with.
+pub const META_PREFIX: &str = "x-amz-meta-";
+
+/// Headers that ask for something that the gateway does not do, and whose being ignored would
+/// deceive the client (an object that it believes encrypted, locked, tagged or public).
+pub const UNSUPPORTED: &[&str] = &[
+    "x-amz-rename-source",
+    "x-amz-website-redirect-location",
+    "x-amz-write-offset-bytes",
+];
+
+/// The same, for families of headers.
+pub const UNSUPPORTED_PREFIXES: &[&str] = &[
+    "x-amz-copy-source-server-side-encryption",
+    "x-amz-grant-",
+    "x-amz-object-lock-",
+    "x-amz-server-side-encryption",
+];

@@ -1,0 +1,176 @@
+//! Bytes to operations and back: [`Gateway::respond`] turns an HTTP request into a call of the
+//! [`Service`] and what it returns into an HTTP answer.
+//!
+//! Knows neither sockets nor a web framework. Object bytes stream through and are never
+//! collected; the body of a request is first polled when the storage wants it, so a request that
+//! is refused is refused before its client was told to send the body (`Expect: 100-continue`).
+
+pub mod address;
+pub mod auth;
+pub mod body;
+pub mod conditions;
+pub mod date;
+pub mod error;
+pub mod header;
+pub mod metadata;
+pub mod operation;
+pub mod percent;
+mod perform;
+pub mod query;
+pub mod response;
+pub mod route;
+pub mod token;
+pub mod xml;
+
+pub use error::{Code, Error};
+pub use response::{Reply, ReplyBody};
+
+use crate::model::{ByteStream, Timestamp};
+use crate::service::Service;
+use address::{Address, Domains};
+use auth::Authenticator;
+use http::request::Parts;
+use operation::Operation;
+use query::Query;
+use response::RequestId;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tracing::field::{Empty, display};
+use tracing::{Instrument, Span};
+
+/// How a gateway presents itself.
+#[derive(Debug, Clone)]
+pub struct GatewayOptions {
+    /// The region that all buckets are in, and that clients sign for.
+    pub region: String,
+    /// Domains below which buckets are hosts (`BUCKET.DOMAIN`); path style always works.
+    pub domains: Vec<String>,
+}
+
+/// The S3 protocol in front of a [`Service`].
+pub struct Gateway {
+    service: Arc<Service>,
+    authenticator: Authenticator,
+    region: String,
+    domains: Domains,
+    ids: RequestIds,
+}
+
+impl Gateway {
+    /// A gateway to `service` for whom `authenticator` lets in.
+    pub fn new(
+        service: Arc<Service>,
+        authenticator: Authenticator,
+        options: GatewayOptions,
+    ) -> Self {
+        Self {
+            service,
+            authenticator,
+            region: options.region,
+            domains: Domains::new(options.domains),
+            ids: RequestIds::default(),
+        }
+    }
+
+    /// Answers one request. Errors are answers, too; only a failing body stream can still end a
+    /// connection.
+    pub async fn respond(&self, request: http::Request<ByteStream>) -> Reply {
+        self.respond_at(request, Timestamp::now()).await
+    }
+
+    async fn respond_at(&self, request: http::Request<ByteStream>, now: Timestamp) -> Reply {
+        let id = self.ids.next();
+        let (parts, body) = request.into_parts();
+        let span = tracing::info_span!(
+            "s3", id = %id.id, op = Empty, bucket = Empty, key = Empty, code = Empty
+        );
+        let reply = async {
+            let reply = match self.run(&parts, body, now).await {
+                Ok(reply) => {
+                    Span::current().record("code", reply.status().as_u16());
+                    tracing::debug!("done");
+                    reply
+                }
+                Err(error) => {
+                    Span::current().record("code", error.code().wire().1);
+                    log_failure(&error, None);
+                    response::error(&error, parts.uri.path(), &id)
+                }
+            };
+            response::finish(reply, &parts.method, &id)
+        };
+        reply.instrument(span).await
+    }
+
+    async fn run(&self, parts: &Parts, body: ByteStream, now: Timestamp) -> Result<Reply, Error> {
+        let address = Address::parse(parts, &self.domains)?;
+        record(&address);
+        let query = Query::parse(parts.uri.query())?;
+        let identity = self.authenticator.authenticate(parts, now)?;
+        let route = route::route(&parts.method, address, &query, &parts.headers)?;
+        Span::current().record("op", route.name());
+        let request = operation::Request {
+            parts,
+            query: &query,
+            identity: &identity,
+            region: &self.region,
+        };
+        let operation = Operation::parse(route, &request, body).await?;
+        perform::perform(&self.service, &self.region, operation).await
+    }
+}
+
+/// Notes in the span what the request is about.
+fn record(address: &Address) {
+    let (bucket, key) = match address {
+        Address::Service => return,
+        Address::Bucket(bucket) => (bucket, None),
+        Address::Object(bucket, key) => (bucket, Some(key)),
+    };
+    let span = Span::current();
+    span.record("bucket", display(bucket));
+    if let Some(key) = key {
+        span.record("key", tracing::field::debug(key.as_str()));
+    }
+}
+
+/// Logs how a request, or its part about `key`, ended: our failures as errors, clients' mistakes
+/// for whoever looks for them.
+fn log_failure(error: &Error, key: Option<&str>) {
+    let code = error.code();
+    let cause = error as &dyn std::error::Error;
+    if code.wire().0.is_server_error() && code != Code::NotImplemented {
+        tracing::error!(error = cause, key, "request failed");
+    } else {
+        tracing::debug!(error = cause, key, "request refused");
+    }
+}
+
+/// Names for requests: unpredictable, and unique within the process.
+struct RequestIds {
+    random: RandomState,
+    next: AtomicU64,
+}
+
+impl Default for RequestIds {
+    fn default() -> Self {
+        Self {
+            random: RandomState::new(),
+            next: AtomicU64::new(1),
+        }
+    }
+}
+
+impl RequestIds {
+    fn next(&self) -> RequestId {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        RequestId {
+            id: format!("{:016X}", self.random.hash_one(number)),
+            host: format!("{:016x}", self.random.hash_one("host")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! Requests about buckets.
+
+use super::{Operation, Request};
+use crate::model::{BucketName, KeyError, ObjectKey};
+use crate::s3::address::AddressError;
+use crate::s3::error::{Error, RequestError};
+use crate::s3::header;
+use crate::s3::query::Query;
+use crate::s3::xml::read;
+
+/// Parameters of ListBuckets.
+///
+/// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html>
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BucketsQuery {
+    /// Only names that start with this.
+    pub prefix: String,
+    /// Only names behind this one.
+    pub after: Option<String>,
+    /// Most buckets of a page, 1 to 10,000.
+    pub limit: usize,
+}
+
+impl BucketsQuery {
+    const MAX: usize = 10_000;
+
+    pub(super) fn parse(query: &Query) -> Result<Self, RequestError> {
+        let limit = match query.non_empty("max-buckets") {
+            None => Self::MAX,
+            Some(raw) => match raw.parse() {
+                Ok(limit @ 1..=Self::MAX) => limit,
+                _ => {
+                    return Err(RequestError::Argument {
+                        name: "max-buckets",
+                        value: raw.to_owned(),
+                        message: "max-buckets must be an integer between 1 and 10000",
+                    });
+                }
+            },
+        };
+        Ok(Self {
+            prefix: query.get("prefix").unwrap_or_default().to_owned(),
+            after: super::listing::continuation(query)?,
+            limit,
+        })
+    }
+}
+
+/// CreateBucket. Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>
+pub(super) fn create(
+    bucket: BucketName,
+    document: &[u8],
+    request: &Request<'_>,
+) -> Result<Operation, Error> {
+    let lock = request.header(&header::BUCKET_OBJECT_LOCK);
+    if lock.is_some_and(|wish| wish.eq_ignore_ascii_case("true")) {
+        let name = header::BUCKET_OBJECT_LOCK.to_string();
+        return Err(RequestError::UnsupportedHeader(name).into());
+    }
+    match read::create_bucket(document)? {
+        Some(location) if location != request.region && !is_alias(&location, request.region) => {
+            Err(RequestError::Location(location).into())
+        }
+        _ => Ok(Operation::CreateBucket(bucket)),
+    }
+}
+
+/// The two regions that have a second name since before regions had names.
+fn is_alias(location: &str, region: &str) -> bool {
+    matches!(
+        (location, region),
+        ("EU", "eu-west-1") | ("US", "us-east-1")
+    )
+}
+
+/// DeleteObjects.
+#[derive(Debug)]
+pub struct DeleteObjects {
+    /// The bucket.
+    pub bucket: BucketName,
+    /// Only failures are to be reported.
+    pub quiet: bool,
+    /// Each key as sent, and the key to delete or why it cannot be.
+    pub entries: Vec<(String, Result<ObjectKey, Error>)>,
+}
+
+impl DeleteObjects {
+    pub(super) fn parse(bucket: BucketName, document: &[u8]) -> Result<Self, Error> {
+        let read::Delete { quiet, objects } = read::delete(document)?;
+        let entries = objects.into_iter().map(|entry| {
+            let key = deletable(&entry);
+            (entry.key, key)
+        });
+        Ok(Self {
+            bucket,
+            quiet,
+            entries: entries.collect(),
+        })
+    }
+}
+
+/// What must not be deleted is refused for that key alone.
+fn deletable(entry: &read::DeleteEntry) -> Result<ObjectKey, Error> {
+    super::object::check_version(entry.version.as_deref())?;
+    if entry.conditional {
+        return Err(RequestError::UnsupportedHeader("ETag".to_owned()).into());
+    }
+    entry.key.parse().map_err(|error| match error {
+        KeyError::TooLong(bytes) => AddressError::KeyTooLong(bytes).into(),
+        KeyError::Empty => Error::Xml(read::XmlError::Malformed("an object without key")),
+    })
+}

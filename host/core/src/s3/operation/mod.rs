@@ -1,0 +1,209 @@
+//! Requests, parsed and complete: from here on nothing looks at headers or queries.
+
+mod bucket;
+mod listing;
+mod multipart;
+mod object;
+
+pub use bucket::{BucketsQuery, DeleteObjects};
+pub use listing::{ListEcho, PartsQuery, UploadsEcho, Version};
+
+use super::auth::Authenticated;
+use super::body;
+use super::error::{Error, RequestError};
+use super::header;
+use super::metadata::Overrides;
+use super::query::Query;
+use super::route::{BucketCall, ObjectCall, Route};
+use crate::model::{BucketName, ByteStream, Metadata, ObjectKey, PartNumber, Upload};
+use crate::service::{
+    CompleteUpload, CopyObject, ListObjects, ListUploads, PutObject, ReadObject, UploadRef,
+};
+use bytes::Bytes;
+use http::request::Parts;
+
+/// Most bytes that one request may carry into an object: 5 GiB.
+///
+/// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
+pub const MAX_BODY: u64 = 5 << 30;
+
+/// Most bytes of a document: 10,000 parts with checksums, or 1000 long keys, fit easily.
+const MAX_DOCUMENT: usize = 4 << 20;
+
+/// One variant per operation, by AWS's names.
+#[expect(
+    missing_docs,
+    reason = "the names are AWS's, and the whole description"
+)]
+pub enum Operation {
+    ListBuckets(BucketsQuery),
+    CreateBucket(BucketName),
+    HeadBucket(BucketName),
+    DeleteBucket(BucketName),
+    GetBucketLocation(BucketName),
+    GetBucketVersioning(BucketName),
+    ListObjects(ListObjects, ListEcho),
+    ListMultipartUploads(ListUploads, UploadsEcho),
+    DeleteObjects(DeleteObjects),
+    PutObject(PutObject, Upload),
+    GetObject(ReadObject, Overrides),
+    HeadObject(ReadObject, Overrides),
+    DeleteObject(BucketName, ObjectKey),
+    CopyObject(CopyObject),
+    CreateMultipartUpload(BucketName, ObjectKey, Metadata),
+    UploadPart(UploadRef, PartNumber, Upload),
+    CompleteMultipartUpload(CompleteUpload, String),
+    AbortMultipartUpload(UploadRef),
+    ListParts(UploadRef, PartsQuery),
+}
+
+/// A request whose sender is known.
+pub struct Request<'r> {
+    /// The head.
+    pub parts: &'r Parts,
+    /// Its query.
+    pub query: &'r Query,
+    /// Who sent it, and how the body is signed.
+    pub identity: &'r Authenticated,
+    /// The gateway's region.
+    pub region: &'r str,
+}
+
+impl Operation {
+    /// Reads everything that the operation needs. Object bytes are not touched: whatever is
+    /// refused here is refused before the client was told to send them.
+    pub async fn parse(
+        route: Route,
+        request: &Request<'_>,
+        body: ByteStream,
+    ) -> Result<Self, Error> {
+        refuse_unsupported(request)?;
+        match route {
+            Route::ListBuckets => Ok(Self::ListBuckets(BucketsQuery::parse(request.query)?)),
+            Route::Bucket(call, bucket) => Self::on_bucket(call, bucket, request, body).await,
+            Route::Object(call, bucket, key) => {
+                Self::on_object(call, (bucket, key), request, body).await
+            }
+        }
+    }
+
+    async fn on_bucket(
+        call: BucketCall,
+        bucket: BucketName,
+        request: &Request<'_>,
+        body: ByteStream,
+    ) -> Result<Self, Error> {
+        Ok(match call {
+            BucketCall::HeadBucket => Self::HeadBucket(bucket),
+            BucketCall::DeleteBucket => Self::DeleteBucket(bucket),
+            BucketCall::GetBucketLocation => Self::GetBucketLocation(bucket),
+            BucketCall::GetBucketVersioning => Self::GetBucketVersioning(bucket),
+            BucketCall::ListObjects => listing::objects(bucket, request.query)?,
+            BucketCall::ListObjectsV2 => listing::objects_v2(bucket, request.query)?,
+            BucketCall::ListMultipartUploads => listing::uploads(bucket, request.query)?,
+            BucketCall::CreateBucket => {
+                let document = request.document(body).await?;
+                bucket::create(bucket, &document, request)?
+            }
+            BucketCall::DeleteObjects => {
+                let document = request.document(body).await?;
+                Self::DeleteObjects(DeleteObjects::parse(bucket, &document)?)
+            }
+        })
+    }
+
+    async fn on_object(
+        call: ObjectCall,
+        target: (BucketName, ObjectKey),
+        request: &Request<'_>,
+        body: ByteStream,
+    ) -> Result<Self, Error> {
+        Ok(match call {
+            ObjectCall::GetObject => object::get(target, request)?,
+            ObjectCall::HeadObject => object::head(target, request)?,
+            ObjectCall::PutObject => object::put(target, request, body)?,
+            ObjectCall::DeleteObject => object::delete(target, request)?,
+            ObjectCall::CopyObject => object::copy(target, request)?,
+            ObjectCall::CreateMultipartUpload => multipart::create(target, request)?,
+            ObjectCall::UploadPart => multipart::part(target, request, body)?,
+            ObjectCall::AbortMultipartUpload => multipart::abort(target, request)?,
+            ObjectCall::ListParts => multipart::list_parts(target, request)?,
+            ObjectCall::CompleteMultipartUpload => {
+                let document = request.document(body).await?;
+                multipart::complete(target, &document, request)?
+            }
+        })
+    }
+}
+
+impl Request<'_> {
+    /// The whole body, checked.
+    async fn document(&self, body: ByteStream) -> Result<Bytes, Error> {
+        let headers = &self.parts.headers;
+        Ok(body::document(self.identity, headers, body, MAX_DOCUMENT).await?)
+    }
+
+    /// The body as object bytes.
+    fn upload(&self, body: ByteStream) -> Result<Upload, Error> {
+        let upload = body::upload(self.identity, &self.parts.headers, body)?;
+        if upload.size > MAX_BODY {
+            return Err(RequestError::EntityTooLarge(upload.size).into());
+        }
+        Ok(upload)
+    }
+
+    /// A header as text; what is not ASCII is as good as missing.
+    fn header(&self, name: &http::HeaderName) -> Option<&str> {
+        self.parts.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// Refuses what must not be ignored silently.
+fn refuse_unsupported(request: &Request<'_>) -> Result<(), RequestError> {
+    let refuse = |name: &str| Err(RequestError::UnsupportedHeader(name.to_owned()));
+    for name in request.parts.headers.keys().map(http::HeaderName::as_str) {
+        let family = header::UNSUPPORTED_PREFIXES
+            .iter()
+            .any(|prefix| name.starts_with(prefix));
+        if family || header::UNSUPPORTED.contains(&name) {
+            return refuse(name);
+        }
+    }
+    // Everything belongs to the one owner, which is what these three ask for.
+    let harmless = ["private", "bucket-owner-full-control", "bucket-owner-read"];
+    match request.header(&header::ACL) {
+        Some(acl) if !harmless.contains(&acl) => refuse(header::ACL.as_str()),
+        _ => match request.header(&header::TAGGING) {
+            Some(tags) if !tags.is_empty() => refuse(header::TAGGING.as_str()),
+            _ => Ok(()),
+        },
+    }
+}
+
+/// Checks the wish for a storage class. There is only one kind of storage, whatever its name.
+///
+/// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>
+fn check_storage_class(request: &Request<'_>) -> Result<(), RequestError> {
+    const KNOWN: &[&str] = &[
+        "STANDARD",
+        "REDUCED_REDUNDANCY",
+        "STANDARD_IA",
+        "ONEZONE_IA",
+        "INTELLIGENT_TIERING",
+        "GLACIER",
+        "DEEP_ARCHIVE",
+        "OUTPOSTS",
+        "GLACIER_IR",
+        "SNOW",
+        "EXPRESS_ONEZONE",
+        "FSX_OPENZFS",
+        "FSX_ONTAP",
+    ];
+    match request.header(&header::STORAGE_CLASS) {
+        Some(class) if !KNOWN.contains(&class) => Err(RequestError::StorageClass(class.to_owned())),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! Requests about single objects.
+
+use super::{Operation, Request, check_storage_class};
+use crate::model::{BucketName, ByteStream, KeyError, ObjectKey, RangeSpec};
+use crate::s3::address::AddressError;
+use crate::s3::error::{Error, RequestError};
+use crate::s3::header;
+use crate::s3::metadata::{self, Overrides};
+use crate::s3::query::Query;
+use crate::s3::{conditions, percent};
+use crate::service::{CopyObject, PutObject, ReadObject};
+use http::header::{IF_RANGE, RANGE};
+
+type Target = (BucketName, ObjectKey);
+
+/// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
+pub(super) fn get(target: Target, request: &Request<'_>) -> Result<Operation, Error> {
+    let overrides = Overrides::parse(request.query)?;
+    Ok(Operation::GetObject(read(target, request)?, overrides))
+}
+
+/// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html>
+pub(super) fn head(target: Target, request: &Request<'_>) -> Result<Operation, Error> {
+    let overrides = Overrides::parse(request.query)?;
+    Ok(Operation::HeadObject(read(target, request)?, overrides))
+}
+
+fn read((bucket, key): Target, request: &Request<'_>) -> Result<ReadObject, RequestError> {
+    check_version(request.query.get("versionId"))?;
+    // Whether the range counts depends on the object then, and sending everything is always right.
+    let conditional = request.parts.headers.contains_key(IF_RANGE);
+    let range = request.header(&RANGE).filter(|_| !conditional);
+    Ok(ReadObject {
+        bucket,
+        key,
+        range: range.and_then(RangeSpec::parse),
+        conditions: conditions::read(&request.parts.headers),
+    })
+}
+
+/// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>
+pub(super) fn put(
+    (bucket, key): Target,
+    request: &Request<'_>,
+    body: ByteStream,
+) -> Result<Operation, Error> {
+    no_version(request.query)?;
+    check_storage_class(request)?;
+    let put = PutObject {
+        bucket,
+        key,
+        metadata: metadata::read(&request.parts.headers)?,
+        conditions: conditions::write(&request.parts.headers)?,
+    };
+    Ok(Operation::PutObject(put, request.upload(body)?))
+}
+
+/// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html>
+pub(super) fn delete((bucket, key): Target, request: &Request<'_>) -> Result<Operation, Error> {
+    check_version(request.query.get("versionId"))?;
+    conditions::none(&request.parts.headers)?;
+    Ok(Operation::DeleteObject(bucket, key))
+}
+
+/// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>
+pub(super) fn copy((bucket, key): Target, request: &Request<'_>) -> Result<Operation, Error> {
+    no_version(request.query)?;
+    check_storage_class(request)?;
+    let headers = &request.parts.headers;
+    let replace = match request.header(&header::METADATA_DIRECTIVE) {
+        None | Some("COPY") => false,
+        Some("REPLACE") => true,
+        Some(other) => {
+            return Err(RequestError::Argument {
+                name: "x-amz-metadata-directive",
+                value: other.to_owned(),
+                message: "Unknown metadata directive.",
+            }
+            .into());
+        }
+    };
+    let source = headers.get(header::COPY_SOURCE);
+    let source = source.map(http::HeaderValue::as_bytes).unwrap_or_default();
+    let (source_bucket, source_key) = copy_source(source)?;
+    Ok(Operation::CopyObject(CopyObject {
+        source_bucket,
+        source_key,
+        source_conditions: conditions::copy_source(headers),
+        bucket,
+        key,
+        metadata: replace.then(|| metadata::read(headers)).transpose()?,
+        conditions: conditions::write(headers)?,
+    }))
+}
+
+/// Reads `x-amz-copy-source`: `BUCKET/KEY`, percent-encoded or not, with or without a slash
+/// before it. A `+` is a plus, as clients that encode only some characters mean it.
+pub(super) fn copy_source(raw: &[u8]) -> Result<Target, Error> {
+    let bad = |message| RequestError::Argument {
+        name: "x-amz-copy-source",
+        value: String::from_utf8_lossy(raw).into_owned(),
+        message,
+    };
+    let malformed =
+        || bad("Copy Source must mention the source bucket and key: sourcebucket/sourcekey");
+    let text = std::str::from_utf8(raw).map_err(|_| malformed())?;
+    // The question mark of a key is always encoded, because this one is not.
+    let (path, version) = match text.rsplit_once("?versionId=") {
+        Some((path, version)) => (path, Some(version)),
+        None => (text, None),
+    };
+    check_version(version)?;
+    let path = percent::decode(path).map_err(|_| malformed())?;
+    let path = path.strip_prefix('/').unwrap_or(&path);
+    if path.starts_with("arn:") {
+        return Err(RequestError::UnsupportedHeader(header::COPY_SOURCE.to_string()).into());
+    }
+    let (bucket, key) = path.split_once('/').ok_or_else(malformed)?;
+    let name = bucket.parse().map_err(|reason| AddressError::Bucket {
+        name: bucket.to_owned(),
+        reason,
+    })?;
+    match key.parse() {
+        Ok(key) => Ok((name, key)),
+        Err(KeyError::Empty) => Err(malformed().into()),
+        Err(KeyError::TooLong(bytes)) => Err(AddressError::KeyTooLong(bytes).into()),
+    }
+}
+
+/// No bucket was ever versioned, so that `null` is the only version there is.
+pub(super) fn check_version(version: Option<&str>) -> Result<(), RequestError> {
+    match version {
+        None | Some("null") => Ok(()),
+        Some(other) => Err(RequestError::Argument {
+            name: "versionId",
+            value: other.to_owned(),
+            message: "Invalid version id specified",
+        }),
+    }
+}
+
+/// For operations that never take a version.
+pub(super) fn no_version(query: &Query) -> Result<(), RequestError> {
+    match query.get("versionId") {
+        None => Ok(()),
+        Some(other) => Err(RequestError::Argument {
+            name: "versionId",
+            value: other.to_owned(),
+            message: "This operation does not accept a version-id.",
+        }),
+    }
+}

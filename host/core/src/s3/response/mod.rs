@@ -1,0 +1,169 @@
+//! Answers as HTTP. Every kind of answer is a function here or in one of the modules below.
+
+pub mod bucket;
+pub mod listing;
+pub mod multipart;
+pub mod object;
+
+use super::date::HttpDate;
+use super::error::{Code, Error};
+use super::header;
+use super::route::RouteError;
+use super::xml::write;
+use crate::model::{ByteStream, ETag, Timestamp};
+use crate::service::ServiceError;
+use bytes::Bytes;
+use http::header::{
+    ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
+    LAST_MODIFIED, RETRY_AFTER, SERVER,
+};
+use http::{Method, Response, StatusCode};
+use std::fmt;
+
+/// An answer with its body.
+pub type Reply = Response<ReplyBody>;
+
+/// The body of an answer.
+pub enum ReplyBody {
+    /// Nothing. The `Content-Length` of an answer to HEAD may say otherwise.
+    Empty,
+    /// A document.
+    Full(Bytes),
+    /// Object bytes.
+    Stream {
+        /// How many.
+        length: u64,
+        /// They. An error takes the place of the end: the connection must then be cut, so that
+        /// the client notices.
+        stream: ByteStream,
+    },
+}
+
+impl fmt::Debug for ReplyBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Full(bytes) => f.debug_tuple("Full").field(bytes).finish(),
+            Self::Stream { length, .. } => write!(f, "Stream({length} bytes)"),
+        }
+    }
+}
+
+/// Whom all buckets and objects belong to; there is but one owner.
+pub(super) const OWNER: &str = "pys3local";
+
+/// The storage class of every object.
+pub(super) const STORAGE_CLASS: &str = "STANDARD";
+
+/// 200 without a body.
+fn ok() -> Reply {
+    Response::new(ReplyBody::Empty)
+}
+
+/// 204.
+pub(super) fn no_content() -> Reply {
+    let mut reply = ok();
+    *reply.status_mut() = StatusCode::NO_CONTENT;
+    reply
+}
+
+/// 200 with a document.
+fn document(document: Bytes) -> Reply {
+    let mut reply = Response::new(ReplyBody::Full(document));
+    let xml = HeaderValue::from_static("application/xml");
+    reply.headers_mut().insert(CONTENT_TYPE, xml);
+    reply
+}
+
+/// Sets a header whose value is text of ours.
+fn set(headers: &mut HeaderMap, name: HeaderName, value: impl fmt::Display) {
+    // Of all values only a key or a foreign tag could hold what a header cannot.
+    if let Ok(value) = HeaderValue::try_from(value.to_string()) {
+        headers.insert(name, value);
+    }
+}
+
+fn set_state(headers: &mut HeaderMap, etag: &ETag, modified: Timestamp) {
+    set(headers, ETAG, Quoted(etag));
+    set(headers, LAST_MODIFIED, HttpDate(modified));
+}
+
+/// An entity tag in quotes, as headers and documents show it.
+pub(super) struct Quoted<'e>(pub &'e ETag);
+
+impl fmt::Display for Quoted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0)
+    }
+}
+
+/// What tells one request from another.
+#[derive(Debug, Clone)]
+pub struct RequestId {
+    /// Of the request.
+    pub id: String,
+    /// Of the process.
+    pub host: String,
+}
+
+/// An error as its status, headers and document. `resource` is the path as the client sent it.
+///
+/// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
+pub fn error(error: &Error, resource: &str, id: &RequestId) -> Reply {
+    let (status, name, _) = error.code().wire();
+    let mut reply = if error.code() == Code::NotModified {
+        ok()
+    } else {
+        document(write::bare_document("Error", |document| {
+            document.text("Code", name);
+            document.text("Message", error.message());
+            for (name, value) in error.details() {
+                document.text(name, value);
+            }
+            document.text("Resource", resource);
+            document.text("RequestId", &id.id);
+            document.text("HostId", &id.host);
+        }))
+    };
+    *reply.status_mut() = status;
+    let headers = reply.headers_mut();
+    match error {
+        Error::Service(ServiceError::NotModified { etag, modified }) => {
+            set_state(headers, etag, *modified);
+        }
+        Error::Service(ServiceError::InvalidRange { size }) => {
+            set(headers, CONTENT_RANGE, format_args!("bytes */{size}"));
+        }
+        Error::Service(ServiceError::Busy {
+            retry_after: Some(delay),
+        }) => set(headers, RETRY_AFTER, delay.as_millis().div_ceil(1000)),
+        Error::Route(RouteError::MethodNotAllowed { allow }) => set(headers, ALLOW, allow),
+        _ => {}
+    }
+    reply
+}
+
+/// What every answer has: names of the request and of the server, and a length. An answer to
+/// HEAD loses its body here.
+pub fn finish(mut reply: Reply, method: &Method, id: &RequestId) -> Reply {
+    let length = match reply.body() {
+        ReplyBody::Empty => 0,
+        ReplyBody::Full(bytes) => bytes.len() as u64,
+        ReplyBody::Stream { length, .. } => *length,
+    };
+    let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&reply.status());
+    if method == Method::HEAD {
+        *reply.body_mut() = ReplyBody::Empty;
+    }
+    let headers = reply.headers_mut();
+    if !bodiless && !headers.contains_key(CONTENT_LENGTH) {
+        headers.insert(CONTENT_LENGTH, length.into());
+    }
+    set(headers, header::REQUEST_ID, &id.id);
+    set(headers, header::ID_2, &id.host);
+    headers.insert(SERVER, HeaderValue::from_static("pys3local"));
+    reply
+}
+
+#[cfg(test)]
+mod tests;

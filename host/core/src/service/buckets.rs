@@ -1,0 +1,84 @@
+//! Buckets, real ones and the virtual one of default-bucket mode.
+
+use super::ports::StoredBucket;
+use super::{BucketMode, Inner, ServiceError};
+use crate::model::{Bucket, BucketName};
+
+/// The only bucket of default-bucket mode.
+const DEFAULT: &str = "default";
+
+/// Uploads that are aborted at a time when their bucket goes.
+const UPLOADS: usize = 100;
+
+impl Inner {
+    /// Where the store keeps this bucket. In default-bucket mode another name than `default` is
+    /// no bucket.
+    pub(super) fn bucket(&self, name: &BucketName) -> Result<Bucket, ServiceError> {
+        match self.options.mode {
+            BucketMode::Advanced => Ok(Bucket::Named(name.clone())),
+            BucketMode::Default if name.as_str() == DEFAULT => Ok(Bucket::Root),
+            BucketMode::Default => Err(ServiceError::NoSuchBucket),
+        }
+    }
+
+    /// For operations on which a store does not itself say that the bucket is missing.
+    pub(super) async fn require_bucket(&self, bucket: &Bucket) -> Result<(), ServiceError> {
+        if let Bucket::Named(name) = bucket {
+            self.store.stat_bucket(name).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn list_buckets(&self) -> Result<Vec<StoredBucket>, ServiceError> {
+        if self.options.mode == BucketMode::Default {
+            let name = DEFAULT
+                .parse()
+                .map_err(|error| ServiceError::Internal(format!("{DEFAULT}: {error}")))?;
+            let created = None;
+            return Ok(vec![StoredBucket { name, created }]);
+        }
+        let mut buckets = self.store.list_buckets().await?;
+        buckets.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(buckets)
+    }
+
+    pub(super) async fn create_bucket(&self, name: &BucketName) -> Result<(), ServiceError> {
+        match self.options.mode {
+            // Clients that create their bucket first are not disappointed.
+            BucketMode::Default => Ok(()),
+            BucketMode::Advanced => Ok(self.store.create_bucket(name).await?),
+        }
+    }
+
+    pub(super) async fn head_bucket(&self, name: &BucketName) -> Result<(), ServiceError> {
+        let bucket = self.bucket(name)?;
+        self.require_bucket(&bucket).await
+    }
+
+    pub(super) async fn delete_bucket(&self, name: &BucketName) -> Result<(), ServiceError> {
+        match self.options.mode {
+            BucketMode::Default if name.as_str() == DEFAULT => Err(ServiceError::BucketNotEmpty),
+            BucketMode::Default => Ok(()),
+            BucketMode::Advanced => {
+                self.store.delete_bucket(name).await?;
+                self.abort_uploads_of(&Bucket::Named(name.clone())).await
+            }
+        }
+    }
+
+    /// Forgets the uploads of a bucket that is gone.
+    async fn abort_uploads_of(&self, bucket: &Bucket) -> Result<(), ServiceError> {
+        loop {
+            let uploads = self.cache.uploads(bucket, "", None, UPLOADS).await?;
+            if uploads.is_empty() {
+                return Ok(());
+            }
+            for upload in uploads {
+                match self.discard_upload(bucket, &upload).await {
+                    Ok(()) | Err(ServiceError::NoSuchBucket | ServiceError::NoSuchUpload) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+    }
+}

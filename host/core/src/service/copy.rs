@@ -1,0 +1,179 @@
+//! CopyObject.
+
+use super::gate::to_the_end;
+use super::locks::Place;
+use super::look::{Found, Want};
+use super::ports::{Intent, StoreError};
+use super::precondition::{check_source, check_write};
+use super::read::exactly;
+use super::{CopyObject, Inner, MAX_PUT, ServiceError, WriteConditions, Written};
+use crate::model::{ByteStream, ETag, PartSizes, Piece, Upload, UploadError};
+use futures_util::StreamExt;
+use md5::{Digest, Md5};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// A source may change so often before a copy gives up.
+const ATTEMPTS: u32 = 5;
+
+impl Inner {
+    pub(super) async fn copy_object(
+        self: &Arc<Self>,
+        request: CopyObject,
+    ) -> Result<Written, ServiceError> {
+        let source = Place {
+            bucket: self.bucket(&request.source_bucket)?,
+            key: request.source_key.clone(),
+        };
+        let target = Place {
+            bucket: self.bucket(&request.bucket)?,
+            key: request.key.clone(),
+        };
+        if !request.conditions.is_empty() {
+            let present = self.present(&target, None).await?;
+            let etag = present.as_ref().map(|found| &found.head.etag);
+            check_write(&request.conditions, etag)?;
+        }
+        for _ in 0..ATTEMPTS {
+            let found = self.look(&source, Want::Head, None).await?;
+            check_copy(&request, &found, source == target)?;
+            // Of an object that was put in parts S3 makes one with an MD5, which is not known.
+            let known_md5 = matches!(found.head.etag, ETag::Md5(_));
+            if !known_md5 || !self.copies.load(Ordering::Relaxed) {
+                return self.copy_through(request, source, target).await;
+            }
+            let metadata = request.metadata.clone();
+            let intent = Intent {
+                size: found.head.size,
+                etag: found.head.etag,
+                part_md5s: Vec::new(),
+                part_sizes: PartSizes::default(),
+                metadata: metadata.unwrap_or(found.head.metadata),
+                upload: None,
+            };
+            let inner = Arc::clone(self);
+            let from = (source.clone(), found.state);
+            let to = (target.clone(), request.conditions.clone());
+            let copied =
+                to_the_end(move |_| async move { inner.copy_inside(from, to, intent).await });
+            match copied.await? {
+                Inside::Written(written) => return Ok(written),
+                Inside::Unsupported => self.copies.store(false, Ordering::Relaxed),
+                Inside::Changed => {}
+            }
+        }
+        Err(StoreError::Changed.into())
+    }
+
+    /// Lets the store copy.
+    async fn copy_inside(
+        &self,
+        (source, state): (Place, crate::model::ObjectState),
+        (target, conditions): (Place, WriteConditions),
+        intent: Intent,
+    ) -> Result<Inside, ServiceError> {
+        let guard = self.locks.lock(&target).await;
+        let remembered = self.remembered(&target).await?;
+        let leftover = remembered.intent.is_some();
+        let announced = self
+            .announce_locked(guard, &conditions, leftover, intent)
+            .await?;
+        let answer = self
+            .store
+            .copy(
+                (&source.bucket, &source.key, &state),
+                (
+                    &target.bucket,
+                    &target.key,
+                    remembered.row.as_ref().map(|row| &row.state),
+                ),
+                announced.receipt(),
+            )
+            .await;
+        match answer {
+            Err(
+                error @ (StoreError::Unsupported | StoreError::Changed | StoreError::NoSuchKey),
+            ) => {
+                self.withdraw(announced).await?;
+                Ok(match error {
+                    StoreError::Unsupported => Inside::Unsupported,
+                    _ => Inside::Changed,
+                })
+            }
+            answer => Ok(Inside::Written(self.conclude(announced, answer).await?)),
+        }
+    }
+
+    /// Reads the source and writes the target.
+    async fn copy_through(
+        self: &Arc<Self>,
+        request: CopyObject,
+        source: Place,
+        target: Place,
+    ) -> Result<Written, ServiceError> {
+        let mut found = self.look(&source, Want::Bytes(None), None).await?;
+        check_copy(&request, &found, source == target)?;
+        let Some((_, bytes)) = found.bytes.take() else {
+            return Err(ServiceError::Internal("an object without bytes".into()));
+        };
+        let size = found.head.size;
+        let upload = Upload {
+            on_demand: false,
+            size,
+            pieces: pieces(exactly(size, bytes, None)).boxed(),
+        };
+        let metadata = request.metadata.unwrap_or(found.head.metadata);
+        let written = self
+            .write(target, metadata, request.conditions, upload)
+            .await;
+        match written {
+            // Not the client's fault: it sent no body.
+            Err(ServiceError::Upload(UploadError::Io(error))) => {
+                Err(ServiceError::Unavailable(error.to_string()))
+            }
+            written => written,
+        }
+    }
+}
+
+/// How a copy inside the store went.
+enum Inside {
+    Written(Written),
+    /// The source is no longer what it was.
+    Changed,
+    /// The store cannot copy.
+    Unsupported,
+}
+
+fn check_copy(request: &CopyObject, source: &Found, onto_itself: bool) -> Result<(), ServiceError> {
+    let head = &source.head;
+    check_source(&request.source_conditions, &head.etag, head.modified)?;
+    if onto_itself && request.metadata.is_none() {
+        return Err(ServiceError::CopyOntoItself);
+    }
+    if head.size > MAX_PUT {
+        return Err(ServiceError::TooLarge);
+    }
+    Ok(())
+}
+
+/// The bytes of an object as an upload, hashed on the way.
+fn pieces(
+    bytes: ByteStream,
+) -> impl futures_util::Stream<Item = Result<Piece, UploadError>> + Send + 'static {
+    let start = Some((bytes, Md5::new()));
+    futures_util::stream::unfold(start, |state| async move {
+        let (mut bytes, mut digest) = state?;
+        Some(match bytes.next().await {
+            Some(Ok(data)) => {
+                digest.update(&data);
+                (Ok(Piece::Data(data)), Some((bytes, digest)))
+            }
+            Some(Err(error)) => (Err(UploadError::Io(error)), None),
+            None => {
+                let md5 = digest.finalize().into();
+                (Ok(Piece::End { md5 }), None)
+            }
+        })
+    })
+}

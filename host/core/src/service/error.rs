@@ -1,0 +1,130 @@
+//! What can go wrong with an operation, in terms of what the client asked.
+
+use super::ports::{CacheError, StoreError};
+use crate::model::{ETag, Timestamp, UploadError};
+use std::time::Duration;
+
+/// The reason why an operation failed. `s3::error` maps each to a code and a status.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The bucket is not there.
+    #[error("no such bucket")]
+    NoSuchBucket,
+    /// The object is not there.
+    #[error("no such key")]
+    NoSuchKey,
+    /// The upload is unknown, completed or aborted.
+    #[error("no such upload")]
+    NoSuchUpload,
+    /// The bucket to create is there already (and ours, as all are).
+    #[error("the bucket exists")]
+    BucketExists,
+    /// The bucket to delete holds objects.
+    #[error("the bucket is not empty")]
+    BucketNotEmpty,
+    /// The range lies behind the end of an object of `size` bytes.
+    #[error("the range lies behind the end of the object")]
+    InvalidRange {
+        /// Bytes of the object.
+        size: u64,
+    },
+    /// A read whose condition says "you have it already" (304).
+    #[error("not modified")]
+    NotModified {
+        /// The object's tag.
+        etag: ETag,
+        /// The object's time.
+        modified: Timestamp,
+    },
+    /// A condition does not hold (412); carries the header's name as AWS spells it.
+    #[error("the condition {0} does not hold")]
+    PreconditionFailed(&'static str),
+    /// A conditional write lost against a concurrent one (409).
+    #[error("a concurrent write interfered")]
+    ConditionalConflict,
+    /// A part in the list is missing or its ETag is another.
+    #[error("a part is missing or has another ETag")]
+    InvalidPart,
+    /// The parts in the list are not in ascending order.
+    #[error("the parts are not in ascending order")]
+    InvalidPartOrder,
+    /// A part other than the last is smaller than 5 MiB.
+    #[error("a part is too small")]
+    PartTooSmall {
+        /// Its number.
+        number: u16,
+        /// Its bytes.
+        size: u64,
+    },
+    /// A copy onto itself that changes nothing.
+    #[error("a copy onto itself must change something")]
+    CopyOntoItself,
+    /// Larger than S3 allows for one put or copy (5 GiB) or for an object.
+    #[error("too large")]
+    TooLarge,
+    /// The storage cannot represent the name.
+    #[error("the storage cannot represent the name: {0}")]
+    InvalidName(String),
+    /// The upload is not what the client declared.
+    #[error(transparent)]
+    Upload(#[from] UploadError),
+    /// The storage refuses.
+    #[error("the storage refuses: {0}")]
+    Denied(String),
+    /// The disk is full.
+    #[error("no space left")]
+    NoSpace,
+    /// The account's limit is reached.
+    #[error("the quota is exhausted")]
+    Quota,
+    /// The storage asks for patience.
+    #[error("the storage asks to slow down")]
+    Busy {
+        /// How long, if it said so.
+        retry_after: Option<Duration>,
+    },
+    /// A passing failure; the client may try again.
+    #[error("the storage is unavailable: {0}")]
+    Unavailable(String),
+    /// The plugin never does that.
+    #[error("the storage does not support this")]
+    Unsupported,
+    /// Something failed on our side.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NoSuchBucket => Self::NoSuchBucket,
+            StoreError::NoSuchKey => Self::NoSuchKey,
+            StoreError::NoSuchUpload => Self::NoSuchUpload,
+            StoreError::BucketExists => Self::BucketExists,
+            StoreError::BucketNotEmpty => Self::BucketNotEmpty,
+            StoreError::InvalidName(text) => Self::InvalidName(text),
+            StoreError::Changed => Self::Unavailable("the object kept changing".into()),
+            StoreError::Denied(text) => Self::Denied(text),
+            StoreError::NoSpace => Self::NoSpace,
+            StoreError::Quota => Self::Quota,
+            StoreError::Throttled { retry_after } => Self::Busy { retry_after },
+            StoreError::Unavailable(text) => Self::Unavailable(text),
+            StoreError::Unsupported => Self::Unsupported,
+            StoreError::InvalidRange => Self::InvalidRange { size: 0 },
+            StoreError::Aborted => Self::Upload(UploadError::Incomplete),
+            StoreError::Other(text) => Self::Internal(text),
+        }
+    }
+}
+
+impl From<CacheError> for ServiceError {
+    fn from(error: CacheError) -> Self {
+        let mut text = error.to_string();
+        let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(&error);
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        Self::Internal(text)
+    }
+}

@@ -1,0 +1,270 @@
+//! Which object a key names, and what is known about it: store and cache matched.
+
+use super::locks::{KeyGuard, Place};
+use super::ports::{Remembered, Row, RowTrust, StoreError, StoredObject};
+use super::{Inner, ObjectHead, ServiceError};
+use crate::model::{ByteStream, ETag, Metadata, ObjectState, RangeSpec};
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What a look should bring.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Want {
+    /// The head alone.
+    Head,
+    /// The bytes too: all of them, or a range.
+    Bytes(Option<RangeSpec>),
+}
+
+/// An object, described by its row if it has one.
+pub(super) struct Found {
+    /// What clients are told.
+    pub(super) head: ObjectHead,
+    /// Which state this is.
+    pub(super) state: ObjectState,
+    /// Absent if only the head was wanted, and if the range lies behind the end.
+    pub(super) bytes: Option<(Option<Range<u64>>, ByteStream)>,
+}
+
+/// What the store answered.
+struct Fetched {
+    stored: StoredObject,
+    bytes: Option<(Option<Range<u64>>, ByteStream)>,
+}
+
+/// A key may change so often under a look that does not hold its lock.
+const LOOKS_WITHOUT_LOCK: u32 = 3;
+/// And so often at all: under the lock only somebody else on the same storage can change it.
+const LOOKS: u32 = 8;
+
+/// An imported row has no version. It describes an object that was not modified after it, give
+/// or take the resolution of old file systems.
+const IMPORT_SLACK_NANOS: i64 = 2_000_000_000;
+
+impl Inner {
+    /// Finds the object of a key. `holding`: the caller has the key's lock.
+    pub(super) async fn look(
+        &self,
+        place: &Place,
+        want: Want,
+        holding: Option<&KeyGuard>,
+    ) -> Result<Found, ServiceError> {
+        let mut own_guard = None;
+        let mut trust_row = true;
+        let mut deletions = self.deletions.load(Ordering::SeqCst);
+        let mut remembered = self.remembered(place).await?;
+        for look in 0..LOOKS {
+            if let Some(guard) = holding.or(own_guard.as_ref())
+                && remembered.intent.is_some()
+            {
+                self.settle_leftover(guard).await?;
+                remembered = self.remembered(place).await?;
+            }
+            let row = remembered.row.as_ref().filter(|_| trust_row);
+            let fetched = match self.fetch(place, want, row).await {
+                Ok(fetched) => match row {
+                    Some(row) if describes(self.store.trust(), row, &fetched.stored) => {
+                        return Ok(found_by_row(fetched, row.clone()));
+                    }
+                    _ => Some(fetched),
+                },
+                Err(StoreError::Changed | StoreError::InvalidRange) => None,
+                Err(error) => return Err(error.into()),
+            };
+            // The row does not describe the object. Is a write under way, or just over?
+            let before = deletions;
+            deletions = self.deletions.load(Ordering::SeqCst);
+            let now = self.remembered(place).await?;
+            // Nobody of ours deletes a key that is locked.
+            let none_deleted = holding.is_some()
+                || own_guard.is_some()
+                || before == self.deletions.load(Ordering::SeqCst);
+            let at_rest = now == remembered && now.intent.is_none() && none_deleted;
+            if let Some(fetched) = fetched
+                && at_rest
+            {
+                self.strangers.warn(place);
+                return Ok(found_without_row(fetched));
+            }
+            // At rest and yet changed: the row's size has made the range a wrong one.
+            trust_row = !at_rest;
+            remembered = now;
+            let busy = remembered.intent.is_some() || look >= LOOKS_WITHOUT_LOCK;
+            if busy && holding.is_none() && own_guard.is_none() {
+                let guard = self.locks.lock(place).await;
+                remembered = self.remembered(place).await?;
+                if remembered.intent.is_some() {
+                    self.settle_leftover(&guard).await?;
+                    remembered = self.remembered(place).await?;
+                }
+                own_guard = (look >= LOOKS_WITHOUT_LOCK).then_some(guard);
+            }
+        }
+        Err(StoreError::Changed.into())
+    }
+
+    /// The head of the object that has this key now; `None` if there is none.
+    pub(super) async fn present(
+        &self,
+        place: &Place,
+        holding: Option<&KeyGuard>,
+    ) -> Result<Option<Found>, ServiceError> {
+        match self.look(place, Want::Head, holding).await {
+            Ok(found) => Ok(Some(found)),
+            Err(ServiceError::NoSuchKey) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What the cache says about a key.
+    pub(super) async fn remembered(&self, place: &Place) -> Result<Remembered, ServiceError> {
+        Ok(self.cache.object(&place.bucket, &place.key).await?)
+    }
+
+    /// Asks the store. [`StoreError::Changed`]: the range was made for another size.
+    async fn fetch(
+        &self,
+        place: &Place,
+        want: Want,
+        row: Option<&Row>,
+    ) -> Result<Fetched, StoreError> {
+        let Place { bucket, key } = place;
+        let known = row.map(|row| &row.state).filter(|state| !is_blank(state));
+        let spec = match want {
+            Want::Head => {
+                let stored = self.store.stat(bucket, key, known).await?;
+                let bytes = None;
+                return Ok(Fetched { stored, bytes });
+            }
+            Want::Bytes(None) => {
+                let (stored, bytes) = self.store.get(bucket, key, None, known).await?;
+                let bytes = Some((None, bytes));
+                return Ok(Fetched { stored, bytes });
+            }
+            Want::Bytes(Some(spec)) => spec,
+        };
+        let (size, stat) = if let Some(row) = row {
+            (row.size, None)
+        } else {
+            let stat = self.store.stat(bucket, key, None).await?;
+            (stat.size, Some(stat))
+        };
+        let Ok(range) = spec.resolve(size) else {
+            let stored = match stat {
+                Some(stat) => stat,
+                None => self.store.stat(bucket, key, known).await?,
+            };
+            if stored.size != size {
+                return Err(StoreError::Changed);
+            }
+            let bytes = None;
+            return Ok(Fetched { stored, bytes });
+        };
+        let known = stat.as_ref().map(|stat| &stat.state).or(known);
+        let asked = Some(range.clone());
+        let (stored, bytes) = self.store.get(bucket, key, asked, known).await?;
+        if spec.resolve(stored.size) != Ok(range.clone()) {
+            return Err(StoreError::Changed);
+        }
+        let bytes = Some((Some(range), bytes));
+        Ok(Fetched { stored, bytes })
+    }
+}
+
+fn is_blank(state: &ObjectState) -> bool {
+    state.id.is_empty() && state.version.is_empty()
+}
+
+/// Whether a row tells about this very state of the object.
+pub(super) fn describes(trust: RowTrust, row: &Row, stored: &StoredObject) -> bool {
+    row.size == stored.size
+        && match trust {
+            RowTrust::Indexed => row.state.id == stored.state.id,
+            RowTrust::Check if row.state.version.is_empty() => {
+                stored.modified.0 <= row.modified.0.saturating_add(IMPORT_SLACK_NANOS)
+            }
+            RowTrust::Check => row.state == stored.state,
+        }
+}
+
+fn found_by_row(fetched: Fetched, row: Row) -> Found {
+    let runs = row.part_sizes.runs().iter();
+    let parts = runs.fold(0u16, |sum, &(count, _)| sum.saturating_add(count));
+    let head = ObjectHead {
+        size: row.size,
+        etag: row.etag,
+        modified: row.modified,
+        metadata: row.metadata,
+        parts: (parts > 0).then_some(parts),
+    };
+    Found {
+        head,
+        state: fetched.stored.state,
+        bytes: fetched.bytes,
+    }
+}
+
+fn found_without_row(fetched: Fetched) -> Found {
+    let Fetched { stored, bytes } = fetched;
+    let head = ObjectHead {
+        size: stored.size,
+        etag: fallback_tag(&stored),
+        modified: stored.modified,
+        metadata: Metadata {
+            content_type: stored.content_type,
+            ..Metadata::default()
+        },
+        parts: None,
+    };
+    let state = stored.state;
+    Found { head, state, bytes }
+}
+
+/// The tag of an object whose MD5 is unknown.
+pub(super) fn fallback_tag(stored: &StoredObject) -> ETag {
+    let ObjectState { id, version } = &stored.state;
+    ETag::fallback(stored.hash.as_deref(), id, version)
+}
+
+/// Objects without a row that were warned about lately.
+#[derive(Default)]
+pub(super) struct Strangers {
+    warned: Mutex<HashMap<Place, Instant>>,
+}
+
+impl Strangers {
+    const PAUSE: Duration = Duration::from_mins(1);
+    const REMEMBERED: usize = 1024;
+
+    /// Says, at most once a minute for each object, that its MD5 is unknown.
+    pub(super) fn warn(&self, place: &Place) {
+        if self.is_news(place, Instant::now()) {
+            tracing::warn!(
+                bucket = place.bucket.as_str(),
+                key = place.key.as_str(),
+                "the MD5 of this object is unknown: it was not put through this gateway, or was \
+                 changed since; its ETag is made up until it is uploaded again or migrated"
+            );
+        }
+    }
+
+    fn is_news(&self, place: &Place, now: Instant) -> bool {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = |then: &Instant| now.duration_since(*then) < Self::PAUSE;
+        if warned.get(place).is_some_and(recent) {
+            return false;
+        }
+        if warned.len() >= Self::REMEMBERED {
+            warned.retain(|_, then| recent(then));
+        }
+        // Full of recent warnings: the log has enough of them.
+        let room = warned.len() < Self::REMEMBERED;
+        if room {
+            warned.insert(place.clone(), now);
+        }
+        room
+    }
+}

@@ -1,0 +1,280 @@
+//! A [`Cache`] in memory, for tests.
+
+use super::ports::{Cache, CacheError, Intent, PartRow, Remembered, Row, UploadRow};
+use crate::model::{Bucket, ObjectKey, UploadId};
+use async_trait::async_trait;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// What goes wrong with a later call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CacheFault {
+    /// The process dies before the announcement is committed.
+    HangBeforeAnnounce,
+    /// Or after it.
+    HangAfterAnnounce,
+    /// Before the final row is committed.
+    HangBeforeSettle,
+    /// Or after it.
+    HangAfterSettle,
+    /// The final row cannot be committed.
+    FailSettle,
+}
+
+#[derive(Default)]
+pub(crate) struct MemoryCache {
+    state: Mutex<State>,
+    calls: AtomicUsize,
+}
+
+/// The order of a listing: start and id come after the key.
+type UploadOrder = (Bucket, ObjectKey, i64, UploadId);
+
+#[derive(Default)]
+struct State {
+    objects: HashMap<(Bucket, ObjectKey), Remembered>,
+    uploads: BTreeMap<UploadOrder, (UploadRow, BTreeMap<u16, PartRow>)>,
+    fault: Option<CacheFault>,
+}
+
+impl State {
+    fn find(&self, bucket: &Bucket, id: &UploadId) -> Option<UploadOrder> {
+        let mut keys = self.uploads.keys();
+        keys.find(|(at, _, _, name)| at == bucket && name == id)
+            .cloned()
+    }
+
+    fn fails(&mut self, fault: CacheFault) -> bool {
+        let hit = self.fault == Some(fault);
+        if hit {
+            self.fault = None;
+        }
+        hit
+    }
+}
+
+impl MemoryCache {
+    pub(crate) fn fail_next(&self, fault: CacheFault) {
+        self.state().fault = Some(fault);
+    }
+
+    pub(crate) fn fault_is_due(&self) -> bool {
+        self.state().fault.is_some()
+    }
+
+    /// Calls since the last question.
+    pub(crate) fn take_calls(&self) -> usize {
+        self.calls.swap(0, Ordering::SeqCst)
+    }
+
+    pub(crate) fn open_intents(&self) -> usize {
+        let state = self.state();
+        let open = state.objects.values().filter(|r| r.intent.is_some());
+        open.count()
+    }
+
+    /// Changes a row as an import would.
+    pub(crate) fn edit_rows(&self, edit: impl Fn(&mut Row)) {
+        let mut state = self.state();
+        state
+            .objects
+            .values_mut()
+            .filter_map(|r| r.row.as_mut())
+            .for_each(edit);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn call(&self) -> MutexGuard<'_, State> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        self.state()
+    }
+
+    async fn hang_if(&self, fault: CacheFault) {
+        let hangs = self.state().fails(fault);
+        if hangs {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[async_trait]
+impl Cache for MemoryCache {
+    async fn object(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Remembered, CacheError> {
+        let address = (bucket.clone(), key.clone());
+        Ok(self
+            .call()
+            .objects
+            .get(&address)
+            .cloned()
+            .unwrap_or_default())
+    }
+
+    async fn objects(
+        &self,
+        bucket: &Bucket,
+        keys: &[&ObjectKey],
+    ) -> Result<Vec<Remembered>, CacheError> {
+        let state = self.call();
+        let get = |key: &&ObjectKey| {
+            state
+                .objects
+                .get(&(bucket.clone(), (*key).clone()))
+                .cloned()
+        };
+        Ok(keys
+            .iter()
+            .map(|key| get(key).unwrap_or_default())
+            .collect())
+    }
+
+    async fn announce(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        intent: Intent,
+    ) -> Result<(), CacheError> {
+        self.hang_if(CacheFault::HangBeforeAnnounce).await;
+        let address = (bucket.clone(), key.clone());
+        self.call().objects.entry(address).or_default().intent = Some(intent);
+        self.hang_if(CacheFault::HangAfterAnnounce).await;
+        // As a group commit would: others run meanwhile.
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+
+    async fn settle(&self, bucket: &Bucket, key: &ObjectKey, row: Row) -> Result<(), CacheError> {
+        tokio::task::yield_now().await;
+        self.hang_if(CacheFault::HangBeforeSettle).await;
+        if self.state().fails(CacheFault::FailSettle) {
+            return Err(CacheError("the disk is full".into()));
+        }
+        {
+            let mut state = self.call();
+            let address = (bucket.clone(), key.clone());
+            let remembered = state.objects.entry(address).or_default();
+            remembered.row = Some(row);
+            let upload = remembered.intent.take().and_then(|intent| intent.upload);
+            if let Some(at) = upload.and_then(|id| state.find(bucket, &id)) {
+                state.uploads.remove(&at);
+            }
+        }
+        self.hang_if(CacheFault::HangAfterSettle).await;
+        Ok(())
+    }
+
+    async fn withdraw(&self, bucket: &Bucket, key: &ObjectKey) -> Result<(), CacheError> {
+        let address = (bucket.clone(), key.clone());
+        if let Some(remembered) = self.call().objects.get_mut(&address) {
+            remembered.intent = None;
+        }
+        Ok(())
+    }
+
+    async fn forget(&self, bucket: &Bucket, keys: &[&ObjectKey]) -> Result<(), CacheError> {
+        let mut state = self.call();
+        for key in keys {
+            state.objects.remove(&(bucket.clone(), (*key).clone()));
+        }
+        Ok(())
+    }
+
+    async fn intents(&self) -> Result<Vec<(Bucket, ObjectKey)>, CacheError> {
+        let state = self.call();
+        let open = state.objects.iter().filter(|(_, r)| r.intent.is_some());
+        Ok(open.map(|(address, _)| address.clone()).collect())
+    }
+
+    async fn create_upload(&self, bucket: &Bucket, upload: UploadRow) -> Result<(), CacheError> {
+        let at = (
+            bucket.clone(),
+            upload.key.clone(),
+            upload.started.0,
+            upload.id.clone(),
+        );
+        self.call().uploads.insert(at, (upload, BTreeMap::new()));
+        Ok(())
+    }
+
+    async fn upload(
+        &self,
+        bucket: &Bucket,
+        id: &UploadId,
+    ) -> Result<Option<UploadRow>, CacheError> {
+        let state = self.call();
+        let at = state.find(bucket, id);
+        Ok(at.map(|at| state.uploads[&at].0.clone()))
+    }
+
+    async fn uploads(
+        &self,
+        bucket: &Bucket,
+        prefix: &str,
+        after: Option<(&str, Option<&UploadId>)>,
+        limit: usize,
+    ) -> Result<Vec<UploadRow>, CacheError> {
+        let state = self.call();
+        let marker = after
+            .and_then(|(_, id)| state.find(bucket, id?))
+            .map(|(_, _, started, id)| (started, id));
+        let is_behind = |key: &ObjectKey, started: i64, id: &UploadId| match after {
+            None => true,
+            Some((after, _)) if key.as_str() != after => key.as_str() > after,
+            Some(_) => marker
+                .as_ref()
+                .is_some_and(|(s, i)| (started, id) > (*s, i)),
+        };
+        let mine = state.uploads.iter().filter(|((at, key, started, id), _)| {
+            at == bucket && key.as_str().starts_with(prefix) && is_behind(key, *started, id)
+        });
+        Ok(mine.take(limit).map(|(_, (row, _))| row.clone()).collect())
+    }
+
+    async fn store_uploads(&self) -> Result<Vec<String>, CacheError> {
+        let state = self.call();
+        let uploads = state.uploads.values();
+        Ok(uploads.map(|(row, _)| row.store_id.clone()).collect())
+    }
+
+    async fn delete_upload(&self, bucket: &Bucket, id: &UploadId) -> Result<(), CacheError> {
+        let mut state = self.call();
+        if let Some(at) = state.find(bucket, id) {
+            state.uploads.remove(&at);
+        }
+        Ok(())
+    }
+
+    async fn put_part(
+        &self,
+        bucket: &Bucket,
+        id: &UploadId,
+        part: PartRow,
+    ) -> Result<bool, CacheError> {
+        let mut state = self.call();
+        let Some(at) = state.find(bucket, id) else {
+            return Ok(false);
+        };
+        if let Some((_, parts)) = state.uploads.get_mut(&at) {
+            parts.insert(part.number.get(), part);
+        }
+        Ok(true)
+    }
+
+    async fn parts(
+        &self,
+        bucket: &Bucket,
+        id: &UploadId,
+        after: u16,
+        limit: usize,
+    ) -> Result<Vec<PartRow>, CacheError> {
+        let state = self.call();
+        let Some(at) = state.find(bucket, id) else {
+            return Ok(Vec::new());
+        };
+        let parts = state.uploads[&at].1.range(after + 1..);
+        Ok(parts.take(limit).map(|(_, part)| part.clone()).collect())
+    }
+}

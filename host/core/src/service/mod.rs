@@ -1,0 +1,254 @@
+//! What S3 operations mean: preconditions, the order of store and cache, listing, uploads in
+//! parts, default-bucket mode. Knows nothing of HTTP, XML, wasm or SQL.
+//!
+//! Three promises hold whatever fails. An acknowledged object is there with its metadata. One
+//! that was not acknowledged is there whole, with its metadata, or not at all. A reader never
+//! sees the bytes of one state with the ETag of another.
+//!
+//! They rest on the order of a write: bytes to the store, key lock, conditions, intent, verdict,
+//! publication, row, unlock. A reader that finds an object that its row does not describe waits
+//! for the lock if an intent is open, and settles the intent itself if nobody else will.
+
+mod buckets;
+mod copy;
+pub mod error;
+mod gate;
+mod list;
+mod locks;
+mod look;
+pub mod memory;
+#[cfg(test)]
+pub(crate) mod memory_cache;
+mod multipart;
+mod pager;
+pub mod ports;
+mod precondition;
+mod publish;
+mod read;
+mod recover;
+pub mod requests;
+#[cfg(test)]
+mod tests;
+mod uploads;
+mod write;
+
+pub use error::ServiceError;
+pub use requests::*;
+
+use crate::model::{BucketName, ETag, Metadata, ObjectKey, PartNumber, Upload, UploadId};
+use locks::KeyLocks;
+use look::Strangers;
+use ports::{Cache, Store, StoredBucket};
+use publish::Publishing;
+use recover::Unsettled;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use uploads::Uploads;
+
+/// Which buckets there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BucketMode {
+    /// One virtual bucket, `default`, at the store's root.
+    Default,
+    /// Buckets are real, and clients may create them.
+    Advanced,
+}
+
+/// How a [`Service`] behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServiceOptions {
+    /// Which buckets there are.
+    pub mode: BucketMode,
+    /// Hash full reads on the way out: bytes that do not match the ETag end in an error instead
+    /// of reaching the client whole.
+    pub verify_reads: bool,
+}
+
+impl From<BucketMode> for ServiceOptions {
+    fn from(mode: BucketMode) -> Self {
+        Self {
+            mode,
+            verify_reads: false,
+        }
+    }
+}
+
+/// Bytes of the largest single put, part or copy.
+pub const MAX_PUT: u64 = 5 * 1024 * 1024 * 1024;
+
+/// All S3 operations over one store and its cache.
+///
+/// Needs a tokio runtime: a write runs in a task of its own, and from its verdict on it finishes
+/// even if the client has gone.
+pub struct Service {
+    inner: Arc<Inner>,
+}
+
+/// What every operation uses. The files beside this one add the operations.
+struct Inner {
+    store: Arc<dyn Store>,
+    cache: Arc<dyn Cache>,
+    options: ServiceOptions,
+    locks: KeyLocks,
+    publishing: Publishing,
+    unsettled: Unsettled,
+    strangers: Strangers,
+    uploads: Uploads,
+    /// Counts deletions. Who finds no row for an object and sees the count move in between may
+    /// have missed a row that came and went.
+    deletions: AtomicU64,
+    /// The store has not yet answered that it cannot copy.
+    copies: AtomicBool,
+}
+
+impl Service {
+    /// A service over these. Call [`Service::recover`] once after it.
+    pub fn new(
+        store: Arc<dyn Store>,
+        cache: Arc<dyn Cache>,
+        options: impl Into<ServiceOptions>,
+    ) -> Self {
+        let inner = Inner {
+            store,
+            cache,
+            options: options.into(),
+            locks: KeyLocks::default(),
+            publishing: Publishing::default(),
+            unsettled: Unsettled::default(),
+            strangers: Strangers::default(),
+            uploads: Uploads::default(),
+            deletions: AtomicU64::new(0),
+            copies: AtomicBool::new(true),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// ListBuckets, by name.
+    pub async fn list_buckets(&self) -> Result<Vec<StoredBucket>, ServiceError> {
+        self.inner.list_buckets().await
+    }
+
+    /// CreateBucket.
+    pub async fn create_bucket(&self, bucket: &BucketName) -> Result<(), ServiceError> {
+        self.inner.create_bucket(bucket).await
+    }
+
+    /// HeadBucket.
+    pub async fn head_bucket(&self, bucket: &BucketName) -> Result<(), ServiceError> {
+        self.inner.head_bucket(bucket).await
+    }
+
+    /// DeleteBucket. Uploads in progress do not keep a bucket: they are aborted.
+    pub async fn delete_bucket(&self, bucket: &BucketName) -> Result<(), ServiceError> {
+        self.inner.delete_bucket(bucket).await
+    }
+
+    /// PutObject.
+    pub async fn put_object(
+        &self,
+        request: PutObject,
+        body: Upload,
+    ) -> Result<Written, ServiceError> {
+        self.inner.put_object(request, body).await
+    }
+
+    /// GetObject.
+    pub async fn get_object(&self, request: ReadObject) -> Result<ObjectReply, ServiceError> {
+        self.inner.get_object(request).await
+    }
+
+    /// HeadObject: the head, and the range that a GET would send.
+    pub async fn head_object(
+        &self,
+        request: ReadObject,
+    ) -> Result<(ObjectHead, Option<Range<u64>>), ServiceError> {
+        self.inner.head_object(request).await
+    }
+
+    /// DeleteObject. That it is not there is no error.
+    pub async fn delete_object(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+    ) -> Result<(), ServiceError> {
+        self.inner.delete_object(bucket, key).await
+    }
+
+    /// DeleteObjects: one answer for each key, in order.
+    pub async fn delete_objects(
+        &self,
+        bucket: &BucketName,
+        keys: Vec<ObjectKey>,
+    ) -> Result<Vec<Result<(), ServiceError>>, ServiceError> {
+        self.inner.delete_objects(bucket, keys).await
+    }
+
+    /// CopyObject.
+    pub async fn copy_object(&self, request: CopyObject) -> Result<Written, ServiceError> {
+        self.inner.copy_object(request).await
+    }
+
+    /// ListObjects.
+    pub async fn list_objects(&self, request: ListObjects) -> Result<ObjectPage, ServiceError> {
+        self.inner.list_objects(request).await
+    }
+
+    /// CreateMultipartUpload.
+    pub async fn create_upload(
+        &self,
+        bucket: &BucketName,
+        key: ObjectKey,
+        metadata: Metadata,
+    ) -> Result<UploadId, ServiceError> {
+        self.inner.create_upload(bucket, key, metadata).await
+    }
+
+    /// UploadPart.
+    pub async fn upload_part(
+        &self,
+        upload: UploadRef,
+        number: PartNumber,
+        body: Upload,
+    ) -> Result<ETag, ServiceError> {
+        self.inner.upload_part(upload, number, body).await
+    }
+
+    /// CompleteMultipartUpload. Asking again after a success succeeds again.
+    pub async fn complete_upload(&self, request: CompleteUpload) -> Result<Written, ServiceError> {
+        self.inner.complete_upload(request).await
+    }
+
+    /// AbortMultipartUpload.
+    pub async fn abort_upload(&self, upload: &UploadRef) -> Result<(), ServiceError> {
+        self.inner.abort_upload(upload).await
+    }
+
+    /// ListParts: up to `max_parts` behind number `after`.
+    pub async fn list_parts(
+        &self,
+        upload: &UploadRef,
+        after: u16,
+        max_parts: u16,
+    ) -> Result<PartPage, ServiceError> {
+        self.inner.list_parts(upload, after, max_parts).await
+    }
+
+    /// ListMultipartUploads.
+    pub async fn list_uploads(&self, request: ListUploads) -> Result<UploadPage, ServiceError> {
+        self.inner.list_uploads(request).await
+    }
+
+    /// Settles what a crash left open: every open intent becomes a row or is dropped, and the
+    /// store is swept. Call once at start, in the background.
+    pub async fn recover(&self) -> Result<(), ServiceError> {
+        self.inner.recover().await
+    }
+
+    /// Waits until every write that has reached its verdict is finished. For shutdown.
+    pub async fn quiesce(&self) {
+        self.inner.publishing.none().await;
+    }
+}

@@ -1,0 +1,179 @@
+//! From the key lock to the final row: what every write has in common.
+
+use super::locks::{KeyGuard, Place};
+use super::ports::{Intent, Receipt, Row, StoreError, StoredObject};
+use super::precondition::check_write;
+use super::{Inner, ServiceError, WriteConditions, Written};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::Notify;
+
+/// A write that holds the key's lock and whose intent is committed.
+pub(super) struct Announced {
+    guard: KeyGuard,
+    intent: Intent,
+    _publishing: Published,
+}
+
+impl Inner {
+    /// Takes the key's lock, decides the conditions for good and commits the intent.
+    /// `leftover`: the key may have an intent that nobody works on.
+    pub(super) async fn announce(
+        &self,
+        place: &Place,
+        conditions: &WriteConditions,
+        leftover: bool,
+        intent: Intent,
+    ) -> Result<Announced, ServiceError> {
+        let guard = self.locks.lock(place).await;
+        self.announce_locked(guard, conditions, leftover, intent)
+            .await
+    }
+
+    /// The same, with the lock in hand.
+    pub(super) async fn announce_locked(
+        &self,
+        guard: KeyGuard,
+        conditions: &WriteConditions,
+        leftover: bool,
+        intent: Intent,
+    ) -> Result<Announced, ServiceError> {
+        let Place { bucket, key } = guard.place();
+        if !conditions.is_empty() {
+            let present = self.present(guard.place(), Some(&guard)).await?;
+            check_write(conditions, present.as_ref().map(|found| &found.head.etag))?;
+        } else if leftover || self.unsettled.contains(guard.place()) {
+            // The new intent replaces it, and the object that it tells of would lose its row.
+            self.settle_leftover(&guard).await?;
+        }
+        let publishing = self.publishing.begin();
+        self.cache.announce(bucket, key, intent.clone()).await?;
+        Ok(Announced {
+            guard,
+            intent,
+            _publishing: publishing,
+        })
+    }
+
+    /// The store has answered: settles the row. After a failure the outcome is unknown, so the
+    /// store is asked what became of it.
+    pub(super) async fn conclude(
+        &self,
+        announced: Announced,
+        answer: Result<StoredObject, StoreError>,
+    ) -> Result<Written, ServiceError> {
+        let Announced { guard, intent, .. } = announced;
+        let failure = match answer {
+            Ok(stored) if stored.size == intent.size => {
+                return self.settle(&guard, intent, stored).await;
+            }
+            Ok(stored) => ServiceError::Internal(format!(
+                "the store has {} bytes of an upload of {}",
+                stored.size, intent.size
+            )),
+            Err(error) => error.into(),
+        };
+        match self.resolve(&guard, intent).await {
+            Ok(Some(written)) => {
+                tracing::warn!(error = %failure, "the store failed after it had published");
+                Ok(written)
+            }
+            Ok(None) => Err(failure),
+            Err(error) => {
+                tracing::error!(%error, "the outcome of a write is unknown until the store answers");
+                Err(failure)
+            }
+        }
+    }
+
+    /// Nothing was published: drops the intent.
+    pub(super) async fn withdraw(&self, announced: Announced) -> Result<KeyGuard, ServiceError> {
+        let Place { bucket, key } = announced.guard.place();
+        self.cache.withdraw(bucket, key).await?;
+        Ok(announced.guard)
+    }
+
+    /// The object is there: its row replaces the intent.
+    pub(super) async fn settle(
+        &self,
+        guard: &KeyGuard,
+        intent: Intent,
+        stored: StoredObject,
+    ) -> Result<Written, ServiceError> {
+        let Place { bucket, key } = guard.place();
+        let written = Written {
+            etag: intent.etag.clone(),
+            modified: stored.modified,
+        };
+        let row = Row {
+            state: stored.state,
+            size: stored.size,
+            etag: intent.etag,
+            part_sizes: intent.part_sizes,
+            metadata: intent.metadata,
+            modified: stored.modified,
+        };
+        if let Err(error) = self.cache.settle(bucket, key, row).await {
+            self.unsettled.insert(guard.place());
+            return Err(error.into());
+        }
+        self.unsettled.remove(guard.place());
+        Ok(written)
+    }
+}
+
+impl Announced {
+    /// What the store is told.
+    pub(super) fn receipt(&self) -> Receipt {
+        Receipt {
+            size: self.intent.size,
+            md5: match self.intent.etag {
+                crate::model::ETag::Md5(md5) => Some(md5),
+                _ => None,
+            },
+            etag: self.intent.etag.clone(),
+            content_type: self.intent.metadata.content_type.clone(),
+        }
+    }
+}
+
+/// Counts the writes between intent and end.
+#[derive(Clone, Default)]
+pub(super) struct Publishing {
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    count: AtomicUsize,
+    none: Notify,
+}
+
+/// One of them; ends when dropped.
+struct Published(Publishing);
+
+impl Publishing {
+    fn begin(&self) -> Published {
+        self.state.count.fetch_add(1, Ordering::SeqCst);
+        Published(self.clone())
+    }
+
+    /// Waits until there are none.
+    pub(super) async fn none(&self) {
+        loop {
+            let notified = self.state.none.notified();
+            if self.state.count.load(Ordering::SeqCst) == 0 {
+                return;
+            }
+            notified.await;
+        }
+    }
+}
+
+impl Drop for Published {
+    fn drop(&mut self) {
+        if self.0.state.count.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.state.none.notify_waiters();
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! Writes whose outcome is unknown: after a crash, or when the store failed half-way.
+
+use super::locks::{KeyGuard, Place};
+use super::ports::{Intent, StoreError, StoredObject};
+use super::{Inner, ServiceError, Written};
+use crate::model::{ByteStream, ETag, Timestamp};
+use futures_util::StreamExt;
+use md5::{Digest, Md5};
+use std::collections::HashSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Leftovers of the store younger than this may belong to somebody.
+const SWEEP_AGE_NANOS: i64 = 24 * 60 * 60 * 1_000_000_000;
+
+/// A plugin that has died is rebuilt within moments: waits between questions to it.
+const PATIENCE: [Duration; 5] = [
+    Duration::from_millis(20),
+    Duration::from_millis(80),
+    Duration::from_millis(300),
+    Duration::from_millis(600),
+    Duration::from_secs(1),
+];
+
+impl Inner {
+    pub(super) async fn recover(&self) -> Result<(), ServiceError> {
+        let intents = self.cache.intents().await?;
+        let places: Vec<_> = intents
+            .into_iter()
+            .map(|(bucket, key)| Place { bucket, key })
+            .collect();
+        for place in &places {
+            self.unsettled.insert(place);
+        }
+        let mut failure = None;
+        for place in places {
+            let guard = self.locks.lock(&place).await;
+            if let Err(error) = self.settle_leftover(&guard).await {
+                let (bucket, key) = (place.bucket.as_str(), place.key.as_str());
+                tracing::error!(bucket, key, %error, "cannot tell what became of a write");
+                failure = Some(error);
+            }
+        }
+        let before = Timestamp(Timestamp::now().0.saturating_sub(SWEEP_AGE_NANOS));
+        let keep = self.cache.store_uploads().await?;
+        match self.store.sweep(before, keep).await {
+            Ok(_) | Err(StoreError::Unsupported) => {}
+            Err(error) => return Err(error.into()),
+        }
+        failure.map_or(Ok(()), Err)
+    }
+
+    /// Settles the key's intent if it has one. The caller has the lock, so nobody works on it.
+    pub(super) async fn settle_leftover(&self, guard: &KeyGuard) -> Result<(), ServiceError> {
+        if let Some(intent) = self.remembered(guard.place()).await?.intent {
+            self.resolve(guard, intent).await?;
+        }
+        self.unsettled.remove(guard.place());
+        Ok(())
+    }
+
+    /// Finds out whether an intent has become the object. If so, its row is settled; if not, it
+    /// is withdrawn and the answer is `None`. On an error it stays open, for the next one who
+    /// meets it.
+    pub(super) async fn resolve(
+        &self,
+        guard: &KeyGuard,
+        intent: Intent,
+    ) -> Result<Option<Written>, ServiceError> {
+        // Until the end of this function, or for as long as it takes.
+        self.unsettled.insert(guard.place());
+        let mut patience = PATIENCE.into_iter();
+        let published = loop {
+            match self.published(guard, &intent).await {
+                Err(ServiceError::Unavailable(_) | ServiceError::Busy { .. }) => {}
+                outcome => break outcome?,
+            }
+            let Some(wait) = patience.next() else {
+                break self.published(guard, &intent).await?;
+            };
+            tokio::time::sleep(wait).await;
+        };
+        if let Some(stored) = published {
+            return Ok(Some(self.settle(guard, intent, stored).await?));
+        }
+        let Place { bucket, key } = guard.place();
+        self.cache.withdraw(bucket, key).await?;
+        self.unsettled.remove(guard.place());
+        Ok(None)
+    }
+
+    /// The object, if it is what the intent says.
+    async fn published(
+        &self,
+        guard: &KeyGuard,
+        intent: &Intent,
+    ) -> Result<Option<StoredObject>, ServiceError> {
+        let Place { bucket, key } = guard.place();
+        // Asked by key, not by what the row knows: on some storages the old object is still
+        // there under its old id.
+        let stored = match self.store.stat(bucket, key, None).await {
+            Ok(stored) => stored,
+            Err(StoreError::NoSuchKey | StoreError::NoSuchBucket) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let row = self.remembered(guard.place()).await?.row;
+        if stored.size != intent.size || row.is_some_and(|row| row.state == stored.state) {
+            return Ok(None);
+        }
+        let (stored, bytes) = match self.store.get(bucket, key, None, None).await {
+            Ok(opened) => opened,
+            Err(StoreError::NoSuchKey | StoreError::NoSuchBucket) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let same = stored.size == intent.size && has_content(bytes, intent).await?;
+        Ok(same.then_some(stored))
+    }
+}
+
+/// Whether these bytes have the MD5 (or the MD5s of the parts) that the intent tells.
+async fn has_content(mut bytes: ByteStream, intent: &Intent) -> Result<bool, ServiceError> {
+    let mut expected: Vec<(u64, [u8; 16])> = if let ETag::Md5(md5) = intent.etag {
+        vec![(intent.size, md5)]
+    } else {
+        let md5s = intent.part_md5s.iter().copied();
+        intent.part_sizes.iter().zip(md5s).collect()
+    };
+    // Taken from the end.
+    expected.reverse();
+    let mut digest = Md5::new();
+    let Some((mut left, mut md5)) = expected.pop() else {
+        return Ok(false);
+    };
+    while let Some(piece) = bytes.next().await {
+        let mut piece = piece.map_err(|error| ServiceError::Unavailable(error.to_string()))?;
+        while !piece.is_empty() {
+            while left == 0 {
+                if <[u8; 16]>::from(digest.finalize_reset()) != md5 {
+                    return Ok(false);
+                }
+                let Some(next) = expected.pop() else {
+                    return Ok(false);
+                };
+                (left, md5) = next;
+            }
+            let taken = usize::try_from(left).map_or(piece.len(), |left| left.min(piece.len()));
+            digest.update(piece.split_to(taken));
+            left -= taken as u64;
+        }
+    }
+    // The rest can only be empty parts.
+    loop {
+        if left != 0 || <[u8; 16]>::from(digest.finalize_reset()) != md5 {
+            return Ok(false);
+        }
+        match expected.pop() {
+            Some(next) => (left, md5) = next,
+            None => return Ok(true),
+        }
+    }
+}
+
+/// Keys that have an intent whose outcome could not be found out, or not yet.
+#[derive(Default)]
+pub(super) struct Unsettled {
+    places: Mutex<HashSet<Place>>,
+}
+
+impl Unsettled {
+    pub(super) fn insert(&self, place: &Place) {
+        self.places().insert(place.clone());
+    }
+
+    pub(super) fn remove(&self, place: &Place) {
+        self.places().remove(place);
+    }
+
+    pub(super) fn contains(&self, place: &Place) -> bool {
+        self.places().contains(place)
+    }
+
+    fn places(&self) -> MutexGuard<'_, HashSet<Place>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

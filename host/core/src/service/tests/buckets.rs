@@ -1,0 +1,126 @@
+use super::*;
+use crate::model::PartNumber;
+use crate::service::{ListObjects, ListUploads, UploadRef};
+
+#[tokio::test]
+async fn in_default_mode_there_is_one_bucket_and_no_other() {
+    let f = Fixture::new();
+    let buckets = f.service.list_buckets().await.unwrap();
+    let names: Vec<_> = buckets.iter().map(|b| b.name.as_str()).collect();
+    assert_eq!(names, ["default"]);
+    f.service.create_bucket(&name("other")).await.unwrap();
+    f.service.create_bucket(&name("default")).await.unwrap();
+    assert_eq!(f.service.list_buckets().await.unwrap().len(), 1);
+    f.service.head_bucket(&name("default")).await.unwrap();
+    let missing = f.service.head_bucket(&name("other")).await;
+    assert!(matches!(missing, Err(ServiceError::NoSuchBucket)));
+    let kept = f.service.delete_bucket(&name("default")).await;
+    assert!(matches!(kept, Err(ServiceError::BucketNotEmpty)));
+    f.service.delete_bucket(&name("other")).await.unwrap();
+}
+
+#[tokio::test]
+async fn buckets_are_listed_by_name_and_exist_once() {
+    let f = Fixture::advanced().await;
+    f.service.create_bucket(&name("another")).await.unwrap();
+    let buckets = f.service.list_buckets().await.unwrap();
+    let names: Vec<_> = buckets.iter().map(|b| b.name.as_str()).collect();
+    assert_eq!(names, ["another", "first"]);
+    let again = f.service.create_bucket(&name("first")).await;
+    assert!(matches!(again, Err(ServiceError::BucketExists)));
+}
+
+#[tokio::test]
+async fn a_bucket_goes_when_it_is_empty_and_takes_its_uploads_with_it() {
+    let f = Fixture::advanced().await;
+    let bucket = name("first");
+    let request = PutObject {
+        bucket: bucket.clone(),
+        ..put_request("k")
+    };
+    f.service.put_object(request, good(b"x")).await.unwrap();
+    let kept = f.service.delete_bucket(&bucket).await;
+    assert!(matches!(kept, Err(ServiceError::BucketNotEmpty)));
+    f.service.delete_object(&bucket, &key("k")).await.unwrap();
+    for upload in ["a", "b"] {
+        let metadata = Metadata::default();
+        let created = f.service.create_upload(&bucket, key(upload), metadata);
+        created.await.unwrap();
+    }
+    f.service.delete_bucket(&bucket).await.unwrap();
+    assert_eq!(f.store.open_uploads(), 0);
+    assert_eq!(f.cache.store_uploads().await.unwrap().len(), 0);
+    let gone = f.service.delete_bucket(&bucket).await;
+    assert!(matches!(gone, Err(ServiceError::NoSuchBucket)));
+}
+
+#[tokio::test]
+async fn every_operation_on_a_missing_bucket_says_so() {
+    for f in [Fixture::new(), Fixture::advanced().await] {
+        let bucket = name("missing");
+        let service = &f.service;
+        let read = || ReadObject {
+            bucket: bucket.clone(),
+            ..read_request("k")
+        };
+        let list = |max_keys| ListObjects {
+            bucket: bucket.clone(),
+            prefix: String::new(),
+            delimiter: None,
+            after: None,
+            max_keys,
+        };
+        let uploads = ListUploads {
+            bucket: bucket.clone(),
+            prefix: String::new(),
+            delimiter: None,
+            key_marker: None,
+            upload_id_marker: None,
+            max_uploads: 10,
+        };
+        let upload = UploadRef {
+            bucket: bucket.clone(),
+            key: key("k"),
+            id: "abc".parse().unwrap(),
+        };
+        let put = |conditions| PutObject {
+            bucket: bucket.clone(),
+            conditions,
+            ..put_request("k")
+        };
+        let number = PartNumber::new(1).unwrap();
+        let metadata = Metadata::default();
+        let outcomes = [
+            service.head_bucket(&bucket).await.err(),
+            service.get_object(read()).await.err(),
+            service.head_object(read()).await.err(),
+            service
+                .put_object(put(WriteConditions::default()), good(b"x"))
+                .await
+                .err(),
+            service.put_object(put(absent()), good(b"x")).await.err(),
+            service.delete_object(&bucket, &key("k")).await.err(),
+            service.delete_objects(&bucket, vec![key("k")]).await.err(),
+            service.list_objects(list(10)).await.err(),
+            service.list_objects(list(0)).await.err(),
+            service.list_uploads(uploads).await.err(),
+            service
+                .create_upload(&bucket, key("k"), metadata)
+                .await
+                .err(),
+            service
+                .upload_part(upload.clone(), number, good(b"x"))
+                .await
+                .err(),
+            service.list_parts(&upload, 0, 10).await.err(),
+            service.abort_upload(&upload).await.err(),
+        ];
+        for (operation, error) in outcomes.into_iter().enumerate() {
+            assert!(
+                matches!(error, Some(ServiceError::NoSuchBucket)),
+                "operation {operation}: {error:?}"
+            );
+        }
+        assert_eq!(f.cache.open_intents(), 0);
+    }
+}

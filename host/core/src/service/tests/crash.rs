@@ -1,0 +1,96 @@
+use super::*;
+use crate::service::memory::Fault;
+use crate::service::memory_cache::CacheFault;
+
+/// Dies at one step of a put, restarts, and answers which object is there.
+async fn after_death(old: Option<&[u8]>, plan: impl FnOnce(&Fixture), recover: bool) -> Vec<u8> {
+    let f = Fixture::new();
+    if let Some(old) = old {
+        f.put("k", old).await.unwrap();
+    }
+    plan(&f);
+    f.die_in(f.put("k", b"new")).await;
+    let f = f.restarted();
+    if recover {
+        f.service.recover().await.unwrap();
+        assert_eq!(f.cache.open_intents(), 0);
+    }
+    let found = match f.get("k").await {
+        Ok((head, bytes)) => {
+            assert_eq!(head.etag, md5(&bytes));
+            assert_eq!(head.metadata, put_request("k").metadata);
+            bytes
+        }
+        Err(ServiceError::NoSuchKey) => Vec::new(),
+        Err(other) => panic!("{other}"),
+    };
+    // And the key can be written as ever.
+    f.put("k", b"next").await.unwrap();
+    f.assert_holds("k", b"next").await;
+    assert_eq!(f.cache.open_intents(), 0);
+    found
+}
+
+#[tokio::test]
+async fn after_a_crash_at_any_step_the_old_object_or_the_new_one_is_there_whole() {
+    type Plan = fn(&Fixture);
+    let steps: [(Plan, bool); 6] = [
+        (|f| f.cache.fail_next(CacheFault::HangBeforeAnnounce), false),
+        (|f| f.cache.fail_next(CacheFault::HangAfterAnnounce), false),
+        (|f| f.store.fail_next(Fault::HangBefore), false),
+        (|f| f.store.fail_next(Fault::HangAfter), true),
+        (|f| f.cache.fail_next(CacheFault::HangBeforeSettle), true),
+        (|f| f.cache.fail_next(CacheFault::HangAfterSettle), true),
+    ];
+    for (step, (plan, published)) in steps.into_iter().enumerate() {
+        for recover in [true, false] {
+            for old in [None, Some(b"old".as_slice()), Some(b"of another size")] {
+                let expected = if published {
+                    b"new"
+                } else {
+                    old.unwrap_or_default()
+                };
+                let found = after_death(old, plan, recover).await;
+                assert_eq!(found, expected, "step {step}, recover {recover}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn recovery_drops_an_intent_whose_object_somebody_else_has_replaced() {
+    let f = Fixture::new();
+    f.store.fail_next(Fault::HangBefore);
+    f.die_in(f.put("k", b"new")).await;
+    // Of the same size.
+    let bytes = Bytes::from_static(b"xyz");
+    f.store.plant(&root(), &key("k"), bytes).unwrap();
+    let f = f.restarted();
+    f.service.recover().await.unwrap();
+    let (head, bytes) = f.get("k").await.unwrap();
+    assert_eq!(bytes, b"xyz");
+    assert!(matches!(head.etag, ETag::Opaque(_)));
+}
+
+#[tokio::test]
+async fn an_overwrite_that_fails_keeps_what_a_crash_had_published() {
+    let f = Fixture::new();
+    f.put("k", b"old").await.unwrap();
+    f.store.fail_next(Fault::HangAfter);
+    f.die_in(f.put("k", b"new")).await;
+    let f = f.restarted();
+    f.store.fail_next(Fault::FailBefore);
+    assert!(f.put("k", b"newer").await.is_err());
+    f.assert_holds("k", b"new").await;
+}
+
+#[tokio::test]
+async fn a_deletion_after_a_crash_leaves_nothing_to_recover() {
+    let f = Fixture::new();
+    f.store.fail_next(Fault::HangAfter);
+    f.die_in(f.put("k", b"new")).await;
+    let f = f.restarted();
+    f.delete("k").await.unwrap();
+    f.service.recover().await.unwrap();
+    assert!(matches!(f.get("k").await, Err(ServiceError::NoSuchKey)));
+}

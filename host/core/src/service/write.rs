@@ -1,0 +1,220 @@
+//! PutObject, DeleteObject and DeleteObjects.
+
+use super::gate::{self, Client, Halt, to_the_end};
+use super::locks::Place;
+use super::ports::{Intent, PutOptions, StoreError};
+use super::precondition::check_write;
+use super::publish::Announced;
+use super::{Inner, MAX_PUT, PutObject, ServiceError, WriteConditions, Written};
+use crate::model::{BucketName, ETag, Metadata, ObjectKey, PartSizes, Upload};
+use futures_util::future::join;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::sync::oneshot;
+
+/// Deletions in one call to the store.
+const BATCH: usize = 1000;
+
+impl Inner {
+    pub(super) async fn put_object(
+        self: &Arc<Self>,
+        request: PutObject,
+        body: Upload,
+    ) -> Result<Written, ServiceError> {
+        let place = Place {
+            bucket: self.bucket(&request.bucket)?,
+            key: request.key,
+        };
+        self.write(place, request.metadata, request.conditions, body)
+            .await
+    }
+
+    /// Stores an upload in a task of its own.
+    pub(super) async fn write(
+        self: &Arc<Self>,
+        place: Place,
+        metadata: Metadata,
+        conditions: WriteConditions,
+        body: Upload,
+    ) -> Result<Written, ServiceError> {
+        if body.size > MAX_PUT {
+            return Err(ServiceError::TooLarge);
+        }
+        let inner = Arc::clone(self);
+        to_the_end(move |client| async move {
+            inner.put(client, &place, metadata, &conditions, body).await
+        })
+        .await
+    }
+
+    async fn put(
+        &self,
+        mut client: Client,
+        place: &Place,
+        metadata: Metadata,
+        conditions: &WriteConditions,
+        upload: Upload,
+    ) -> Result<Written, ServiceError> {
+        let mut options = PutOptions {
+            content_type: metadata.content_type.clone(),
+            known: None,
+        };
+        let mut leftover = false;
+        if conditions.is_empty() {
+            let remembered = self.remembered(place).await?;
+            leftover = remembered.intent.is_some();
+            options.known = remembered.row.map(|row| row.state);
+        } else {
+            // A hopeless request is refused before its body is read.
+            let present = self.present(place, None).await?;
+            check_write(conditions, present.as_ref().map(|found| &found.head.etag))?;
+            options.known = present.map(|found| found.state);
+        }
+
+        let (mut feed, body) = gate::body();
+        let (approve, verdict) = oneshot::channel();
+        let size = upload.size;
+        let storing = self
+            .store
+            .put(&place.bucket, &place.key, size, options, body, verdict);
+        let approving = async move {
+            let whole = feed.pass(upload, client.left()).await?;
+            let intent = Intent {
+                size,
+                etag: ETag::Md5(whole.md5),
+                part_md5s: Vec::new(),
+                part_sizes: PartSizes::default(),
+                metadata,
+                upload: None,
+            };
+            let announced = self.announce(place, conditions, leftover, intent).await?;
+            // A store that has failed meanwhile does not hear it; its own answer counts.
+            let _ = approve.send(announced.receipt());
+            feed.finish(whole).await;
+            Ok::<Announced, Halt>(announced)
+        };
+        match join(storing, approving).await {
+            (answer, Ok(announced)) => self.conclude(announced, answer).await,
+            (_, Err(Halt::Refused(reason))) => Err(reason),
+            (Err(error), Err(Halt::StoreLeft)) => Err(error.into()),
+            (Ok(_), Err(Halt::StoreLeft)) => Err(ServiceError::Internal(
+                "the store has not read the body of an upload".into(),
+            )),
+        }
+    }
+
+    pub(super) async fn delete_object(
+        self: &Arc<Self>,
+        bucket: &BucketName,
+        key: &ObjectKey,
+    ) -> Result<(), ServiceError> {
+        let place = Place {
+            bucket: self.bucket(bucket)?,
+            key: key.clone(),
+        };
+        let inner = Arc::clone(self);
+        // Half-way given up, it could hit the object that the next writer publishes.
+        to_the_end(move |_| async move { inner.delete(&place).await }).await
+    }
+
+    async fn delete(&self, place: &Place) -> Result<(), ServiceError> {
+        let Place { bucket, key } = place;
+        let guard = self.locks.lock(place).await;
+        let remembered = self.remembered(place).await?;
+        if remembered.row.is_none() {
+            self.require_bucket(bucket).await?;
+        }
+        let known = remembered.row.as_ref().map(|row| &row.state);
+        let mut deleted = self.store.delete(bucket, key, known).await;
+        if let Err(StoreError::Changed) = deleted {
+            // Somebody else has put another object there, and that one goes.
+            deleted = self.store.delete(bucket, key, None).await;
+        }
+        match deleted {
+            Ok(()) | Err(StoreError::NoSuchKey) => {}
+            Err(error) => return Err(error.into()),
+        }
+        if remembered.row.is_some() || remembered.intent.is_some() {
+            self.deletions.fetch_add(1, Ordering::SeqCst);
+            self.cache.forget(bucket, &[key]).await?;
+            self.unsettled.remove(guard.place());
+        }
+        Ok(())
+    }
+
+    pub(super) async fn delete_objects(
+        self: &Arc<Self>,
+        bucket: &BucketName,
+        keys: Vec<ObjectKey>,
+    ) -> Result<Vec<Result<(), ServiceError>>, ServiceError> {
+        let bucket = self.bucket(bucket)?;
+        let inner = Arc::clone(self);
+        to_the_end(move |_| async move {
+            inner.require_bucket(&bucket).await?;
+            // In order and each once: two of these never wait for one another in a circle.
+            let places: BTreeSet<Place> = keys
+                .iter()
+                .map(|key| Place {
+                    bucket: bucket.clone(),
+                    key: key.clone(),
+                })
+                .collect();
+            let places: Vec<Place> = places.into_iter().collect();
+            let mut outcomes = HashMap::new();
+            for batch in places.chunks(BATCH) {
+                outcomes.extend(inner.delete_batch(batch).await?);
+            }
+            let answer = |key: &ObjectKey| match outcomes.get(key) {
+                Some(Some(error)) => Err(ServiceError::from(StoreError::clone(error))),
+                _ => Ok(()),
+            };
+            Ok(keys.iter().map(answer).collect())
+        })
+        .await
+    }
+
+    /// Deletes different keys of one bucket; says what went wrong with each.
+    async fn delete_batch<'a>(
+        &self,
+        places: &'a [Place],
+    ) -> Result<Vec<(&'a ObjectKey, Option<StoreError>)>, ServiceError> {
+        let Some(Place { bucket, .. }) = places.first() else {
+            return Ok(Vec::new());
+        };
+        let mut guards = Vec::with_capacity(places.len());
+        for place in places {
+            guards.push(self.locks.lock(place).await);
+        }
+        let keys: Vec<&ObjectKey> = places.iter().map(|place| &place.key).collect();
+        let remembered = self.cache.objects(bucket, &keys).await?;
+        let deletions = keys
+            .iter()
+            .zip(remembered)
+            .map(|(key, remembered)| ((*key).clone(), remembered.row.map(|row| row.state)))
+            .collect();
+        let answers = self.store.delete_many(bucket, deletions).await?;
+        if answers.len() != keys.len() {
+            let reason = "the store has not answered every deletion";
+            return Err(ServiceError::Internal(reason.into()));
+        }
+        let mut outcomes = Vec::with_capacity(keys.len());
+        for (key, mut answer) in keys.into_iter().zip(answers) {
+            if let Err(StoreError::Changed) = answer {
+                answer = self.store.delete(bucket, key, None).await;
+            }
+            outcomes.push(match answer {
+                Ok(()) | Err(StoreError::NoSuchKey) => (key, None),
+                Err(error) => (key, Some(error)),
+            });
+        }
+        let gone: Vec<&ObjectKey> = outcomes
+            .iter()
+            .filter(|(_, error)| error.is_none())
+            .map(|(key, _)| *key)
+            .collect();
+        self.deletions.fetch_add(1, Ordering::SeqCst);
+        self.cache.forget(bucket, &gone).await?;
+        Ok(outcomes)
+    }
+}

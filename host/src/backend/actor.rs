@@ -1,0 +1,281 @@
+//! Store actors: one plugin instance each, in a store with its own thread and event loop.
+//!
+//! Many calls run in one instance at once. A trap, a runaway loop or a memory bomb ends that
+//! instance only: its calls fail with a retryable error and it is built anew. One call cannot be
+//! cancelled inside a store, so when a call never returns its whole actor is retired: it takes
+//! no new calls, its others may finish, and another actor takes its place at once.
+
+use super::bindings::exports::pys3local::storage::setup::{Configured, Context};
+use super::context::Ctx;
+use super::engine::TICK;
+use super::grants::Grants;
+use super::guest_log::GuestLog;
+use super::load::{Guest, Loaded, one_line};
+use super::outgoing::Outgoing;
+use super::pulse::NativeWork;
+use futures_util::future::BoxFuture;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+use wasmtime::component::{Accessor, AccessorTask, HasSelf};
+use wasmtime::{Store, UpdateDeadline};
+
+/// Ticks for which a guest may hold its thread without returning to the event loop.
+const RUNAWAY: u64 = 40;
+/// Calls that wait in front of one actor.
+const QUEUE: usize = 256;
+/// The first pause before a dead instance is built anew; it doubles up to [`LONGEST_PAUSE`].
+const PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// An instance that has lived so long starts again with the shortest pause.
+const HEALTHY: Duration = Duration::from_secs(30);
+
+/// One call, to be run inside a store.
+pub(super) type Job =
+    Box<dyn for<'a> FnOnce(&'a Accessor<Ctx>, &'a Guest) -> BoxFuture<'a, ()> + Send>;
+
+/// What every instance of one plugin has in common.
+pub(super) struct Blueprint {
+    pub(super) name: Arc<str>,
+    pub(super) loaded: Loaded,
+    pub(super) grants: Grants,
+    pub(super) outgoing: Outgoing,
+    pub(super) settings: Vec<(String, String)>,
+    pub(super) single_bucket: bool,
+    pub(super) durable: bool,
+    /// What the first instance answered; later ones must agree.
+    pub(super) configured: OnceLock<Configured>,
+}
+
+impl Blueprint {
+    pub(super) fn store(&self, grants: &Grants) -> wasmtime::Result<Store<Ctx>> {
+        let log = GuestLog::new(&self.name);
+        let ctx = Ctx::new(grants, self.outgoing.clone(), log)?;
+        let mut store = Store::new(self.loaded.pre.engine(), ctx);
+        store.limiter(|ctx| &mut ctx.limits);
+        Ok(store)
+    }
+
+    fn context(&self) -> Context {
+        static INSTANCES: AtomicU64 = AtomicU64::new(0);
+        let number = INSTANCES.fetch_add(1, Ordering::Relaxed);
+        let now = std::time::UNIX_EPOCH
+            .elapsed()
+            .unwrap_or_default()
+            .as_nanos();
+        let instance = format!("{now:x}-{:x}-{number:x}", std::process::id());
+        Context {
+            instance,
+            single_bucket: self.single_bucket,
+            durable: self.durable,
+        }
+    }
+}
+
+/// One plugin instance with its queue. Dropping the last handle ends it, after its calls.
+pub(super) struct Actor {
+    jobs: mpsc::Sender<Job>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Turns of the event loop, seen by the watchdog.
+    turns: AtomicU64,
+    in_flight: AtomicUsize,
+    retired: AtomicBool,
+    last_failure: Mutex<String>,
+    native: Mutex<Arc<NativeWork>>,
+}
+
+/// Counts a call (and the body that it returned) for as long as it needs its instance.
+pub(super) struct Busy(Arc<Shared>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Actor {
+    /// Starts a thread with an instance.
+    pub(super) fn start(blueprint: Arc<Blueprint>) -> std::io::Result<Arc<Self>> {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let shared = Arc::new(Shared {
+            turns: AtomicU64::new(0),
+            in_flight: AtomicUsize::new(0),
+            retired: AtomicBool::new(false),
+            last_failure: Mutex::new("the plugin instance was stopped".into()),
+            native: Mutex::default(),
+        });
+        let actor = Arc::new(Self {
+            jobs,
+            shared: Arc::clone(&shared),
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        std::thread::Builder::new()
+            .name(format!("plugin-{}", blueprint.name))
+            .spawn(move || {
+                runtime.block_on(supervise(&blueprint, &shared, queue));
+                // Disk work that hangs must not keep the thread.
+                runtime.shutdown_background();
+            })?;
+        Ok(actor)
+    }
+
+    pub(super) fn busy(&self) -> Busy {
+        self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
+        Busy(Arc::clone(&self.shared))
+    }
+
+    pub(super) fn load(&self) -> usize {
+        self.shared.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Queues a call; gives it back when the actor is gone.
+    pub(super) async fn send(&self, job: Job) -> Result<(), ()> {
+        self.jobs.send(job).await.map_err(|_| ())
+    }
+
+    pub(super) fn native(&self) -> Arc<NativeWork> {
+        Arc::clone(
+            &self
+                .shared
+                .native
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
+    pub(super) fn last_failure(&self) -> String {
+        self.shared
+            .last_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Marks it as not to be used any more; true for the first caller.
+    pub(super) fn retire(&self) -> bool {
+        !self.shared.retired.swap(true, Ordering::Relaxed)
+    }
+}
+
+impl Shared {
+    fn note_failure(&self, text: String) {
+        *self
+            .last_failure
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = text;
+    }
+}
+
+/// One instance after another, for as long as the queue is open.
+async fn supervise(blueprint: &Blueprint, shared: &Arc<Shared>, mut queue: mpsc::Receiver<Job>) {
+    let mut pause = PAUSE;
+    loop {
+        let started = Instant::now();
+        let Err(error) = serve(blueprint, shared, &mut queue).await else {
+            return;
+        };
+        let text = one_line(&format!("{error:#}"));
+        tracing::error!(plugin = %blueprint.name, "a plugin instance died: {text}");
+        shared.note_failure(text);
+        if started.elapsed() > HEALTHY {
+            pause = PAUSE;
+        }
+        let wake = tokio::time::Instant::now() + pause;
+        // Calls that come during a long pause are answered at once (their reply is dropped).
+        if pause > PAUSE * 8 {
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep_until(wake) => break,
+                    job = queue.recv() => if job.is_none() { return },
+                }
+            }
+        } else {
+            tokio::time::sleep_until(wake).await;
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+async fn serve(
+    blueprint: &Blueprint,
+    shared: &Arc<Shared>,
+    queue: &mut mpsc::Receiver<Job>,
+) -> wasmtime::Result<()> {
+    let mut store = blueprint.store(&blueprint.grants)?;
+    let native = Arc::clone(&store.data().native);
+    *shared.native.lock().unwrap_or_else(PoisonError::into_inner) = native;
+    watch(&mut store, Arc::clone(shared));
+    let instance = blueprint.loaded.pre.instantiate_async(&mut store).await?;
+    let guest = Arc::new(blueprint.loaded.guest(&mut store, &instance)?);
+    let patience = blueprint.grants.call_timeout;
+    store
+        .run_concurrent(async |accessor| {
+            let configure = guest.setup.call_configure(
+                accessor,
+                blueprint.settings.clone(),
+                blueprint.context(),
+            );
+            let configured = tokio::time::timeout(patience, configure)
+                .await
+                .map_err(|_| wasmtime::format_err!("configure took too long"))??
+                .map_err(|error| wasmtime::format_err!("{}", super::convert::text(&error)))?;
+            let first = blueprint.configured.get_or_init(|| configured.clone());
+            if first.namespace != configured.namespace {
+                wasmtime::bail!("an instance answered another namespace than the first");
+            }
+            let mut tick = tokio::time::interval(TICK);
+            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    biased;
+                    job = queue.recv() => match job {
+                        Some(job) => drop(accessor.spawn(Run(job, Arc::clone(&guest)))?),
+                        None => break,
+                    },
+                    _ = tick.tick(), if shared.in_flight.load(Ordering::Relaxed) > 0 => {
+                        shared.turns.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            }
+            // Retired or shut down: the calls that are still there get their time.
+            let end = tokio::time::Instant::now() + patience;
+            while shared.in_flight.load(Ordering::Relaxed) > 0 && tokio::time::Instant::now() < end
+            {
+                tick.tick().await;
+                shared.turns.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(())
+        })
+        .await
+        .flatten()
+}
+
+/// Ends a guest that computes for [`RUNAWAY`] ticks while the event loop gets no turn.
+fn watch(store: &mut Store<Ctx>, shared: Arc<Shared>) {
+    let (mut seen, mut held) = (0, 0);
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |_| {
+        let turns = shared.turns.load(Ordering::Relaxed);
+        held = if turns == seen { held + 1 } else { 0 };
+        seen = turns;
+        if held > RUNAWAY {
+            wasmtime::bail!("the plugin computed for too long without a pause");
+        }
+        Ok(UpdateDeadline::Continue(1))
+    });
+}
+
+struct Run(Job, Arc<Guest>);
+
+impl AccessorTask<Ctx, HasSelf<Ctx>> for Run {
+    async fn run(self, accessor: &Accessor<Ctx>) -> wasmtime::Result<()> {
+        (self.0)(accessor, &self.1).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,188 @@
+//! Native reading and writing of the files that plugins open.
+//!
+//! The first read of a body and the last write are done on the calling thread: small objects
+//! then need no hop to another one, which costs more than the I/O itself. What lies between
+//! runs on the blocking pool, one piece ahead of the network.
+
+use crate::model::ByteStream;
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{self, StreamExt as _};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+/// Bytes of the first read.
+const FIRST: usize = 64 * 1024;
+/// Bytes of a later read, and of a batch of writes.
+const PIECE: usize = 512 * 1024;
+
+struct Reader {
+    file: Arc<File>,
+    offset: u64,
+    state: Next,
+}
+
+enum Next {
+    First,
+    Ahead(JoinHandle<io::Result<(Bytes, bool)>>),
+    End,
+}
+
+/// A piece, and whether it is the last one.
+fn read_at(file: &File, offset: u64, most: usize) -> io::Result<(Bytes, bool)> {
+    let left = file.metadata()?.len().saturating_sub(offset);
+    let wanted = usize::try_from(left).unwrap_or(most).min(most);
+    let mut piece = BytesMut::zeroed(wanted);
+    let count = loop {
+        match file.read_at(&mut piece, offset) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            done => break done?,
+        }
+    };
+    piece.truncate(count);
+    Ok((piece.freeze(), count == 0 || count as u64 >= left))
+}
+
+/// The bytes of `file` from `offset` to its end.
+pub(super) fn read(file: Arc<File>, offset: u64) -> ByteStream {
+    let reader = Reader {
+        file,
+        offset,
+        state: Next::First,
+    };
+    stream::unfold(reader, async |mut reader| {
+        let piece = match std::mem::replace(&mut reader.state, Next::End) {
+            Next::First => read_at(&reader.file, reader.offset, FIRST),
+            Next::Ahead(task) => task
+                .await
+                .unwrap_or_else(|error| Err(io::Error::other(error))),
+            Next::End => return None,
+        };
+        match piece {
+            Ok((bytes, _)) if bytes.is_empty() => None,
+            Ok((bytes, last)) => {
+                reader.offset += bytes.len() as u64;
+                if !last {
+                    let (file, offset) = (Arc::clone(&reader.file), reader.offset);
+                    reader.state =
+                        Next::Ahead(spawn_blocking(move || read_at(&file, offset, PIECE)));
+                }
+                Some((Ok(bytes), reader))
+            }
+            Err(error) => Some((Err(error), reader)),
+        }
+    })
+    .boxed()
+}
+
+/// Writes the whole body at `offset`. The next batch is received while the last one is being
+/// written.
+pub(super) async fn write(
+    file: Arc<File>,
+    mut body: ByteStream,
+    mut offset: u64,
+) -> io::Result<()> {
+    let mut writing: Option<JoinHandle<io::Result<()>>> = None;
+    let mut ended = false;
+    while !ended {
+        let mut batch = Vec::new();
+        let mut length = 0;
+        let mut failed = None;
+        while length < PIECE {
+            match body.next().await {
+                Some(Ok(bytes)) => {
+                    length += bytes.len();
+                    batch.push(bytes);
+                }
+                Some(Err(error)) => {
+                    failed = Some(error);
+                    break;
+                }
+                None => {
+                    ended = true;
+                    break;
+                }
+            }
+        }
+        if let Some(writing) = writing.take() {
+            writing
+                .await
+                .unwrap_or_else(|error| Err(io::Error::other(error)))?;
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if batch.is_empty() {
+            break;
+        }
+        let (target, mut at) = (Arc::clone(&file), offset);
+        offset += length as u64;
+        let job = move || {
+            for bytes in batch {
+                target.write_all_at(&bytes, at)?;
+                at += bytes.len() as u64;
+            }
+            Ok(())
+        };
+        if ended && length <= FIRST {
+            return job();
+        }
+        writing = Some(spawn_blocking(job));
+    }
+    match writing {
+        Some(writing) => writing
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error))),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pieces(data: &[u8], size: usize) -> ByteStream {
+        let pieces: Vec<_> = data
+            .chunks(size)
+            .map(|c| Ok(Bytes::copy_from_slice(c)))
+            .collect();
+        stream::iter(pieces).boxed()
+    }
+
+    #[tokio::test]
+    async fn what_was_written_in_any_pieces_is_read_back_from_any_offset() {
+        let data: Vec<u8> = (0..2_000_003u32)
+            .map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[1])
+            .collect();
+        for (length, size) in [
+            (0, 1),
+            (1, 1),
+            (FIRST, 7000),
+            (FIRST + 1, FIRST),
+            (PIECE, 1000),
+            (data.len(), 300_000),
+        ] {
+            let file = Arc::new(tempfile::tempfile().unwrap());
+            write(Arc::clone(&file), pieces(&data[..length], size), 5)
+                .await
+                .unwrap();
+            for offset in [5, 6, 5 + length / 2, 5 + length] {
+                let got: Vec<_> = read(Arc::clone(&file), offset as u64).collect().await;
+                let got: Vec<_> = got.into_iter().map(Result::unwrap).collect();
+                assert!(
+                    got.concat() == data[(offset - 5).min(length)..length],
+                    "{length} from {offset}"
+                );
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_fails_makes_the_write_fail() {
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        let broken = stream::iter([Ok(Bytes::from_static(b"abc")), Err(io::Error::other("cut"))]);
+        assert!(write(file, broken.boxed(), 0).await.is_err());
+    }
+}

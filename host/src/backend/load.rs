@@ -1,0 +1,236 @@
+//! From a config section to a compiled component whose world we know.
+
+use super::bindings::exports::pys3local::storage as exports;
+use super::context::{Ctx, linker};
+use super::error::OpenError;
+use std::path::{Path, PathBuf};
+use wasmtime::Engine;
+use wasmtime::component::types::ComponentItem;
+use wasmtime::component::{Component, Instance, InstancePre};
+use wasmtime::{AsContextMut, Result};
+
+/// A component that comes with the program.
+pub(super) struct BuiltIn {
+    pub(super) name: &'static str,
+    wasm: &'static [u8],
+}
+
+/// All built-in components.
+pub(super) static BUILT_IN: [BuiltIn; 1] = [BuiltIn {
+    name: "local",
+    wasm: include_bytes!(env!("PYS3LOCAL_PLUGIN_LOCAL")),
+}];
+
+/// The interfaces of this version, as a component names them.
+const SETUP: &str = "pys3local:storage/setup@0.1.0";
+const STORE: &str = "pys3local:storage/store@0.1.0";
+
+/// Where a component comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Origin {
+    BuiltIn(&'static str),
+    File(PathBuf),
+}
+
+impl Origin {
+    /// `type` names a built-in, else `TYPE.wasm` in the plugin directory; `component` names a
+    /// file. A built-in cannot be shadowed.
+    pub(super) fn find(
+        kind: &str,
+        component: Option<&Path>,
+        plugin_dir: Option<&Path>,
+    ) -> std::result::Result<Self, OpenError> {
+        if let Some(found) = BUILT_IN.iter().find(|built_in| built_in.name == kind) {
+            return match component {
+                None => Ok(Self::BuiltIn(found.name)),
+                Some(_) => Err(OpenError::Shadowed(kind.into())),
+            };
+        }
+        if let Some(path) = component {
+            return Ok(Self::File(path.into()));
+        }
+        let plain = !kind.is_empty()
+            && kind
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
+        let file = plugin_dir
+            .filter(|_| plain)
+            .map(|dir| dir.join(format!("{kind}.wasm")));
+        match file {
+            Some(file) if file.is_file() => Ok(Self::File(file)),
+            _ => Err(OpenError::UnknownType {
+                kind: kind.into(),
+                built_in: BUILT_IN
+                    .iter()
+                    .map(|b| b.name)
+                    .collect::<Vec<_>>()
+                    .join(", "),
+                plugin_dir: plugin_dir.map(Path::to_path_buf),
+            }),
+        }
+    }
+
+    pub(super) fn is_built_in(&self) -> bool {
+        matches!(self, Self::BuiltIn(_))
+    }
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::BuiltIn(name) => write!(f, "built-in {name}"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// A component that is compiled, linked and known to export what we need.
+#[derive(Clone)]
+pub(super) struct Loaded {
+    pub(super) pre: InstancePre<Ctx>,
+    setup: exports::setup::GuestIndices,
+    store: exports::store::GuestIndices,
+    multipart: Option<exports::multipart::GuestIndices>,
+    copy: Option<exports::copy::GuestIndices>,
+    batch: Option<exports::batch::GuestIndices>,
+    sweep: Option<exports::sweep::GuestIndices>,
+}
+
+/// The exports of one instance.
+pub(super) struct Guest {
+    pub(super) setup: exports::setup::Guest,
+    pub(super) store: exports::store::Guest,
+    pub(super) multipart: Option<exports::multipart::Guest>,
+    pub(super) copy: Option<exports::copy::Guest>,
+    pub(super) batch: Option<exports::batch::Guest>,
+    pub(super) sweep: Option<exports::sweep::Guest>,
+}
+
+impl Loaded {
+    /// Reads, compiles (or takes from the compile cache) and links a component.
+    pub(super) fn load(engine: &Engine, origin: &Origin) -> std::result::Result<Self, OpenError> {
+        let wasm = match origin {
+            Origin::BuiltIn(name) => {
+                let found = BUILT_IN.iter().find(|built_in| built_in.name == *name);
+                std::borrow::Cow::Borrowed(found.map(|b| b.wasm).unwrap_or_default())
+            }
+            Origin::File(path) => std::fs::read(path)
+                .map_err(|source| OpenError::Unreadable {
+                    path: path.clone(),
+                    source,
+                })?
+                .into(),
+        };
+        let refused = |why: String| OpenError::Refused {
+            component: origin.to_string(),
+            why,
+        };
+        if !wasm.starts_with(b"\0asm") {
+            return Err(refused("this is no WebAssembly file".into()));
+        }
+        // A component has another layer number than a core module, in bytes 6 and 7.
+        if wasm.get(6..8) != Some(&[1, 0]) {
+            return Err(refused(
+                "this is a core WebAssembly module and no component".into(),
+            ));
+        }
+        let component =
+            Component::new(engine, &wasm).map_err(|error| refused(first_line(&error)))?;
+        check_exports(engine, &component).map_err(refused)?;
+        let linker = linker(engine).map_err(|error| refused(first_line(&error)))?;
+        let pre = linker.instantiate_pre(&component).map_err(|error| {
+            let known = linker.substituted_component_type(&component).is_ok();
+            let why = if known {
+                format!("{error:#}")
+            } else {
+                first_line(&error)
+            };
+            refused(format!(
+                "it imports something that no plugin is given: {}",
+                one_line(&why)
+            ))
+        })?;
+        let version = |error: wasmtime::Error| {
+            refused(format!(
+                "it was built for another version of the plugin interface: {}",
+                one_line(&format!("{error:#}"))
+            ))
+        };
+        Ok(Self {
+            setup: exports::setup::GuestIndices::new(&pre).map_err(version)?,
+            store: exports::store::GuestIndices::new(&pre).map_err(version)?,
+            multipart: exports::multipart::GuestIndices::new(&pre).ok(),
+            copy: exports::copy::GuestIndices::new(&pre).ok(),
+            batch: exports::batch::GuestIndices::new(&pre).ok(),
+            sweep: exports::sweep::GuestIndices::new(&pre).ok(),
+            pre,
+        })
+    }
+
+    pub(super) fn guest(&self, mut store: impl AsContextMut, instance: &Instance) -> Result<Guest> {
+        let store = &mut store;
+        Ok(Guest {
+            setup: self.setup.load(&mut *store, instance)?,
+            store: self.store.load(&mut *store, instance)?,
+            multipart: self
+                .multipart
+                .as_ref()
+                .map(|i| i.load(&mut *store, instance))
+                .transpose()?,
+            copy: self
+                .copy
+                .as_ref()
+                .map(|i| i.load(&mut *store, instance))
+                .transpose()?,
+            batch: self
+                .batch
+                .as_ref()
+                .map(|i| i.load(&mut *store, instance))
+                .transpose()?,
+            sweep: self
+                .sweep
+                .as_ref()
+                .map(|i| i.load(&mut *store, instance))
+                .transpose()?,
+        })
+    }
+
+    pub(super) fn has_multipart(&self) -> bool {
+        self.multipart.is_some()
+    }
+}
+
+/// Says in words what is wrong with a component of another world or version.
+fn check_exports(engine: &Engine, component: &Component) -> std::result::Result<(), String> {
+    let ty = component.component_type();
+    let instances: Vec<String> = ty
+        .exports(engine)
+        .filter(|(_, export)| matches!(export.ty, ComponentItem::ComponentInstance(_)))
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    for wanted in [SETUP, STORE] {
+        if instances.iter().any(|name| name == wanted) {
+            continue;
+        }
+        let unversioned = wanted.split('@').next().unwrap_or(wanted);
+        let other = instances
+            .iter()
+            .find(|name| name.split('@').next() == Some(unversioned));
+        return Err(match other {
+            Some(other) => format!("it exports {other}, and this program knows {wanted}"),
+            None => format!("it is no storage plugin: it does not export {wanted}"),
+        });
+    }
+    Ok(())
+}
+
+fn first_line(error: &wasmtime::Error) -> String {
+    one_line(&format!("{error:#}"))
+}
+
+/// An error text of the engine as one line of bounded length.
+pub(super) fn one_line(text: &str) -> String {
+    let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let cut = joined.floor_char_boundary(400);
+    joined.get(..cut).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,122 @@
+//! The outgoing HTTP client behind `wasi:http/client`: one connection pool per plugin, TLS by
+//! rustls, and the grants checked for every request and every address.
+
+use super::grants::{HostPattern, is_public};
+use http_body_util::BodyExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(15);
+/// How long the first byte of an answer may take if the plugin does not say.
+const FIRST_BYTE: Duration = Duration::from_mins(1);
+/// How long an unused connection is kept.
+const IDLE: Duration = Duration::from_mins(1);
+
+type Body = UnsyncBoxBody<bytes::Bytes, Error>;
+type Transfer = Box<dyn Future<Output = Result<(), Error>> + Send>;
+
+/// Sends the requests of one plugin.
+#[derive(Clone)]
+pub(super) struct Outgoing {
+    hosts: Arc<[HostPattern]>,
+    client: Client<HttpsConnector<HttpConnector<Resolver>>, Body>,
+}
+
+impl Outgoing {
+    pub(super) fn new(hosts: &[HostPattern]) -> Self {
+        let hosts: Arc<[HostPattern]> = hosts.into();
+        let mut tcp = HttpConnector::new_with_resolver(Resolver(Arc::clone(&hosts)));
+        tcp.set_nodelay(true);
+        tcp.enforce_http(false);
+        tcp.set_connect_timeout(Some(CONNECT));
+        let tls = HttpsConnectorBuilder::new()
+            .with_webpki_roots()
+            .https_or_http()
+            .enable_http1()
+            .wrap_connector(tcp);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE)
+            .build(tls);
+        Self { hosts, client }
+    }
+
+    /// Whether some grant allows a request to this URI. An address in it must be public or
+    /// granted itself: a name is checked when it is resolved, an address never is.
+    fn permits(&self, uri: &http::Uri) -> bool {
+        self.hosts.iter().any(|pattern| pattern.allows(uri))
+    }
+
+    pub(super) async fn send(
+        self,
+        request: http::Request<WasiBody>,
+        options: Option<RequestOptions>,
+    ) -> Result<(http::Response<WasiBody>, Transfer), Error> {
+        if !self.permits(request.uri()) {
+            tracing::warn!(
+                host = request.uri().host().unwrap_or_default(),
+                "a plugin asked for a host that its grants do not name"
+            );
+            return Err(Error::HttpRequestDenied);
+        }
+        let patience = options
+            .and_then(|o| o.first_byte_timeout)
+            .unwrap_or(FIRST_BYTE);
+        // The time that sending the body takes does not count: only the call's own deadline
+        // watches over that.
+        let answer = self.client.request(request);
+        let response = tokio::time::timeout(patience, answer)
+            .await
+            .map_err(|_| Error::HttpResponseTimeout)?
+            .map_err(|error| Error::Connect(io::Error::other(error)))?;
+        let response = response.map(|body| body.map_err(Error::Hyper).boxed_unsync());
+        Ok((response, Box::new(async { Ok(()) })))
+    }
+}
+
+/// Resolves names, and leaves out addresses that the grants do not reach. The connection is made
+/// to the address that was checked, so an answer that changes later gains nothing.
+#[derive(Clone)]
+struct Resolver(Arc<[HostPattern]>);
+
+impl tower_service::Service<Name> for Resolver {
+    type Response = std::vec::IntoIter<SocketAddr>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Self::Response>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
+        let named = self.0.iter().any(|pattern| pattern.names(name.as_str()));
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let reachable: Vec<_> = found
+                .filter(|address| named || is_public(mapped(address.ip())))
+                .collect();
+            if reachable.is_empty() {
+                let text = format!("{name} has no address that the grants reach");
+                return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
+            }
+            Ok(reachable.into_iter())
+        })
+    }
+}
+
+fn mapped(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}

@@ -1,0 +1,411 @@
+//! A running plugin as the [`Store`] that the service asks for.
+
+use super::bindings::exports::pys3local::storage as exports;
+use super::bindings::pys3local::storage::types::Error as GuestError;
+use super::convert;
+use super::pool::Pool;
+use super::pulse::{Patient, Pulse};
+use super::spool::Spool;
+use super::stream::{BodyProducer, Exactly, Taken, take_body};
+use crate::model::{Bucket, BucketName, ByteStream, ObjectKey, ObjectState, Timestamp};
+use crate::service::ports::{
+    PartOptions, PutOptions, Receipt, RowTrust, Store, StoreError, StoreListQuery, StorePage,
+    StoredBucket, StoredObject, StoredPart, Verdict,
+};
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use std::ops::Range;
+use std::sync::Arc;
+use wasmtime::component::{FutureReader, StreamReader};
+
+/// A plugin behind the port of the service.
+pub(super) struct Plugin {
+    pool: Arc<Pool>,
+    trust: RowTrust,
+    has_multipart: bool,
+    spool: Spool,
+}
+
+/// A call that has no body: bucket and key as the plugin gets them.
+fn names(bucket: &Bucket, key: &ObjectKey) -> (String, String) {
+    (bucket.as_str().to_owned(), key.as_str().to_owned())
+}
+
+/// Shortens a call without bodies: `call!(self, accessor, guest => expression)`.
+macro_rules! call {
+    ($self:ident, |$accessor:ident, $guest:ident| $call:expr) => {
+        $self
+            .pool
+            .call(&Pulse::new(), move |$accessor, $guest, _ticket| {
+                Box::pin(async move { $call.await })
+            })
+            .await
+    };
+}
+
+/// The same for an optional interface.
+macro_rules! optional_call {
+    ($self:ident, $interface:ident, |$accessor:ident, $guest:ident| $call:expr) => {
+        $self
+            .pool
+            .call(&Pulse::new(), move |$accessor, guest, _ticket| {
+                Box::pin(async move {
+                    match &guest.$interface {
+                        Some($guest) => $call.await,
+                        None => Ok(Err(GuestError::Unsupported)),
+                    }
+                })
+            })
+            .await
+    };
+}
+
+impl Plugin {
+    pub(super) fn new(pool: Arc<Pool>, trust: RowTrust, has_multipart: bool, spool: Spool) -> Self {
+        Self {
+            pool,
+            trust,
+            has_multipart,
+            spool,
+        }
+    }
+
+    pub(super) fn spool(&self) -> &Spool {
+        &self.spool
+    }
+}
+
+#[async_trait]
+impl Store for Plugin {
+    fn trust(&self) -> RowTrust {
+        self.trust
+    }
+
+    async fn list_buckets(&self) -> Result<Vec<StoredBucket>, StoreError> {
+        let found = call!(self, |accessor, guest| guest
+            .store
+            .call_list_buckets(accessor))?;
+        Ok(found.iter().filter_map(convert::bucket).collect())
+    }
+
+    async fn create_bucket(&self, bucket: &BucketName) -> Result<(), StoreError> {
+        let bucket = bucket.as_str().to_owned();
+        call!(self, |accessor, guest| guest
+            .store
+            .call_create_bucket(accessor, bucket))
+    }
+
+    async fn stat_bucket(&self, bucket: &BucketName) -> Result<StoredBucket, StoreError> {
+        let name = bucket.as_str().to_owned();
+        let info = call!(self, |accessor, guest| guest
+            .store
+            .call_stat_bucket(accessor, name))?;
+        let created = (info.created != 0).then_some(Timestamp(info.created));
+        Ok(StoredBucket {
+            name: bucket.clone(),
+            created,
+        })
+    }
+
+    async fn delete_bucket(&self, bucket: &BucketName) -> Result<(), StoreError> {
+        let bucket = bucket.as_str().to_owned();
+        call!(self, |accessor, guest| guest
+            .store
+            .call_delete_bucket(accessor, bucket))
+    }
+
+    async fn put(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        size: u64,
+        options: PutOptions,
+        body: ByteStream,
+        verdict: Verdict,
+    ) -> Result<StoredObject, StoreError> {
+        let (bucket, key) = names(bucket, key);
+        let options = convert::options(options);
+        let pulse = Pulse::new();
+        let body = pulse.watch(body);
+        let info = self
+            .pool
+            .call(&pulse, move |accessor, guest, _ticket| {
+                Box::pin(async move {
+                    let (body, verdict) = accessor.with(|mut access| {
+                        let body = StreamReader::new(&mut access, BodyProducer::new(body))?;
+                        let verdict = FutureReader::new(&mut access, async move {
+                            let receipt = verdict.await.ok();
+                            wasmtime::error::Ok(
+                                receipt
+                                    .map(|receipt| convert::receipt(&receipt))
+                                    .ok_or(GuestError::Aborted),
+                            )
+                        })?;
+                        wasmtime::error::Ok((body, verdict))
+                    })?;
+                    guest
+                        .store
+                        .call_put(accessor, bucket, key, size, options, body, verdict)
+                        .await
+                })
+            })
+            .await?;
+        convert::object(info)
+    }
+
+    async fn get(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        range: Option<Range<u64>>,
+        known: Option<&ObjectState>,
+    ) -> Result<(StoredObject, ByteStream), StoreError> {
+        let (bucket, key) = names(bucket, key);
+        let known = known.map(convert::state);
+        let asked = range.as_ref().map(|range| exports::store::ByteRange {
+            offset: range.start,
+            length: range.end.saturating_sub(range.start),
+        });
+        let patience = self.pool.blueprint().grants.call_timeout;
+        let (info, body) = self
+            .pool
+            .call(&Pulse::new(), move |accessor, guest, ticket| {
+                Box::pin(async move {
+                    let found = guest
+                        .store
+                        .call_get(accessor, bucket, key, asked, known)
+                        .await?;
+                    let found = match found {
+                        Ok(found) => found,
+                        Err(error) => return Ok(Err(error)),
+                    };
+                    let body = accessor.with(|access| take_body(access, found.body))?;
+                    let body: ByteStream = match body {
+                        Taken::Native(body) => body,
+                        // The instance must live until its last byte is out.
+                        Taken::Guest(body) => {
+                            let stuck = ticket.clone();
+                            let give_up = move || stuck.give_up("a body made no progress");
+                            let body = Patient::new(body, patience, give_up);
+                            body.map(move |piece| {
+                                let _alive = &ticket;
+                                piece
+                            })
+                            .boxed()
+                        }
+                    };
+                    Ok(Ok((found.info, body)))
+                })
+            })
+            .await?;
+        let object = convert::object(info)?;
+        let length = match range {
+            Some(range) => range.end.min(object.size).saturating_sub(range.start),
+            None => object.size,
+        };
+        Ok((object, Exactly::new(body, length).boxed()))
+    }
+
+    async fn stat(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        known: Option<&ObjectState>,
+    ) -> Result<StoredObject, StoreError> {
+        let (bucket, key) = names(bucket, key);
+        let known = known.map(convert::state);
+        let info = call!(self, |accessor, guest| guest
+            .store
+            .call_stat(accessor, bucket, key, known))?;
+        convert::object(info)
+    }
+
+    async fn delete(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        known: Option<&ObjectState>,
+    ) -> Result<(), StoreError> {
+        let (bucket, key) = names(bucket, key);
+        let known = known.map(convert::state);
+        call!(self, |accessor, guest| guest
+            .store
+            .call_delete(accessor, bucket, key, known))
+    }
+
+    async fn delete_many(
+        &self,
+        bucket: &Bucket,
+        deletions: Vec<(ObjectKey, Option<ObjectState>)>,
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        let count = deletions.len();
+        let batch: Vec<_> = deletions
+            .iter()
+            .map(|(key, known)| exports::batch::Deletion {
+                key: key.as_str().to_owned(),
+                known: known.as_ref().map(convert::state),
+            })
+            .collect();
+        let name = bucket.as_str().to_owned();
+        let answers = optional_call!(self, batch, |accessor, guest| guest
+            .call_delete_many(accessor, name, batch));
+        match answers {
+            Ok(answers) if answers.len() == count => Ok(answers
+                .into_iter()
+                .map(|answer| answer.map_err(convert::error))
+                .collect()),
+            Ok(_) => Err(StoreError::Other(
+                "the plugin did not answer each deletion".into(),
+            )),
+            Err(StoreError::Unsupported) => {
+                let mut answers = Vec::with_capacity(count);
+                for (key, known) in &deletions {
+                    answers.push(self.delete(bucket, key, known.as_ref()).await);
+                }
+                Ok(answers)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn list(&self, bucket: &Bucket, query: StoreListQuery) -> Result<StorePage, StoreError> {
+        let bucket = bucket.as_str().to_owned();
+        let asked = convert::query(query.clone());
+        let page = call!(self, |accessor, guest| guest
+            .store
+            .call_list(accessor, bucket, asked))?;
+        convert::page(&query, page)
+    }
+
+    async fn copy(
+        &self,
+        (source_bucket, source_key, source_state): (&Bucket, &ObjectKey, &ObjectState),
+        (bucket, key, known): (&Bucket, &ObjectKey, Option<&ObjectState>),
+        receipt: Receipt,
+    ) -> Result<StoredObject, StoreError> {
+        let source = exports::copy::Source {
+            bucket: source_bucket.as_str().to_owned(),
+            key: source_key.as_str().to_owned(),
+            state: convert::state(source_state),
+        };
+        let (bucket, key) = names(bucket, key);
+        let (known, receipt) = (known.map(convert::state), convert::receipt(&receipt));
+        let info = optional_call!(self, copy, |accessor, guest| guest
+            .call_copy(accessor, source, bucket, key, known, receipt))?;
+        convert::object(info)
+    }
+
+    async fn begin_upload(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        options: PutOptions,
+    ) -> Result<String, StoreError> {
+        if !self.has_multipart {
+            if let Bucket::Named(name) = bucket {
+                self.stat_bucket(name).await?;
+            }
+            return self.spool.begin().await;
+        }
+        let (bucket, key) = names(bucket, key);
+        let options = convert::options(options);
+        let upload = optional_call!(self, multipart, |accessor, guest| guest
+            .call_begin(accessor, bucket, key, options))?;
+        convert::name(upload)
+    }
+
+    async fn put_part(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        upload: &str,
+        options: PartOptions,
+        body: ByteStream,
+    ) -> Result<String, StoreError> {
+        if !self.has_multipart {
+            return self.spool.part(upload, options, body).await;
+        }
+        let (bucket, key) = names(bucket, key);
+        let upload = upload.to_owned();
+        let options = exports::multipart::PartOptions {
+            number: options.number.get().into(),
+            size: options.size,
+            offset: options.offset,
+        };
+        let pulse = Pulse::new();
+        let body = pulse.watch(body);
+        let token = self
+            .pool
+            .call(&pulse, move |accessor, guest, _ticket| {
+                Box::pin(async move {
+                    let Some(guest) = &guest.multipart else {
+                        return Ok(Err(GuestError::Unsupported));
+                    };
+                    let body = accessor.with(|mut access| {
+                        StreamReader::new(&mut access, BodyProducer::new(body))
+                    })?;
+                    guest
+                        .call_part(accessor, bucket, key, upload, options, body)
+                        .await
+                })
+            })
+            .await?;
+        convert::name(token)
+    }
+
+    async fn complete_upload(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        upload: &str,
+        parts: Vec<StoredPart>,
+        known: Option<&ObjectState>,
+        receipt: Receipt,
+    ) -> Result<StoredObject, StoreError> {
+        if !self.has_multipart {
+            return self
+                .put_spooled(bucket, key, upload, parts, known, receipt)
+                .await;
+        }
+        let (bucket, key) = names(bucket, key);
+        let upload = upload.to_owned();
+        let parts: Vec<_> = parts
+            .into_iter()
+            .map(|part| exports::multipart::PartRef {
+                number: part.number.get().into(),
+                size: part.size,
+                token: part.token,
+            })
+            .collect();
+        let (known, receipt) = (known.map(convert::state), convert::receipt(&receipt));
+        let info = optional_call!(self, multipart, |accessor, guest| guest
+            .call_complete(accessor, bucket, key, upload, parts, known, receipt))?;
+        convert::object(info)
+    }
+
+    async fn abort_upload(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        upload: &str,
+    ) -> Result<(), StoreError> {
+        if !self.has_multipart {
+            return self.spool.remove(upload).await;
+        }
+        let (bucket, key) = names(bucket, key);
+        let upload = upload.to_owned();
+        optional_call!(self, multipart, |accessor, guest| guest
+            .call_abort(accessor, bucket, key, upload))
+    }
+
+    async fn sweep(&self, before: Timestamp, keep: Vec<String>) -> Result<u32, StoreError> {
+        let spooled = self.spool.sweep(before, &keep).await?;
+        let swept = optional_call!(self, sweep, |accessor, guest| guest
+            .call_sweep(accessor, before.0, keep));
+        match swept {
+            Ok(count) => Ok(spooled.saturating_add(count)),
+            Err(StoreError::Unsupported) => Ok(spooled),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The actors of one plugin, and calls to them.
+
+use super::actor::{Actor, Blueprint, Busy, Job};
+use super::bindings::pys3local::storage::types::Error as GuestError;
+use super::context::Ctx;
+use super::convert;
+use super::load::{Guest, one_line};
+use super::pulse::Pulse;
+use crate::service::ports::StoreError;
+use futures_util::future::BoxFuture;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::oneshot;
+use wasmtime::component::Accessor;
+
+/// The actors of one plugin.
+pub(super) struct Pool {
+    blueprint: Arc<Blueprint>,
+    slots: RwLock<Vec<Arc<Actor>>>,
+    next: AtomicUsize,
+}
+
+/// What a call answers: its own result, or the trap that ended it.
+pub(super) type Outcome<R> = wasmtime::Result<Result<R, GuestError>>;
+
+impl Pool {
+    pub(super) fn start(blueprint: Arc<Blueprint>) -> std::io::Result<Arc<Self>> {
+        let first = Actor::start(Arc::clone(&blueprint))?;
+        Ok(Arc::new(Self {
+            blueprint,
+            slots: RwLock::new(vec![first]),
+            next: AtomicUsize::new(0),
+        }))
+    }
+
+    /// Adds actors until there are `count`.
+    pub(super) fn grow(&self, count: usize) -> std::io::Result<()> {
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        while slots.len() < count {
+            slots.push(Actor::start(Arc::clone(&self.blueprint))?);
+        }
+        Ok(())
+    }
+
+    /// Ends all instances after their calls.
+    pub(super) fn stop(&self) {
+        self.slots
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
+    pub(super) fn blueprint(&self) -> &Arc<Blueprint> {
+        &self.blueprint
+    }
+
+    /// The least busy actor, in turn.
+    fn pick(&self) -> Option<Arc<Actor>> {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let (front, back) = slots.split_at(turn.checked_rem(slots.len())?);
+        back.iter()
+            .chain(front)
+            .min_by_key(|actor| actor.load())
+            .cloned()
+    }
+
+    /// Puts a new actor in the place of one that is stuck. The old one finishes its other calls.
+    pub(super) fn retire(&self, stuck: &Arc<Actor>, why: &str) {
+        if !stuck.retire() {
+            return;
+        }
+        tracing::error!(plugin = %self.blueprint.name, "a plugin instance is replaced: {why}");
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(slot) = slots.iter_mut().find(|actor| Arc::ptr_eq(actor, stuck)) else {
+            return;
+        };
+        match Actor::start(Arc::clone(&self.blueprint)) {
+            Ok(fresh) => *slot = fresh,
+            Err(error) => tracing::error!("cannot start a plugin instance: {error}"),
+        }
+    }
+
+    /// Runs a call on the least busy actor, and watches that it gets on.
+    pub(super) async fn call<R: Send + 'static>(
+        self: &Arc<Self>,
+        pulse: &Arc<Pulse>,
+        call: impl for<'a> FnOnce(&'a Accessor<Ctx>, &'a Guest, Ticket) -> BoxFuture<'a, Outcome<R>>
+        + Send
+        + 'static,
+    ) -> Result<R, StoreError> {
+        let stopped = || StoreError::Unavailable("the plugin is shut down".into());
+        let actor = self.pick().ok_or_else(stopped)?;
+        let (sender, receiver) = oneshot::channel();
+        let ticket = Ticket {
+            pool: Arc::clone(self),
+            actor: Arc::clone(&actor),
+            _busy: Arc::new(actor.busy()),
+        };
+        let job: Job = Box::new(move |accessor, guest| {
+            Box::pin(async move {
+                let _ = sender.send(call(accessor, guest, ticket).await);
+            })
+        });
+        actor.send(job).await.map_err(|()| stopped())?;
+        let native = actor.native();
+        let outcome = tokio::select! {
+            biased;
+            outcome = receiver => outcome,
+            () = pulse.stalled(self.blueprint.grants.call_timeout, &native) => {
+                self.retire(&actor, "a call made no progress");
+                return Err(StoreError::Unavailable("the plugin made no progress".into()));
+            }
+        };
+        match outcome {
+            Ok(Ok(answer)) => answer.map_err(convert::error),
+            Ok(Err(trap)) => Err(StoreError::Unavailable(one_line(&format!("{trap:#}")))),
+            // The store was dropped with the call in it.
+            Err(_) => Err(StoreError::Unavailable(actor.last_failure())),
+        }
+    }
+}
+
+/// Keeps an instance alive for a call and for what the call returned.
+#[derive(Clone)]
+pub(super) struct Ticket {
+    pool: Arc<Pool>,
+    actor: Arc<Actor>,
+    _busy: Arc<Busy>,
+}
+
+impl Ticket {
+    /// The instance no longer delivers.
+    pub(super) fn give_up(self, why: &str) {
+        self.pool.retire(&self.actor, why);
+    }
+}

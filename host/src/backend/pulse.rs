@@ -1,0 +1,242 @@
+//! Signs of life of a call: the deadline counts only time in which nothing happens that is the
+//! plugin's to make happen.
+
+use crate::model::ByteStream;
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep};
+
+/// Native work (disk I/O that a guest started) may hold a call's deadline off, but not for
+/// longer than so many times the deadline.
+const MOST_EXTENSIONS: u32 = 10;
+
+/// When a call last got on, and whether it waits for somebody else now.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    started: Instant,
+    /// Milliseconds after `started`.
+    last: AtomicU64,
+    /// The host's side (a client that sends slowly, a lock, the database) is being waited for.
+    waiting: AtomicU32,
+}
+
+impl Pulse {
+    pub(super) fn new() -> Arc<Self> {
+        let (last, waiting) = (AtomicU64::new(0), AtomicU32::new(0));
+        Arc::new(Self {
+            started: Instant::now(),
+            last,
+            waiting,
+        })
+    }
+
+    fn beat(&self) {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(now, Ordering::Relaxed);
+    }
+
+    /// Returns when nothing has happened for `patience`.
+    pub(super) async fn stalled(&self, patience: Duration, native: &NativeWork) {
+        let mut extensions = 0;
+        loop {
+            let last = self.started + Duration::from_millis(self.last.load(Ordering::Relaxed));
+            let deadline = last + patience * (extensions + 1);
+            tokio::time::sleep_until(deadline).await;
+            let idle =
+                last == self.started + Duration::from_millis(self.last.load(Ordering::Relaxed));
+            if self.waiting.load(Ordering::Relaxed) > 0 || !idle {
+                self.waiting_is_progress();
+                extensions = 0;
+            } else if native.running() && extensions < MOST_EXTENSIONS {
+                extensions += 1;
+            } else {
+                return;
+            }
+        }
+    }
+
+    fn waiting_is_progress(&self) {
+        if self.waiting.load(Ordering::Relaxed) > 0 {
+            self.beat();
+        }
+    }
+
+    /// A body that the plugin reads: each piece is a sign of life, and waiting for the next
+    /// one is not the plugin's fault.
+    pub(super) fn watch(self: &Arc<Self>, body: ByteStream) -> ByteStream {
+        Watched {
+            body,
+            pulse: Arc::clone(self),
+            waiting: false,
+        }
+        .boxed()
+    }
+}
+
+struct Watched {
+    body: ByteStream,
+    pulse: Arc<Pulse>,
+    waiting: bool,
+}
+
+impl Watched {
+    fn set_waiting(&mut self, waiting: bool) {
+        if self.waiting != waiting {
+            self.waiting = waiting;
+            if waiting {
+                self.pulse.waiting.fetch_add(1, Ordering::Relaxed);
+            } else {
+                self.pulse.waiting.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl Stream for Watched {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let next = self.body.poll_next_unpin(cx);
+        self.set_waiting(next.is_pending());
+        self.pulse.beat();
+        next
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.set_waiting(false);
+        self.pulse.beat();
+    }
+}
+
+/// Counts the native work that guests of one store have started and that is still running.
+#[derive(Debug, Default)]
+pub(super) struct NativeWork(AtomicU32);
+
+impl NativeWork {
+    pub(super) fn begin(self: &Arc<Self>) -> NativeGuard {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        NativeGuard(Arc::clone(self))
+    }
+
+    fn running(&self) -> bool {
+        self.0.load(Ordering::Relaxed) > 0
+    }
+}
+
+pub(super) struct NativeGuard(Arc<NativeWork>);
+
+impl Drop for NativeGuard {
+    fn drop(&mut self) {
+        self.0.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A body that the plugin makes: errs when the next piece does not come within `patience`.
+pub(super) struct Patient {
+    body: ByteStream,
+    patience: Duration,
+    sleep: Option<Pin<Box<Sleep>>>,
+    /// Called once when patience has run out.
+    give_up: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl Patient {
+    pub(super) fn new(
+        body: ByteStream,
+        patience: Duration,
+        give_up: impl FnOnce() + Send + 'static,
+    ) -> Self {
+        Self {
+            body,
+            patience,
+            sleep: None,
+            give_up: Some(Box::new(give_up)),
+        }
+    }
+}
+
+impl Stream for Patient {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Poll::Ready(next) = self.body.poll_next_unpin(cx) {
+            self.sleep = None;
+            return Poll::Ready(next);
+        }
+        let patience = self.patience;
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        if sleep.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        if let Some(give_up) = self.give_up.take() {
+            give_up();
+        }
+        self.body = futures_util::stream::empty().boxed();
+        let text = "the plugin stopped sending the body";
+        Poll::Ready(Some(Err(io::Error::new(io::ErrorKind::TimedOut, text))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+
+    const PATIENCE: Duration = Duration::from_millis(20);
+
+    #[tokio::test]
+    async fn a_call_without_any_sign_of_life_stalls_after_its_patience() {
+        let pulse = Pulse::new();
+        let start = Instant::now();
+        pulse.stalled(PATIENCE, &NativeWork::default()).await;
+        assert!(start.elapsed() >= PATIENCE);
+    }
+
+    #[tokio::test]
+    async fn waiting_for_the_client_does_not_count() {
+        let pulse = Pulse::new();
+        let slow = stream::once(async {
+            tokio::time::sleep(PATIENCE * 10).await;
+            Ok(Bytes::from_static(b"late"))
+        });
+        let mut body = pulse.watch(slow.boxed());
+        let native = NativeWork::default();
+        tokio::select! {
+            () = pulse.stalled(PATIENCE, &native) => panic!("stalled while the client was slow"),
+            piece = body.next() => assert!(piece.is_some()),
+        }
+        drop(body);
+        pulse.stalled(PATIENCE, &native).await;
+    }
+
+    #[tokio::test]
+    async fn native_work_holds_the_deadline_off_but_not_for_ever() {
+        let native = Arc::new(NativeWork::default());
+        let guard = native.begin();
+        let pulse = Pulse::new();
+        let start = Instant::now();
+        pulse.stalled(PATIENCE, &native).await;
+        assert!(start.elapsed() >= PATIENCE * (MOST_EXTENSIONS + 1));
+        drop(guard);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_never_goes_on_errs_instead_of_hanging() {
+        let (told, heard) = std::sync::mpsc::channel();
+        let give_up = move || told.send(()).unwrap();
+        let mut body = Patient::new(stream::pending().boxed(), PATIENCE, give_up);
+        assert!(body.next().await.unwrap().is_err());
+        assert!(heard.try_recv().is_ok());
+        assert!(body.next().await.is_none());
+    }
+}

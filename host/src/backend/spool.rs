@@ -1,0 +1,249 @@
+//! Parts of uploads on our own disk, for plugins that cannot take parts: when the upload is
+//! completed they become the one body of a `put`.
+
+use super::disk;
+use super::plugin::Plugin;
+use super::stream::Exactly;
+use crate::model::{Bucket, ByteStream, ObjectKey, ObjectState, Timestamp};
+use crate::service::ports::{
+    PartOptions, PutOptions, Receipt, Store as _, StoreError, StoredObject, StoredPart,
+};
+use futures_util::stream::{self, StreamExt as _};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::task::spawn_blocking;
+
+/// A directory of spooled uploads, a directory each.
+pub(super) struct Spool {
+    root: PathBuf,
+    durable: bool,
+    /// A name that no other process or run has used, and a counter.
+    run: String,
+    next: AtomicU64,
+}
+
+impl Spool {
+    /// Nothing is created before the first upload.
+    pub(super) fn new(root: PathBuf, durable: bool) -> Self {
+        let now = std::time::UNIX_EPOCH
+            .elapsed()
+            .unwrap_or_default()
+            .as_nanos();
+        let run = format!("{now:x}-{:x}", std::process::id());
+        Self {
+            root,
+            durable,
+            run,
+            next: AtomicU64::new(0),
+        }
+    }
+
+    fn fresh(&self) -> String {
+        format!(
+            "{}-{:x}",
+            self.run,
+            self.next.fetch_add(1, Ordering::Relaxed)
+        )
+    }
+
+    /// The directory of an upload. Names come from our own rows; that they are ours is checked
+    /// all the same, because they become paths.
+    fn dir(&self, upload: &str) -> Result<PathBuf, StoreError> {
+        if !is_ours(upload) {
+            return Err(StoreError::NoSuchUpload);
+        }
+        Ok(self.root.join(upload))
+    }
+
+    /// The directory of an upload that is not over.
+    async fn existing(&self, upload: &str) -> Result<PathBuf, StoreError> {
+        let dir = self.dir(upload)?;
+        match blocking(move || dir.metadata().map(|_| dir)).await {
+            Err(StoreError::NoSuchKey) => Err(StoreError::NoSuchUpload),
+            found => found,
+        }
+    }
+
+    pub(super) async fn begin(&self) -> Result<String, StoreError> {
+        let upload = self.fresh();
+        let dir = self.dir(&upload)?;
+        blocking(move || std::fs::create_dir_all(dir)).await?;
+        Ok(upload)
+    }
+
+    pub(super) async fn part(
+        &self,
+        upload: &str,
+        options: PartOptions,
+        body: ByteStream,
+    ) -> Result<String, StoreError> {
+        let token = self.fresh();
+        let path = self.dir(upload)?.join(&token);
+        let made = path.clone();
+        let file = blocking(move || File::create_new(made))
+            .await
+            .map_err(|error| match error {
+                StoreError::NoSuchKey => StoreError::NoSuchUpload,
+                other => other,
+            })?;
+        let (file, durable) = (Arc::new(file), self.durable);
+        let written = async {
+            disk::write(Arc::clone(&file), body, 0)
+                .await
+                .map_err(|error| failed(&error))?;
+            let length = file.metadata().map_err(|error| failed(&error))?.len();
+            if length != options.size {
+                return Err(StoreError::Aborted);
+            }
+            if durable {
+                blocking(move || file.sync_data()).await?;
+            }
+            Ok(())
+        };
+        if let Err(error) = written.await {
+            let _ = blocking(move || std::fs::remove_file(path)).await;
+            return Err(error);
+        }
+        Ok(token)
+    }
+
+    /// The parts as one body; each file is opened when its turn comes.
+    async fn body(&self, upload: &str, parts: Vec<StoredPart>) -> Result<ByteStream, StoreError> {
+        let dir = self.existing(upload).await?;
+        if !parts.iter().all(|part| is_ours(&part.token)) {
+            return Err(StoreError::Other("the spool: no such part".into()));
+        }
+        let bodies = stream::iter(parts).then(move |part| {
+            let path = dir.join(part.token);
+            async move {
+                match spawn_blocking(move || File::open(path)).await {
+                    Ok(Ok(file)) => disk::read(Arc::new(file), 0),
+                    Ok(Err(error)) => stream::once(async { Err(error) }).boxed(),
+                    Err(error) => stream::once(async { Err(io::Error::other(error)) }).boxed(),
+                }
+            }
+        });
+        Ok(bodies.flatten().boxed())
+    }
+
+    pub(super) async fn remove(&self, upload: &str) -> Result<(), StoreError> {
+        let dir = self.dir(upload)?;
+        match blocking(move || std::fs::remove_dir_all(dir)).await {
+            Err(StoreError::NoSuchKey) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Removes uploads that nobody has touched since `before`, except `keep`.
+    pub(super) async fn sweep(
+        &self,
+        before: Timestamp,
+        keep: &[String],
+    ) -> Result<u32, StoreError> {
+        let (root, keep) = (self.root.clone(), keep.to_vec());
+        blocking(move || {
+            let mut count = 0;
+            let uploads = match std::fs::read_dir(root) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+                uploads => uploads?,
+            };
+            for upload in uploads {
+                let upload = upload?;
+                let kept = keep.iter().any(|name| upload.file_name() == name.as_str());
+                if !kept && touched(&upload.path())? < before {
+                    std::fs::remove_dir_all(upload.path())?;
+                    count += 1;
+                }
+            }
+            Ok(count)
+        })
+        .await
+    }
+}
+
+/// Whether a name of an upload or a part can be one that we gave.
+fn is_ours(name: &str) -> bool {
+    let ours = |c: char| c.is_ascii_hexdigit() || c == '-';
+    !name.is_empty() && name.chars().all(ours)
+}
+
+/// When anything in a directory was last written.
+fn touched(dir: &Path) -> io::Result<Timestamp> {
+    let mut last = Timestamp::from(dir.metadata()?.modified()?);
+    for file in std::fs::read_dir(dir)? {
+        last = last.max(file?.metadata()?.modified()?.into());
+    }
+    Ok(last)
+}
+
+impl Plugin {
+    /// Completes a spooled upload: one `put` of all its parts. The spool is removed only after
+    /// the object is there, so a failure can be followed by another try.
+    pub(super) async fn put_spooled(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        upload: &str,
+        parts: Vec<StoredPart>,
+        known: Option<&ObjectState>,
+        receipt: Receipt,
+    ) -> Result<StoredObject, StoreError> {
+        let spool = self.spool();
+        let body = spool.body(upload, parts).await?;
+        let options = PutOptions {
+            content_type: receipt.content_type.clone(),
+            known: known.cloned(),
+        };
+        let (sender, verdict) = tokio::sync::oneshot::channel();
+        let size = receipt.size;
+        let mut pending = Some((sender, receipt));
+        let mut announce = move || {
+            if let Some((sender, receipt)) = pending.take() {
+                let _ = sender.send(receipt);
+            }
+        };
+        if size == 0 {
+            announce();
+        }
+        // All parts were checked when they came; what is left to see is that they are all
+        // there. The verdict goes out before the last bytes do, because nobody asks for more.
+        let mut left = size;
+        let body = Exactly::new(body, size).map(move |piece| {
+            left = left.saturating_sub(piece.as_ref().map_or(0, |bytes| bytes.len() as u64));
+            if left == 0 && piece.is_ok() {
+                announce();
+            }
+            piece
+        });
+        let stored = self
+            .put(bucket, key, size, options, body.boxed(), verdict)
+            .await?;
+        if let Err(error) = spool.remove(upload).await {
+            tracing::warn!("the parts of a completed upload could not be removed: {error}");
+        }
+        Ok(stored)
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    job: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, StoreError> {
+    let done = spawn_blocking(job)
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)));
+    done.map_err(|error| failed(&error))
+}
+
+fn failed(error: &io::Error) -> StoreError {
+    match error.kind() {
+        io::ErrorKind::NotFound => StoreError::NoSuchKey,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::NoSpace,
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            StoreError::Denied(format!("the spool directory: {error}"))
+        }
+        _ => StoreError::Other(format!("the spool: {error}")),
+    }
+}

@@ -1,0 +1,216 @@
+//! The database file: opened by one or several processes, checked, and moved aside when it is
+//! corrupt.
+//!
+//! Whoever has the database open holds a shared lock on the file `NAME.lock` beside it. (`SQLite`'s
+//! own locks cannot be had on a file that is no database.) A process that finds itself alone may
+//! move a corrupt database away.
+
+use super::{OpenError, schema};
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+/// How long one connection waits for another one's transaction. A `cache vacuum` of a large
+/// database is such a transaction.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// How long to wait while another process opens the same file.
+const OPENING: Duration = Duration::from_secs(10);
+
+/// Up to this size every page is checked at open, which takes some ten milliseconds.
+const CHECKED_WHOLE: u64 = 4 << 20;
+
+/// Statements that a connection keeps compiled; there are fewer.
+const STATEMENTS: usize = 32;
+
+/// Shows other processes that the database is open; dropped last.
+#[derive(Debug)]
+pub(super) struct Claim {
+    _lock: File,
+}
+
+/// Opens the database, makes or updates its schema, and replaces it if it is corrupt.
+pub(super) fn open(path: &Path) -> Result<(Connection, Claim), OpenError> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(OpenError::unusable(path))?;
+    }
+    let (lock, alone) = lock(path)?;
+    let mut db = match connect_and_check(path) {
+        Err(OpenError::Database { source, .. }) if is_corruption(&source) => {
+            if !alone {
+                return Err(OpenError::CorruptInUse { path: path.into() });
+            }
+            let aside = move_aside(path)?;
+            tracing::error!(
+                database = %path.display(),
+                moved_to = %aside.display(),
+                error = &source as &dyn std::error::Error,
+                "the metadata database was corrupt; it was moved aside and an empty one takes its \
+                 place: put a backup there (while no server runs), or run `pys3local cache migrate` \
+                 to compute the MD5s again"
+            );
+            connect_and_check(path)?
+        }
+        other => other?,
+    };
+    match schema::migrate(&mut db).map_err(OpenError::database(path))? {
+        schema::Schema::Current => {}
+        schema::Schema::Newer { found, known } => {
+            let path = path.into();
+            return Err(OpenError::Newer { path, found, known });
+        }
+    }
+    if alone {
+        lock.unlock().map_err(OpenError::unusable(path))?;
+        lock.lock_shared().map_err(OpenError::unusable(path))?;
+    }
+    Ok((db, Claim { _lock: lock }))
+}
+
+/// A connection that reads and writes, and waits for others where it must.
+pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    connect_with(path, access)
+}
+
+/// A connection that only reads a database which is open elsewhere in this process.
+pub(super) fn connect_to_read(path: &Path) -> rusqlite::Result<Connection> {
+    connect_with(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+}
+
+fn connect_with(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
+    let mut db = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    wait_for_others(&mut db)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Else the planner looks at bound values, and compiles joins again for each.
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(db)
+}
+
+/// Makes the connection wait for the transactions of others up to [`PATIENCE`].
+///
+/// `SQLite`'s own handler soon looks only ten times a second, and then hardly ever meets the gap
+/// between two transactions of a busy process.
+pub(super) fn wait_for_others(db: &mut Connection) -> rusqlite::Result<()> {
+    let mut since = Instant::now();
+    db.busy_handler(Some(move |tries: i32| {
+        if tries == 0 {
+            since = Instant::now();
+        }
+        let pause = u64::try_from(tries).unwrap_or(0).clamp(1, 5);
+        std::thread::sleep(Duration::from_millis(pause));
+        since.elapsed() < PATIENCE
+    }))
+}
+
+fn connect_and_check(path: &Path) -> Result<Connection, OpenError> {
+    let failed = OpenError::database(path);
+    let db = connect(path).map_err(&failed)?;
+    if db.is_readonly("main").map_err(&failed)? {
+        return Err(OpenError::ReadOnly { path: path.into() });
+    }
+    check(&db, path).map_err(&failed)?;
+    let mode: String = db
+        .pragma_update_and_check(None, "journal_mode", "wal", |row| row.get(0))
+        .map_err(&failed)?;
+    if mode != "wal" {
+        tracing::warn!(
+            database = %path.display(),
+            mode,
+            "the file system cannot share memory between processes: the metadata database will be slow"
+        );
+    }
+    Ok(db)
+}
+
+/// Reads the header and the schema, and a small database whole. Fails with
+/// [`ErrorCode::DatabaseCorrupt`] or [`ErrorCode::NotADatabase`] when something is wrong.
+fn check(db: &Connection, path: &Path) -> rusqlite::Result<()> {
+    let size = std::fs::metadata(path).map_or(0, |file| file.len());
+    let scope = if size <= CHECKED_WHOLE {
+        "PRAGMA quick_check(1)"
+    } else {
+        "PRAGMA quick_check(sqlite_schema)"
+    };
+    let verdict: String = db.query_row(scope, [], |row| row.get(0))?;
+    if verdict == "ok" {
+        return Ok(());
+    }
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    Err(rusqlite::Error::SqliteFailure(code, Some(verdict)))
+}
+
+fn is_corruption(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
+}
+
+/// Locks the database for itself, or else together with others; says whether it is alone.
+pub(super) fn lock(path: &Path) -> Result<(File, bool), OpenError> {
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(beside(path, ".lock"))
+        .map_err(OpenError::unusable(path))?;
+    let start = Instant::now();
+    loop {
+        // One after the other: the second would turn the first into a shared lock.
+        let alone = granted(lock.try_lock()).map_err(OpenError::unusable(path))?;
+        if alone || granted(lock.try_lock_shared()).map_err(OpenError::unusable(path))? {
+            return Ok((lock, alone));
+        }
+        // Somebody opens it right now.
+        if start.elapsed() > OPENING {
+            return Err(OpenError::Locked { path: path.into() });
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// `false` when another process has the lock.
+fn granted(attempt: Result<(), TryLockError>) -> io::Result<bool> {
+    match attempt {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Renames the database and its side files, and answers the new name.
+fn move_aside(path: &Path) -> Result<PathBuf, OpenError> {
+    let stamp = OffsetDateTime::now_utc()
+        .format(format_description!(
+            "[year][month][day]T[hour][minute][second]Z"
+        ))
+        .unwrap_or_else(|_| "unknown-time".to_owned());
+    let name = format!(".corrupt-{stamp}");
+    let aside = std::iter::once(beside(path, &name))
+        .chain((2..100).map(|n| beside(path, &format!("{name}.{n}"))))
+        .find(|free| !free.exists())
+        .ok_or_else(|| OpenError::CorruptInUse { path: path.into() })?;
+    // The side files go first: without its database a journal is worthless, but a database must
+    // never meet the journal of another one.
+    for side in ["-wal", "-shm", ""] {
+        match std::fs::rename(beside(path, side), beside(&aside, side)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            other => other.map_err(OpenError::unusable(path))?,
+        }
+    }
+    Ok(aside)
+}
+
+/// The path with something added to its last component.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}

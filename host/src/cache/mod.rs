@@ -1,0 +1,188 @@
+//! Memory in `SQLite`: entity tags, headers, announced writes and uploads in progress, for all
+//! stores of a user in one file, `metadata.db`.
+//!
+//! One thread writes, with group commit (`worker`); look-ups run on the caller's thread with a
+//! connection from a pool (`readers`). The file is in WAL mode; some seconds after the last
+//! write, and at the end, its log is moved into it, so that a plain copy of an idle file is
+//! complete. Several processes may share the file.
+
+mod file;
+mod namespace;
+mod queries;
+mod readers;
+mod rows;
+mod schema;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub use namespace::NamespaceCache;
+
+use crate::service::ports::CacheError;
+use readers::Readers;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use worker::Writer;
+
+/// How a database is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheOptions {
+    /// Whether what was answered survives the loss of power. Without, it still survives the end
+    /// of this process, and the file stays whole in any case.
+    pub durable: bool,
+}
+
+/// Which part of the database belongs to a store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NamespaceBinding<'a> {
+    /// The type of the plugin, `local`. A namespace belongs to the first that used it.
+    pub component: &'a str,
+    /// The type and the plugin's answer: `local:/srv/s3`.
+    pub name: &'a str,
+    /// The number that `--workspace` means, where the store has one.
+    pub label: Option<u64>,
+}
+
+/// An open database.
+///
+/// The last one of this and its [`NamespaceCache`]s that is dropped waits for queued writes and
+/// closes the file.
+pub struct SqliteCache {
+    shared: Arc<Shared>,
+}
+
+/// Dropped in this order: the writer's connection, which empties the log, is the last.
+struct Shared {
+    readers: Readers,
+    writer: Writer,
+    path: PathBuf,
+    _claim: file::Claim,
+}
+
+impl SqliteCache {
+    /// Opens the database, or makes it. A corrupt one is moved aside and replaced, and the log
+    /// says so.
+    pub fn open(path: &Path, options: CacheOptions) -> Result<Self, OpenError> {
+        let (db, claim) = file::open(path)?;
+        let writer = Writer::start(db, options.durable).map_err(OpenError::unusable(path))?;
+        let shared = Shared {
+            readers: Readers::new(path.into()),
+            writer,
+            path: path.into(),
+            _claim: claim,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// The part of the database that belongs to this store.
+    pub fn namespace(&self, binding: &NamespaceBinding<'_>) -> Result<NamespaceCache, OpenError> {
+        let &NamespaceBinding {
+            component,
+            name,
+            label,
+        } = binding;
+        let path = &self.shared.path;
+        let bound = file::connect(path)
+            .and_then(|db| queries::bind_namespace(&db, name, component, label))
+            .map_err(OpenError::database(path))?;
+        match bound {
+            Ok(number) => Ok(NamespaceCache::new(self.shared.clone(), number)),
+            Err(bound_to) => Err(OpenError::NamespaceTaken {
+                name: name.to_owned(),
+                component: component.to_owned(),
+                bound_to,
+            }),
+        }
+    }
+
+    /// Moves the log into the database file, as far as nobody is reading it.
+    pub async fn checkpoint(&self) -> Result<(), CacheError> {
+        let done = self.shared.writer.checkpoint().await;
+        done.map_err(|error| CacheError(Box::new(error)))
+    }
+}
+
+/// Why a database cannot be used. Each is one line for the user.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file, or the one beside it that locks it, cannot be made or opened.
+    #[error("cannot use the metadata database {}", path.display())]
+    Unusable {
+        /// The database.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The file can be read only.
+    #[error("the metadata database {} is read-only", path.display())]
+    ReadOnly {
+        /// The database.
+        path: PathBuf,
+    },
+    /// A later program has written it.
+    #[error(
+        "the metadata database {} was written by a newer version of pys3local \
+         (its schema is {found}, this program knows {known})", path.display()
+    )]
+    Newer {
+        /// The database.
+        path: PathBuf,
+        /// Its schema's version.
+        found: u32,
+        /// The highest version known.
+        known: u32,
+    },
+    /// It is corrupt, and another process has it open.
+    #[error(
+        "the metadata database {} is corrupt and in use: stop the other pys3local, \
+         then start again", path.display()
+    )]
+    CorruptInUse {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Another process does not get done with opening it.
+    #[error("the metadata database {} is locked by another pys3local", path.display())]
+    Locked {
+        /// The database.
+        path: PathBuf,
+    },
+    /// Two types of plugins claim the same namespace.
+    #[error("the namespace {name:?} belongs to plugin {bound_to:?}, not to {component:?}")]
+    NamespaceTaken {
+        /// The namespace.
+        name: String,
+        /// Who asked.
+        component: String,
+        /// Who has it.
+        bound_to: String,
+    },
+    /// `SQLite` failed.
+    #[error("the metadata database {} failed", path.display())]
+    Database {
+        /// The database.
+        path: PathBuf,
+        /// What `SQLite` says.
+        source: rusqlite::Error,
+    },
+}
+
+impl OpenError {
+    fn unusable(path: &Path) -> impl Fn(io::Error) -> Self {
+        move |source| Self::Unusable {
+            path: path.into(),
+            source,
+        }
+    }
+
+    fn database(path: &Path) -> impl Fn(rusqlite::Error) -> Self {
+        move |source| Self::Database {
+            path: path.into(),
+            source,
+        }
+    }
+}

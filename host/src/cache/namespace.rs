@@ -1,0 +1,222 @@
+//! The port [`Cache`] over the database.
+
+use super::Shared;
+use super::queries::{self, BucketNo, NamespaceNo};
+use super::worker::Write;
+use crate::model::{Bucket, ObjectKey, UploadId};
+use crate::service::ports::{Cache, CacheError, Intent, PartRow, Remembered, Row, UploadRow};
+use async_trait::async_trait;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// The part of the database that belongs to one store. Clones share everything.
+#[derive(Clone)]
+pub struct NamespaceCache {
+    shared: Arc<Shared>,
+    number: NamespaceNo,
+    /// Numbers of committed buckets; they never change.
+    buckets: Arc<RwLock<HashMap<Box<str>, BucketNo>>>,
+}
+
+impl NamespaceCache {
+    pub(super) fn new(shared: Arc<Shared>, number: NamespaceNo) -> Self {
+        let buckets = Arc::default();
+        Self {
+            shared,
+            number,
+            buckets,
+        }
+    }
+
+    /// `None` when nothing was ever written to this bucket.
+    fn find(&self, bucket: &Bucket) -> Result<Option<BucketNo>, CacheError> {
+        let name = bucket.as_str();
+        let known = self.buckets.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(&number) = known.get(name) {
+            return Ok(Some(number));
+        }
+        drop(known);
+        let found = self
+            .shared
+            .readers
+            .with(|db| queries::find_bucket(db, self.number, name))
+            .map_err(failed)?;
+        if let Some(number) = found {
+            let mut known = self.buckets.write().unwrap_or_else(PoisonError::into_inner);
+            known.insert(name.into(), number);
+        }
+        Ok(found)
+    }
+
+    /// Gives the bucket a number if it has none. In a commit of its own: a number that is
+    /// remembered must not be rolled back.
+    async fn find_or_intern(&self, bucket: &Bucket) -> Result<BucketNo, CacheError> {
+        if let Some(number) = self.find(bucket)? {
+            return Ok(number);
+        }
+        let name = bucket.as_str().into();
+        self.write(Write::InternBucket(self.number, name)).await?;
+        self.find(bucket)?
+            .ok_or_else(|| failed(rusqlite::Error::QueryReturnedNoRows))
+    }
+
+    async fn write(&self, write: Write) -> Result<bool, CacheError> {
+        self.shared.writer.write(write).await.map_err(failed)
+    }
+
+    /// Reads about a bucket; the default when nothing was ever written to it.
+    fn read<T: Default>(
+        &self,
+        bucket: &Bucket,
+        read: impl FnOnce(&rusqlite::Connection, BucketNo) -> rusqlite::Result<T>,
+    ) -> Result<T, CacheError> {
+        let Some(number) = self.find(bucket)? else {
+            return Ok(T::default());
+        };
+        let snapshot = |db: &rusqlite::Connection| read(db, number);
+        self.shared.readers.snapshot(snapshot).map_err(failed)
+    }
+}
+
+fn failed(error: impl std::error::Error + Send + Sync + 'static) -> CacheError {
+    CacheError(Box::new(error))
+}
+
+#[async_trait]
+impl Cache for NamespaceCache {
+    async fn object(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Remembered, CacheError> {
+        let Some(number) = self.find(bucket)? else {
+            return Ok(Remembered::default());
+        };
+        let found = self
+            .shared
+            .readers
+            .with(|db| queries::look_up(db, number, [key]))
+            .map_err(failed)?;
+        Ok(found.into_iter().next().unwrap_or_default())
+    }
+
+    async fn objects(
+        &self,
+        bucket: &Bucket,
+        keys: &[&ObjectKey],
+    ) -> Result<Vec<Remembered>, CacheError> {
+        let Some(number) = self.find(bucket)? else {
+            return Ok(vec![Remembered::default(); keys.len()]);
+        };
+        self.shared
+            .readers
+            .snapshot(|db| queries::look_up(db, number, keys.iter().copied()))
+            .map_err(failed)
+    }
+
+    async fn announce(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        intent: Intent,
+    ) -> Result<(), CacheError> {
+        let bucket = self.find_or_intern(bucket).await?;
+        self.write(Write::Announce(bucket, key.clone(), intent))
+            .await
+            .map(drop)
+    }
+
+    async fn settle(&self, bucket: &Bucket, key: &ObjectKey, row: Row) -> Result<(), CacheError> {
+        let bucket = self.find_or_intern(bucket).await?;
+        self.write(Write::Settle(bucket, key.clone(), row))
+            .await
+            .map(drop)
+    }
+
+    async fn withdraw(&self, bucket: &Bucket, key: &ObjectKey) -> Result<(), CacheError> {
+        let Some(bucket) = self.find(bucket)? else {
+            return Ok(());
+        };
+        self.write(Write::Withdraw(bucket, key.clone()))
+            .await
+            .map(drop)
+    }
+
+    async fn forget(&self, bucket: &Bucket, keys: &[&ObjectKey]) -> Result<(), CacheError> {
+        let Some(bucket) = self.find(bucket)? else {
+            return Ok(());
+        };
+        let keys = keys.iter().copied().cloned().collect();
+        self.write(Write::Forget(bucket, keys)).await.map(drop)
+    }
+
+    async fn intents(&self) -> Result<Vec<(Bucket, ObjectKey)>, CacheError> {
+        self.shared
+            .readers
+            .with(|db| queries::intents(db, self.number))
+            .map_err(failed)
+    }
+
+    async fn create_upload(&self, bucket: &Bucket, upload: UploadRow) -> Result<(), CacheError> {
+        let bucket = self.find_or_intern(bucket).await?;
+        self.write(Write::CreateUpload(bucket, upload))
+            .await
+            .map(drop)
+    }
+
+    async fn upload(
+        &self,
+        bucket: &Bucket,
+        id: &UploadId,
+    ) -> Result<Option<UploadRow>, CacheError> {
+        self.read(bucket, |db, bucket| queries::upload(db, bucket, id))
+    }
+
+    async fn uploads(
+        &self,
+        bucket: &Bucket,
+        prefix: &str,
+        after: Option<(&str, Option<&UploadId>)>,
+        limit: usize,
+    ) -> Result<Vec<UploadRow>, CacheError> {
+        self.read(bucket, |db, bucket| {
+            queries::uploads(db, bucket, prefix, after, limit)
+        })
+    }
+
+    async fn store_uploads(&self) -> Result<Vec<String>, CacheError> {
+        self.shared
+            .readers
+            .with(|db| queries::store_uploads(db, self.number))
+            .map_err(failed)
+    }
+
+    async fn delete_upload(&self, bucket: &Bucket, id: &UploadId) -> Result<(), CacheError> {
+        let Some(bucket) = self.find(bucket)? else {
+            return Ok(());
+        };
+        self.write(Write::DeleteUpload(bucket, id.clone()))
+            .await
+            .map(drop)
+    }
+
+    async fn put_part(
+        &self,
+        bucket: &Bucket,
+        id: &UploadId,
+        part: PartRow,
+    ) -> Result<bool, CacheError> {
+        let Some(bucket) = self.find(bucket)? else {
+            return Ok(false);
+        };
+        self.write(Write::PutPart(bucket, id.clone(), part)).await
+    }
+
+    async fn parts(
+        &self,
+        bucket: &Bucket,
+        id: &UploadId,
+        after: u16,
+        limit: usize,
+    ) -> Result<Vec<PartRow>, CacheError> {
+        self.read(bucket, |db, bucket| {
+            queries::parts(db, bucket, id, after, limit)
+        })
+    }
+}

@@ -1,0 +1,57 @@
+//! Connections that only read. A look-up takes microseconds when its pages are in memory, so it
+//! runs where it is asked for, on a connection that nobody else uses meanwhile.
+
+use super::file;
+use rusqlite::Connection;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+/// More than that are not kept when they fall idle.
+const KEPT: usize = 16;
+
+/// A pool that grows to the number of threads that read at once.
+pub(super) struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    pub(super) fn new(path: PathBuf) -> Self {
+        let idle = Mutex::default();
+        Self { path, idle }
+    }
+
+    /// Calls `read` with a snapshot: everything it sees is of one moment.
+    pub(super) fn snapshot<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        self.with(|db| {
+            let snapshot = db.unchecked_transaction()?;
+            read(&snapshot)
+        })
+    }
+
+    /// Calls `read`, which makes one query; each query is a snapshot of its own.
+    pub(super) fn with<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let kept = self.idle().pop();
+        let db = match kept {
+            Some(db) => db,
+            None => file::connect_to_read(&self.path)?,
+        };
+        let result = read(&db);
+        let mut idle = self.idle();
+        if idle.len() < KEPT {
+            idle.push(db);
+        }
+        result
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        // The list is whole at any moment, so a panic elsewhere does not spoil it.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,123 @@
+//! From a config section to a running plugin.
+
+use super::Failure;
+use crate::backend::{self, Backend, BackendOptions, HostPattern, PluginConfig};
+use crate::config::{self, BackendConfig, Serve};
+use crate::service::BucketMode;
+
+/// Starts what stores the objects.
+pub(super) async fn open(settings: &Serve) -> Result<Backend, Failure> {
+    let section = &settings.backend;
+    let options = BackendOptions {
+        durable: settings.sync.is_durable(),
+        single_bucket: settings.mode == BucketMode::Default,
+        plugin_dir: Some(settings.plugin_dir.clone()),
+        compile_cache: settings.compile_cache.clone(),
+        spool: settings.spool.clone(),
+    };
+    let plugin = plugin(section)?;
+    let backend = backend::open(plugin, options)
+        .await
+        .map_err(|error| Failure::new(error.to_string()))?;
+    if let Some(failure) = undeclared_flag(section, &backend.unknown_settings) {
+        backend.shutdown();
+        return Err(failure);
+    }
+    for setting in &backend.unknown_settings {
+        tracing::warn!(setting, "the backend does not know this setting");
+    }
+    Ok(backend)
+}
+
+fn plugin(section: &BackendConfig) -> Result<PluginConfig, Failure> {
+    let settings = section.settings.iter();
+    Ok(PluginConfig {
+        kind: section.kind.clone(),
+        component: section.component.clone(),
+        grants: grants(&section.grants)?,
+        settings: settings
+            .map(|(key, value)| (key.clone(), value.text.clone()))
+            .collect(),
+    })
+}
+
+fn grants(section: &config::Grants) -> Result<backend::Grants, Failure> {
+    let default = backend::Grants::default();
+    let dirs = section.dirs.iter().cloned();
+    let hosts = section.hosts.iter().map(|host| host.parse());
+    let hosts: Result<Vec<HostPattern>, _> = hosts.collect();
+    Ok(backend::Grants {
+        dirs: dirs
+            .map(|dir| backend::DirGrant {
+                guest: dir.guest,
+                host: dir.host,
+                writable: dir.writable,
+            })
+            .collect(),
+        hosts: hosts.map_err(|error| Failure::new(format!("`hosts`: {error}")))?,
+        memory: section.memory.unwrap_or(default.memory),
+        call_timeout: section.call_timeout.unwrap_or(default.call_timeout),
+    })
+}
+
+/// A flag that gave a setting which the plugin does not have: in a file that is worth a
+/// warning, on the command line it is a mistake.
+fn undeclared_flag(section: &BackendConfig, unknown: &[String]) -> Option<Failure> {
+    unknown.iter().find_map(|name| {
+        let flag = section.settings.get(name)?.flag.as_ref()?;
+        let kind = &section.kind;
+        Some(Failure::usage(format!(
+            "{flag}: the backend `{kind}` has no such setting"
+        )))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Origin, SettingValue};
+    use std::time::Duration;
+
+    fn section() -> BackendConfig {
+        let folder = SettingValue {
+            flag: Some(Origin::Flag("--root-folder".into())),
+            ..SettingValue::plain("x")
+        };
+        BackendConfig {
+            name: None,
+            kind: "mine".into(),
+            component: None,
+            grants: config::Grants::default(),
+            sync: None,
+            settings: [
+                ("root_folder".to_owned(), folder),
+                ("colour".to_owned(), SettingValue::plain("red")),
+            ]
+            .into(),
+        }
+    }
+
+    #[test]
+    fn a_flag_without_a_setting_is_an_error_and_a_key_in_a_file_is_not() {
+        let both = ["colour".to_owned(), "root_folder".to_owned()];
+        let failure = undeclared_flag(&section(), &both).unwrap();
+        assert_eq!(
+            failure.to_string(),
+            "error: --root-folder: the backend `mine` has no such setting"
+        );
+        assert!(undeclared_flag(&section(), &both[..1]).is_none());
+    }
+
+    #[test]
+    fn what_a_section_does_not_limit_has_the_default_limits() {
+        let mut asked = config::Grants {
+            call_timeout: Some(Duration::from_secs(5)),
+            ..config::Grants::default()
+        };
+        let found = grants(&asked).unwrap();
+        assert_eq!(found.call_timeout, Duration::from_secs(5));
+        assert_eq!(found.memory, backend::Grants::default().memory);
+        asked.hosts.push("not a host".into());
+        assert!(grants(&asked).unwrap_err().to_string().contains("`hosts`"));
+    }
+}

@@ -1,0 +1,151 @@
+//! The flags of `serve`, as they are written. What they mean is in `config/resolve.rs`.
+
+use super::log;
+use crate::config::{Given, Origin, RawServe, SecretText};
+use clap::ArgMatches;
+use clap::builder::FalseyValueParser;
+use clap::parser::ValueSource;
+use std::path::PathBuf;
+
+/// Each flag has a variable, which a flag overrides.
+#[derive(Debug, clap::Args)]
+#[command(after_help = super::EXIT_CODES)]
+pub(super) struct ServeOptions {
+    /// Directory that holds the objects [default: `s3store` in the system's temp directory]
+    #[arg(long, env = "PYS3LOCAL_PATH", value_name = "DIR")]
+    path: Option<PathBuf>,
+
+    /// Address to listen on; without HOST all interfaces, with port 0 any port [default: :10001]
+    #[arg(long, env = "PYS3LOCAL_LISTEN", value_name = "[HOST]:PORT")]
+    listen: Option<String>,
+
+    /// Access key that clients must use [default: test]
+    #[arg(long, env = "PYS3LOCAL_ACCESS_KEY_ID", value_name = "ID")]
+    access_key_id: Option<String>,
+
+    /// Its secret; in the variable it stays out of the list of processes [default: test]
+    #[arg(
+        long,
+        env = "PYS3LOCAL_SECRET_ACCESS_KEY",
+        hide_env_values = true,
+        value_name = "SECRET"
+    )]
+    secret_access_key: Option<String>,
+
+    /// Region that clients must name [default: us-east-1]
+    #[arg(long, env = "PYS3LOCAL_REGION")]
+    region: Option<String>,
+
+    /// Let everybody in, signed or not
+    #[arg(long, env = "PYS3LOCAL_NO_AUTH", value_parser = FalseyValueParser::new())]
+    no_auth: bool,
+
+    /// What stores the objects: a built-in (local), or the name of a plugin [default: local]
+    #[arg(long, env = "PYS3LOCAL_BACKEND", value_name = "NAME")]
+    backend: Option<String>,
+
+    /// Backend from the config directory: a section of backends.toml, or NAME.toml
+    #[arg(long, env = "PYS3LOCAL_BACKEND_CONFIG", value_name = "NAME")]
+    backend_config: Option<String>,
+
+    /// Folder of the backend that is the root, for backends that have such a setting
+    #[arg(long, env = "PYS3LOCAL_ROOT_FOLDER", value_name = "PATH")]
+    root_folder: Option<String>,
+
+    /// Let clients make buckets, instead of the one bucket `default`
+    #[arg(long, env = "PYS3LOCAL_ALLOW_BUCKET_CREATION", value_parser = FalseyValueParser::new())]
+    allow_bucket_creation: bool,
+
+    /// Whether an upload is on the disk before it is acknowledged: always, never [default: always]
+    #[arg(long, env = "PYS3LOCAL_SYNC", value_name = "WHEN")]
+    sync: Option<String>,
+
+    /// Where `local` keeps objects: objects (BUCKET/objects/KEY), plain (BUCKET/KEY) [default: objects]
+    #[arg(long, env = "PYS3LOCAL_LAYOUT")]
+    layout: Option<String>,
+
+    /// Domain below which a bucket may stand as host name; may be repeated
+    #[arg(long, env = "PYS3LOCAL_DOMAIN", value_delimiter = ',')]
+    domain: Vec<String>,
+
+    /// Database of metadata [default: metadata.db in the config directory]
+    #[arg(long, env = "PYS3LOCAL_METADATA_DB", value_name = "PATH")]
+    metadata_db: Option<PathBuf>,
+
+    /// Config directory [default: pys3local in $XDG_CONFIG_HOME or ~/.config]
+    #[arg(long, env = "PYS3LOCAL_CONFIG_DIR", value_name = "DIR")]
+    pub(super) config_dir: Option<PathBuf>,
+
+    /// Directory of plugins [default: plugins in the config directory]
+    #[arg(long, env = "PYS3LOCAL_PLUGIN_DIR", value_name = "DIR")]
+    plugin_dir: Option<PathBuf>,
+
+    /// Connections at once; more have to wait [default: 512]
+    #[arg(long, env = "PYS3LOCAL_MAX_CONNECTIONS", value_name = "N")]
+    max_connections: Option<String>,
+
+    /// Log each request, and more
+    #[arg(long, env = "PYS3LOCAL_DEBUG", value_parser = FalseyValueParser::new())]
+    pub(super) debug: bool,
+
+    /// How the log looks
+    #[arg(
+        long,
+        env = "PYS3LOCAL_LOG_FORMAT",
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT"
+    )]
+    pub(super) log_format: log::Format,
+}
+
+impl ServeOptions {
+    /// What was given, and how: `matches` knows a flag from a variable.
+    pub(super) fn into_raw(self, matches: Option<&ArgMatches>) -> RawServe {
+        let origins = Origins(matches);
+        let secret = self.secret_access_key.map(SecretText::new);
+        let domains = self.domain.into_iter();
+        let domains = domains.filter_map(|name| origins.text("domain", Some(name)));
+        RawServe {
+            path: origins.of("path", self.path),
+            listen: origins.text("listen", self.listen),
+            access_key_id: origins.text("access_key_id", self.access_key_id),
+            secret_access_key: origins.of("secret_access_key", secret),
+            region: origins.text("region", self.region),
+            no_auth: self.no_auth,
+            backend: origins.text("backend", self.backend),
+            backend_config: origins.text("backend_config", self.backend_config),
+            root_folder: origins.text("root_folder", self.root_folder),
+            allow_bucket_creation: self.allow_bucket_creation,
+            sync: origins.text("sync", self.sync),
+            layout: origins.text("layout", self.layout),
+            domains: domains.collect(),
+            metadata_db: origins.of("metadata_db", self.metadata_db),
+            plugin_dir: origins.of("plugin_dir", self.plugin_dir),
+            max_connections: origins.text("max_connections", self.max_connections),
+        }
+    }
+}
+
+/// Tells flags from variables.
+struct Origins<'a>(Option<&'a ArgMatches>);
+
+impl Origins<'_> {
+    fn of<T>(&self, id: &str, value: Option<T>) -> Option<Given<T>> {
+        let origin = match self.0.and_then(|matches| matches.value_source(id)) {
+            Some(ValueSource::EnvVariable) => {
+                Origin::Env(format!("PYS3LOCAL_{}", id.to_uppercase()))
+            }
+            _ => Origin::Flag(format!("--{}", id.replace('_', "-"))),
+        };
+        value.map(|value| Given { value, origin })
+    }
+
+    /// A variable that is set to nothing is not set.
+    fn text(&self, id: &str, value: Option<String>) -> Option<Given<String>> {
+        let is_unset = |given: &Given<String>| {
+            given.value.is_empty() && matches!(given.origin, Origin::Env(_))
+        };
+        self.of(id, value).filter(|given| !is_unset(given))
+    }
+}

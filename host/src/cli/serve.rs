@@ -1,0 +1,238 @@
+//! `pys3local serve`: from settings to a running gateway, and back down in order.
+
+use super::options::ServeOptions;
+use super::{Failure, backend, log, startup};
+use crate::backend::Backend;
+use crate::cache::{CacheOptions, NamespaceBinding, SqliteCache};
+use crate::config::{Access, Places, Serve, resolve};
+use crate::http::{self, Drained, Limits, Stop};
+use crate::s3::auth::{self, Authenticator, credentials::Credentials};
+use crate::s3::{Gateway, GatewayOptions};
+use crate::service::{Service, ServiceOptions};
+use clap::ArgMatches;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// How long to wait at the end for writes whose clients have gone.
+const QUIESCE: Duration = Duration::from_secs(30);
+
+pub(super) fn run(
+    options: ServeOptions,
+    matches: Option<&ArgMatches>,
+    log: log::Options,
+) -> Result<(), Failure> {
+    let places = Places::of_this_process(options.config_dir.as_deref())?;
+    let settings = resolve::serve(options.into_raw(matches), &places)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("cannot start threads: {error}")))?;
+    let outcome = runtime.block_on(serve(settings, &places, log));
+    // A thread that hangs in a system call must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
+}
+
+async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<(), Failure> {
+    prepare_directories(&settings)?;
+    // First: a second server on the same port ends here, before it touches the store.
+    let listener = listen(&settings).await?;
+    let bound = listener
+        .local_addr()
+        .map_err(|error| Failure::new(error.to_string()))?;
+    let backend = backend::open(&settings).await?;
+    let cache = SqliteCache::open(
+        &settings.metadata_db,
+        CacheOptions {
+            durable: settings.sync.is_durable(),
+        },
+    )
+    .map_err(|error| Failure::new(error.to_string()))?;
+    let service = Arc::new(service(&settings, &backend, &cache)?);
+    let stop = stop_on_signals()?;
+
+    let temporary = settings
+        .data_dir
+        .as_deref()
+        .is_some_and(|dir| places.is_temporary(dir));
+    for warning in startup::warnings(&settings, bound, temporary) {
+        log::warn_loudly(log, &warning);
+    }
+    let coloured = log::is_coloured(io::stdout().is_terminal());
+    print(&startup::text(&settings, backend.label, bound, coloured));
+
+    let recovery = tokio::spawn(recover(service.clone()));
+    let limits = Limits {
+        connections: settings.max_connections,
+        ..Limits::default()
+    };
+    let router = http::router(Arc::new(gateway(&settings, service.clone())));
+    let drained = http::serve(listener, router, limits, stop.clone()).await;
+
+    recovery.abort();
+    let settled = tokio::select! {
+        () = service.quiesce() => true,
+        () = tokio::time::sleep(QUIESCE) => false,
+        () = stop.at_once() => false,
+    };
+    if let Err(error) = cache.checkpoint().await {
+        tracing::warn!(%error, "the log of the metadata database stays beside it");
+    }
+    backend.shutdown();
+    match drained {
+        Drained::Whole if settled => {
+            tracing::info!("stopped; every request was finished");
+            Ok(())
+        }
+        Drained::Whole => Err(Failure::new("stopped before every write was finished")),
+        Drained::BrokenOff(count) => Err(Failure::new(format!(
+            "stopped; connections broken off: {count}"
+        ))),
+    }
+}
+
+fn prepare_directories(settings: &Serve) -> Result<(), Failure> {
+    let cannot = |dir: &Path, error: io::Error| {
+        Failure::new(format!(
+            "cannot create the directory {}: {error}",
+            dir.display()
+        ))
+    };
+    if settings.create_data_dir
+        && let Some(dir) = &settings.data_dir
+    {
+        std::fs::create_dir_all(dir).map_err(|error| cannot(dir, error))?;
+    }
+    if let Some(dir) = settings.metadata_db.parent() {
+        private_dir(dir).map_err(|error| cannot(dir, error))?;
+    }
+    Ok(())
+}
+
+/// Makes a directory that only its owner can look into, if it is not there: config files hold
+/// secrets.
+fn private_dir(dir: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
+async fn listen(settings: &Serve) -> Result<TcpListener, Failure> {
+    let listened = match settings.listen.candidates().await {
+        Ok(candidates) => http::bind(&candidates).await,
+        Err(error) => Err(error),
+    };
+    listened.map_err(|error| {
+        let failure = Failure::new(format!("cannot listen on {}: {error}", settings.listen));
+        match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                failure.hint("another program has this port; choose one with --listen")
+            }
+            io::ErrorKind::PermissionDenied => {
+                failure.hint("ports below 1024 are for root; choose another with --listen")
+            }
+            _ => failure,
+        }
+    })
+}
+
+fn service(settings: &Serve, backend: &Backend, cache: &SqliteCache) -> Result<Service, Failure> {
+    let binding = NamespaceBinding {
+        component: &backend.component,
+        name: &backend.namespace,
+        label: backend.label,
+    };
+    let cache = cache
+        .namespace(&binding)
+        .map_err(|error| Failure::new(error.to_string()))?;
+    let options = ServiceOptions {
+        mode: settings.mode,
+        verify_reads: settings.verify_reads,
+    };
+    Ok(Service::new(
+        backend.store.clone(),
+        Arc::new(cache),
+        options,
+    ))
+}
+
+fn gateway(settings: &Serve, service: Arc<Service>) -> Gateway {
+    let access = match &settings.access {
+        Access::Open => auth::Access::Open,
+        Access::Key { id, secret } => auth::Access::Keys(vec![Credentials {
+            access_key_id: id.as_str().into(),
+            secret_key: secret.expose().into(),
+        }]),
+    };
+    let options = GatewayOptions {
+        region: settings.region.clone(),
+        domains: settings.domains.clone(),
+    };
+    Gateway::new(
+        service,
+        Authenticator::new(access, &settings.region),
+        options,
+    )
+}
+
+async fn recover(service: Arc<Service>) {
+    if let Err(error) = service.recover().await {
+        tracing::warn!(%error, "could not settle what the last run left open; the next start tries again");
+    }
+}
+
+/// SIGINT and SIGTERM: the first finishes what is running, the second breaks it off.
+fn stop_on_signals() -> Result<Stop, Failure> {
+    let failed = |error: io::Error| Failure::new(format!("cannot wait for signals: {error}"));
+    let mut signals = Signals::listen().map_err(failed)?;
+    let stop = Stop::default();
+    let asked = stop.clone();
+    tokio::spawn(async move {
+        signals.next().await;
+        tracing::info!("finishing what is running; a second signal stops at once");
+        asked.finish();
+        signals.next().await;
+        asked.break_off();
+    });
+    Ok(stop)
+}
+
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// A closed stdout does not keep the server from serving.
+fn print(text: &str) {
+    let mut stdout = io::stdout().lock();
+    let written = stdout
+        .write_all(text.as_bytes())
+        .and_then(|()| stdout.flush());
+    if let Err(error) = written {
+        tracing::warn!(%error, "cannot print the start-up text");
+    }
+}

@@ -1,0 +1,275 @@
+//! What `serve` prints when it is ready, and what it warns of.
+
+use crate::config::{Access, Serve};
+use crate::service::BucketMode;
+use std::fmt::Write as _;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// The text for stdout. It ends with a line on how to stop. `label` is the number by which
+/// people know the storage.
+pub(super) fn text(settings: &Serve, label: Option<u64>, bound: SocketAddr, bold: bool) -> String {
+    let (strong, plain) = if bold {
+        ("\x1b[1m", "\x1b[0m")
+    } else {
+        ("", "")
+    };
+    let mut text = format!("{strong}pys3local {}{plain}\n\n", env!("CARGO_PKG_VERSION"));
+    let mut line = |name: &str, value: &str| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{strong}{:<17}{plain}{value}", format!("{name}:"));
+    };
+    match &settings.data_dir {
+        Some(dir) => line("Data directory", &dir.display().to_string()),
+        None => line("Backend", &settings.backend.kind),
+    }
+    if let Some(label) = label {
+        line("Workspace", &label.to_string());
+    }
+    if let Some(name) = &settings.backend.name {
+        line("Backend config", name);
+    }
+    if let Some(folder) = settings.backend.settings.get("root_folder") {
+        line("Root folder", &folder.text);
+    }
+    match &settings.access {
+        Access::Open => line("Authentication", "off"),
+        Access::Key { id, .. } => line("Authentication", &format!("on, access key {id}")),
+    }
+    line("Region", &settings.region);
+    line(
+        "Buckets",
+        match settings.mode {
+            BucketMode::Default => {
+                "only `default` (--allow-bucket-creation lets clients make others)"
+            }
+            BucketMode::Advanced => "clients may make them",
+        },
+    );
+    let endpoint = endpoint(bound);
+    if bound.ip().is_unspecified() {
+        line("Address", &format!("{endpoint} (all interfaces)"));
+    } else {
+        line("Address", &endpoint);
+    }
+    let (id, secret) = &settings.access_key;
+    let _ = write!(
+        text,
+        "\n{strong}For rclone.conf:{plain}\n\n\
+         [pys3local]\n\
+         type = s3\n\
+         provider = Other\n\
+         access_key_id = {id}\n\
+         secret_access_key = {}\n\
+         endpoint = {endpoint}\n\
+         region = {}\n\
+         force_path_style = true\n\
+         \n\
+         Press Ctrl+C to stop.\n",
+        secret.expose(),
+        settings.region,
+    );
+    text
+}
+
+/// An address that works on this machine.
+fn endpoint(bound: SocketAddr) -> String {
+    let ip = match bound.ip() {
+        // IPv6's "all" includes IPv4 where we listen on it.
+        ip if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, bound.port()))
+}
+
+/// What the user should know before an accident.
+pub(super) fn warnings(settings: &Serve, bound: SocketAddr, temporary: bool) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let weakness = match &settings.access {
+        Access::Open => Some(("without authentication", "Leave --no-auth out")),
+        Access::Key { .. } if settings.default_key => Some((
+            "with the secret key that everybody knows",
+            "Set --access-key-id and --secret-access-key",
+        )),
+        Access::Key { .. } => None,
+    };
+    if let Some((weakness, remedy)) = weakness
+        && !is_loopback(bound.ip())
+    {
+        warnings.push(format!(
+            "other machines can reach this server {weakness}: they can read, change and delete \
+             everything in it. {remedy}, or listen on 127.0.0.1:{} only.",
+            bound.port()
+        ));
+    }
+    if temporary && let Some(dir) = &settings.data_dir {
+        warnings.push(format!(
+            "the data directory {} is in a directory for temporary files: the system may delete \
+             it at any time. Name another one with --path.",
+            dir.display()
+        ));
+    }
+    warnings
+}
+
+fn is_loopback(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_loopback(),
+        IpAddr::V6(ip) => {
+            ip == Ipv6Addr::LOCALHOST || ip.to_ipv4_mapped().is_some_and(|ip| ip.is_loopback())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Given, Origin, Places, RawServe, SecretText, resolve};
+    use std::path::Path;
+
+    const LOOPBACK: &str = "127.0.0.1:10001";
+
+    #[expect(clippy::unnecessary_wraps, reason = "the fields are optional")]
+    fn flag<T>(value: T) -> Option<Given<T>> {
+        Some(Given {
+            value,
+            origin: Origin::Default,
+        })
+    }
+
+    fn places(config: &Path) -> Places {
+        Places {
+            config: config.into(),
+            cache: None,
+            temp: "/tmp".into(),
+            current: "/".into(),
+        }
+    }
+
+    fn local() -> RawServe {
+        RawServe {
+            path: flag("/srv/s3".into()),
+            ..RawServe::default()
+        }
+    }
+
+    fn settings(raw: RawServe) -> Serve {
+        resolve::serve(raw, &places(Path::new("/nonexistent"))).unwrap()
+    }
+
+    fn shown(settings: &Serve, bound: &str) -> String {
+        let label = settings.data_dir.is_none().then_some(1465);
+        text(settings, label, bound.parse().unwrap(), false)
+    }
+
+    fn warned(raw: RawServe, bound: &str) -> Vec<String> {
+        warnings(&settings(raw), bound.parse().unwrap(), false)
+    }
+
+    #[test]
+    fn the_text_for_a_directory() {
+        insta::assert_snapshot!(shown(&settings(local()), LOOPBACK).replace(env!("CARGO_PKG_VERSION"), "VERSION"), @"
+        pys3local VERSION
+
+        Data directory:  /srv/s3
+        Authentication:  on, access key test
+        Region:          us-east-1
+        Buckets:         only `default` (--allow-bucket-creation lets clients make others)
+        Address:         http://127.0.0.1:10001
+
+        For rclone.conf:
+
+        [pys3local]
+        type = s3
+        provider = Other
+        access_key_id = test
+        secret_access_key = test
+        endpoint = http://127.0.0.1:10001
+        region = us-east-1
+        force_path_style = true
+
+        Press Ctrl+C to stop.
+        ");
+    }
+
+    #[test]
+    fn the_text_for_a_configured_cloud() {
+        let dir = tempfile::tempdir().unwrap();
+        let section =
+            "[cloud]\ntype = \"drime\"\nroot_folder = \"backups\"\napi_key = \"never-shown\"\n";
+        std::fs::write(dir.path().join("backends.toml"), section).unwrap();
+        let raw = RawServe {
+            backend_config: flag("cloud".into()),
+            allow_bucket_creation: true,
+            no_auth: true,
+            ..RawServe::default()
+        };
+        let settings = resolve::serve(raw, &places(dir.path())).unwrap();
+        let text = shown(&settings, "[::]:4711").replace(env!("CARGO_PKG_VERSION"), "VERSION");
+        insta::assert_snapshot!(text, @"
+        pys3local VERSION
+
+        Backend:         drime
+        Workspace:       1465
+        Backend config:  cloud
+        Root folder:     backups
+        Authentication:  off
+        Region:          us-east-1
+        Buckets:         clients may make them
+        Address:         http://127.0.0.1:4711 (all interfaces)
+
+        For rclone.conf:
+
+        [pys3local]
+        type = s3
+        provider = Other
+        access_key_id = test
+        secret_access_key = test
+        endpoint = http://127.0.0.1:4711
+        region = us-east-1
+        force_path_style = true
+
+        Press Ctrl+C to stop.
+        ");
+    }
+
+    #[test]
+    fn default_keys_on_the_network_are_warned_about() {
+        for bound in ["0.0.0.0:1", "[::]:1", "192.168.1.2:1", "[2001:db8::1]:1"] {
+            let found = warned(local(), bound);
+            assert!(found[0].contains("everybody knows"), "{bound}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn no_authentication_on_the_network_is_warned_about() {
+        let secret = flag(SecretText::new("own"));
+        let raw = RawServe {
+            no_auth: true,
+            secret_access_key: secret,
+            ..local()
+        };
+        assert!(warned(raw, "0.0.0.0:1")[0].contains("without authentication"));
+    }
+
+    #[test]
+    fn own_keys_and_loopback_addresses_are_not_warned_about() {
+        let raw = RawServe {
+            secret_access_key: flag(SecretText::new("own")),
+            ..local()
+        };
+        assert!(warned(raw, "0.0.0.0:1").is_empty());
+        for bound in [LOOPBACK, "127.1.2.3:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            assert!(warned(local(), bound).is_empty(), "{bound}");
+        }
+    }
+
+    #[test]
+    fn a_temporary_data_directory_is_warned_about() {
+        let found = warnings(
+            &settings(RawServe::default()),
+            LOOPBACK.parse().unwrap(),
+            true,
+        );
+        assert!(found[0].contains("/tmp/s3store"), "{found:?}");
+    }
+}

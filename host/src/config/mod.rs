@@ -1,0 +1,121 @@
+//! What the gateway was told: config files, secrets, directories, and the one place
+//! ([`resolve`](mod@resolve)) where flags, environment, files and defaults become settings.
+//!
+//! After [`resolve::serve`] no `Option` stands for "use the default", and every error says where
+//! the offending value came from. Nothing in here listens, opens a store or prints.
+
+pub mod error;
+pub mod file;
+pub mod listen;
+pub mod places;
+pub mod resolve;
+pub mod secret;
+mod section;
+
+pub use error::{ConfigError, Origin};
+pub use listen::ListenAddress;
+pub use places::Places;
+pub use resolve::{Access, Given, RawServe, Serve};
+pub use secret::SecretText;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One backend: a section of `backends.toml`, a `NAME.toml`, or what the flags describe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendConfig {
+    /// The section's name; `None` when flags alone describe the backend.
+    pub name: Option<String>,
+    /// The key `type`: a built-in, or the name of a plugin.
+    pub kind: String,
+    /// The component's file, when the section names one.
+    pub component: Option<PathBuf>,
+    /// What the plugin may reach.
+    pub grants: Grants,
+    /// The key `sync`.
+    pub sync: Option<SyncPolicy>,
+    /// All other keys; they belong to the plugin.
+    pub settings: BTreeMap<String, SettingValue>,
+}
+
+/// What a section allows its plugin to reach. Built-in plugins add defaults of their own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// Patterns of hosts for outgoing HTTP.
+    pub hosts: Vec<String>,
+    /// Directories.
+    pub dirs: Vec<DirGrant>,
+    /// The largest memory of one instance, in bytes.
+    pub memory: Option<u64>,
+    /// How long a call may go without progress.
+    pub call_timeout: Option<Duration>,
+}
+
+/// A directory that the plugin may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirGrant {
+    /// Where the plugin finds it.
+    pub guest: String,
+    /// The directory on this machine; absolute.
+    pub host: PathBuf,
+    /// Whether the plugin may change it.
+    pub writable: bool,
+}
+
+/// A value for the plugin, as text. Secrets are revealed, and `Debug` never shows them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SettingValue {
+    /// The text that the plugin gets.
+    pub text: String,
+    /// Whether the text must never be shown.
+    pub secret: bool,
+    /// The flag that gave this value. A plugin that does not declare such a setting is then
+    /// an error of the command line, where the same key in a file is only worth a warning.
+    pub flag: Option<Origin>,
+}
+
+impl SettingValue {
+    /// A value that may be shown.
+    pub fn plain(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            secret: false,
+            flag: None,
+        }
+    }
+}
+
+impl fmt::Debug for SettingValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = if self.secret { "(hidden)" } else { &self.text };
+        f.debug_tuple("SettingValue").field(&shown).finish()
+    }
+}
+
+/// Whether an acknowledged write must survive a power failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SyncPolicy {
+    /// Data and directory are on the disk before the answer.
+    #[default]
+    Always,
+    /// The operating system writes when it likes.
+    Never,
+}
+
+impl SyncPolicy {
+    /// `always` or `never`.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        match text {
+            "always" => Ok(Self::Always),
+            "never" => Ok(Self::Never),
+            _ => Err("expected `always` or `never`"),
+        }
+    }
+
+    /// Whether to wait for the disk.
+    pub fn is_durable(self) -> bool {
+        self == Self::Always
+    }
+}

@@ -1,0 +1,376 @@
+//! Flags, environment, config file and defaults become the settings of `serve`, once.
+//!
+//! A flag wins over the environment, that over the config file, that over the default.
+
+use super::error::{ConfigError, Origin};
+use super::listen::ListenAddress;
+use super::places::Places;
+use super::secret::SecretText;
+use super::{BackendConfig, Grants, SettingValue, SyncPolicy, file, section};
+use crate::service::BucketMode;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// A value that somebody gave, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given<T> {
+    /// The value.
+    pub value: T,
+    /// Flag or variable.
+    pub origin: Origin,
+}
+
+/// What was said on the command line and in the environment; `None` where nothing was.
+#[derive(Debug, Clone, Default)]
+pub struct RawServe {
+    /// `--path`
+    pub path: Option<Given<PathBuf>>,
+    /// `--listen`
+    pub listen: Option<Given<String>>,
+    /// `--access-key-id`
+    pub access_key_id: Option<Given<String>>,
+    /// `--secret-access-key`
+    pub secret_access_key: Option<Given<SecretText>>,
+    /// `--region`
+    pub region: Option<Given<String>>,
+    /// `--no-auth`
+    pub no_auth: bool,
+    /// `--backend`
+    pub backend: Option<Given<String>>,
+    /// `--backend-config`
+    pub backend_config: Option<Given<String>>,
+    /// `--root-folder`
+    pub root_folder: Option<Given<String>>,
+    /// `--allow-bucket-creation`
+    pub allow_bucket_creation: bool,
+    /// `--sync`
+    pub sync: Option<Given<String>>,
+    /// `--layout`
+    pub layout: Option<Given<String>>,
+    /// `--domain`
+    pub domains: Vec<Given<String>>,
+    /// `--metadata-db`
+    pub metadata_db: Option<Given<PathBuf>>,
+    /// `--plugin-dir`
+    pub plugin_dir: Option<Given<PathBuf>>,
+    /// `--max-connections`
+    pub max_connections: Option<Given<String>>,
+}
+
+/// Who may use the gateway.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// Everybody.
+    Open,
+    /// Whoever has this key.
+    Key {
+        /// The access key.
+        id: String,
+        /// Its secret.
+        secret: SecretText,
+    },
+}
+
+/// The settings of `serve`: complete, checked, paths absolute.
+#[derive(Debug, Clone)]
+pub struct Serve {
+    /// Where to listen.
+    pub listen: ListenAddress,
+    /// Who may use it.
+    pub access: Access,
+    /// The access key that clients are told in the start-up text.
+    pub access_key: (String, SecretText),
+    /// Whether everybody knows the access key.
+    pub default_key: bool,
+    /// The region that signatures must name.
+    pub region: String,
+    /// Which buckets there are.
+    pub mode: BucketMode,
+    /// Durability of acknowledged writes.
+    pub sync: SyncPolicy,
+    /// Domains below which a bucket may stand as a host name.
+    pub domains: Vec<String>,
+    /// What stores the objects.
+    pub backend: BackendConfig,
+    /// The data directory, if the backend is the built-in local one.
+    pub data_dir: Option<PathBuf>,
+    /// Whether to make the data directory when it is not there: only one that was named on the
+    /// command line, since one from a config file may be a disk that is not mounted.
+    pub create_data_dir: bool,
+    /// The cache database.
+    pub metadata_db: PathBuf,
+    /// Where plugins are looked for.
+    pub plugin_dir: PathBuf,
+    /// Where compiled components are kept.
+    pub compile_cache: Option<PathBuf>,
+    /// Where parts of uploads wait, for plugins that cannot take parts. Not the cache
+    /// directory: these are clients' bytes until their upload is complete.
+    pub spool: PathBuf,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Hash what is read, and break off on a mismatch.
+    pub verify_reads: bool,
+}
+
+const DEFAULT_KEY: &str = "test";
+const DEFAULT_PORT: u16 = 10001;
+const DEFAULT_REGION: &str = "us-east-1";
+const DEFAULT_CONNECTIONS: usize = 512;
+const LOCAL: &str = "local";
+
+/// The settings of `serve`.
+pub fn serve(raw: RawServe, places: &Places) -> Result<Serve, ConfigError> {
+    let listen = listen(raw.listen.as_ref())?;
+    let id = text(raw.access_key_id, DEFAULT_KEY)?;
+    let secret = match raw.secret_access_key {
+        Some(given) if given.value.expose().is_empty() => {
+            return Err(ConfigError::value(&given.origin, "must not be empty"));
+        }
+        Some(given) => given.value,
+        None => SecretText::new(DEFAULT_KEY),
+    };
+    let region = text(raw.region, DEFAULT_REGION)?;
+    let domains = raw.domains.iter().map(domain).collect::<Result<_, _>>()?;
+    let max_connections = connections(raw.max_connections)?;
+
+    let (mut backend, origin) = backend(raw.backend, raw.backend_config, places)?;
+    let named_here = raw.path.is_some() || backend.name.is_none();
+    apply_flags(&mut backend, raw.path, raw.layout, raw.root_folder, places)?;
+    let data_dir = complete_local(&mut backend, origin, places)?;
+    let sync = match (raw.sync, backend.sync) {
+        (Some(given), _) => {
+            SyncPolicy::parse(&given.value).map_err(|why| ConfigError::value(&given.origin, why))?
+        }
+        (None, from_file) => from_file.unwrap_or_default(),
+    };
+
+    let place = |given: Option<Given<PathBuf>>, default: &str| match given {
+        Some(given) => places.current.join(given.value),
+        None => places.config.join(default),
+    };
+    let metadata_db = place(raw.metadata_db, "metadata.db");
+    Ok(Serve {
+        listen,
+        access: if raw.no_auth {
+            Access::Open
+        } else {
+            Access::Key {
+                id: id.clone(),
+                secret: secret.clone(),
+            }
+        },
+        default_key: secret.expose() == DEFAULT_KEY,
+        access_key: (id, secret),
+        region,
+        mode: if raw.allow_bucket_creation {
+            BucketMode::Advanced
+        } else {
+            BucketMode::Default
+        },
+        sync,
+        domains,
+        create_data_dir: data_dir.is_some() && named_here,
+        verify_reads: data_dir.is_none(),
+        data_dir,
+        backend,
+        spool: metadata_db.with_file_name("spool"),
+        metadata_db,
+        plugin_dir: place(raw.plugin_dir, "plugins"),
+        compile_cache: places.cache.as_ref().map(|cache| cache.join("compiled")),
+        max_connections,
+    })
+}
+
+fn listen(given: Option<&Given<String>>) -> Result<ListenAddress, ConfigError> {
+    let Some(given) = given else {
+        return Ok(ListenAddress::any(DEFAULT_PORT));
+    };
+    let parsed = given.value.parse::<ListenAddress>();
+    parsed.map_err(|error| ConfigError::advise(&given.origin, error.to_string(), error.hint()))
+}
+
+fn text(given: Option<Given<String>>, default: &str) -> Result<String, ConfigError> {
+    let Some(given) = given else {
+        return Ok(default.to_owned());
+    };
+    // Keys and regions stand in headers between `/` and `,`; see the SigV4 credential scope.
+    let odd = |c: char| !c.is_ascii_graphic() || matches!(c, '/' | ',');
+    if given.value.is_empty() {
+        return Err(ConfigError::value(&given.origin, "must not be empty"));
+    }
+    if given.value.contains(odd) {
+        let why = "must be visible ASCII without `/` and `,`";
+        return Err(ConfigError::value(&given.origin, why));
+    }
+    Ok(given.value)
+}
+
+fn domain(given: &Given<String>) -> Result<String, ConfigError> {
+    let name = given.value.trim_end_matches('.').to_ascii_lowercase();
+    let label = |label: &str| {
+        !label.is_empty()
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    if name.split('.').all(label) {
+        return Ok(name);
+    }
+    let why = format!("{:?} is not a domain", given.value);
+    Err(ConfigError::advise(
+        &given.origin,
+        why,
+        "for example s3.example.org, without port",
+    ))
+}
+
+fn connections(given: Option<Given<String>>) -> Result<usize, ConfigError> {
+    let Some(given) = given else {
+        return Ok(DEFAULT_CONNECTIONS);
+    };
+    match given.value.parse::<u32>() {
+        Ok(number) if number > 0 => Ok(number as usize),
+        _ => {
+            let why = format!("{:?} is not a positive number", given.value);
+            Err(ConfigError::value(&given.origin, why))
+        }
+    }
+}
+
+/// The backend before flags add to it, and where its settings came from.
+fn backend(
+    kind: Option<Given<String>>,
+    config: Option<Given<String>>,
+    places: &Places,
+) -> Result<(BackendConfig, Option<PathBuf>), ConfigError> {
+    if let Some(kind) = &kind
+        && !section::is_kind(&kind.value)
+    {
+        let why = format!(
+            "{:?} is not the name of a plugin (letters, digits, `-`, `_`)",
+            kind.value
+        );
+        return Err(ConfigError::value(&kind.origin, why));
+    }
+    let Some(config) = config else {
+        let kind = kind.map_or_else(|| LOCAL.to_owned(), |given| given.value);
+        let backend = BackendConfig {
+            name: None,
+            kind,
+            component: None,
+            grants: Grants::default(),
+            sync: None,
+            settings: BTreeMap::new(),
+        };
+        return Ok((backend, None));
+    };
+    let (backend, path) = file::load(&places.config, &config.value)?;
+    if let Some(kind) = kind
+        && kind.value != backend.kind
+    {
+        let why = format!(
+            "the backend config {:?} has type {:?}, not {:?}",
+            config.value, backend.kind, kind.value
+        );
+        return Err(ConfigError::advise(
+            &kind.origin,
+            why,
+            "leave it out: the config decides",
+        ));
+    }
+    Ok((backend, Some(path)))
+}
+
+/// Adds the flags that stand for settings of a plugin.
+fn apply_flags(
+    backend: &mut BackendConfig,
+    path: Option<Given<PathBuf>>,
+    layout: Option<Given<String>>,
+    root_folder: Option<Given<String>>,
+    places: &Places,
+) -> Result<(), ConfigError> {
+    if let Some(given) = &layout
+        && !matches!(given.value.as_str(), "objects" | "plain")
+    {
+        return Err(ConfigError::value(
+            &given.origin,
+            "expected `objects` or `plain`",
+        ));
+    }
+    let path = match path {
+        Some(given) => Some(Given {
+            value: path_text(&places.current.join(given.value), &given.origin)?,
+            origin: given.origin,
+        }),
+        None => None,
+    };
+    let flags = [
+        ("path", path),
+        ("layout", layout),
+        ("root_folder", root_folder),
+    ];
+    for (key, given) in flags {
+        let Some(given) = given else { continue };
+        if is_local(backend) && key == "root_folder" {
+            let why = "the backend `local` has no such setting";
+            let hint = "--path names the directory that it serves";
+            return Err(ConfigError::advise(&given.origin, why, hint));
+        }
+        let value = SettingValue {
+            text: given.value,
+            secret: false,
+            flag: Some(given.origin),
+        };
+        backend.settings.insert(key.to_owned(), value);
+    }
+    Ok(())
+}
+
+/// Gives the built-in local backend the settings that nobody named, and answers its directory.
+fn complete_local(
+    backend: &mut BackendConfig,
+    file: Option<PathBuf>,
+    places: &Places,
+) -> Result<Option<PathBuf>, ConfigError> {
+    if !is_local(backend) {
+        return Ok(None);
+    }
+    let dir = match (backend.settings.get("path"), file) {
+        // A relative path in a config file starts where the program was started, as it always did.
+        (Some(value), _) => places.current.join(&value.text),
+        (None, None) => places.temp.join("s3store"),
+        (None, Some(path)) => {
+            let key = "path".to_owned();
+            let name = backend.name.as_deref().unwrap_or_default();
+            let why = format!("it is missing in the backend config {name:?}");
+            return Err(ConfigError::value(&Origin::File { path, key }, why));
+        }
+    };
+    let text = path_text(&dir, &Origin::Default)?;
+    let flag = backend
+        .settings
+        .get("path")
+        .and_then(|value| value.flag.clone());
+    let value = SettingValue {
+        text,
+        secret: false,
+        flag,
+    };
+    backend.settings.insert("path".to_owned(), value);
+    let layout = backend.settings.entry("layout".to_owned());
+    layout.or_insert_with(|| SettingValue::plain("objects"));
+    Ok(Some(dir))
+}
+
+fn is_local(backend: &BackendConfig) -> bool {
+    backend.kind == LOCAL && backend.component.is_none()
+}
+
+fn path_text(path: &Path, origin: &Origin) -> Result<String, ConfigError> {
+    let text = path.to_str().map(str::to_owned);
+    text.ok_or_else(|| ConfigError::value(origin, "the path is not UTF-8"))
+}
+
+#[cfg(test)]
+#[path = "resolve_tests.rs"]
+mod tests;

@@ -1,0 +1,274 @@
+use super::*;
+
+#[expect(clippy::unnecessary_wraps, reason = "the fields are optional")]
+fn flag<T>(name: &str, value: T) -> Option<Given<T>> {
+    let origin = Origin::Flag(name.to_owned());
+    Some(Given { value, origin })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the fields are optional")]
+fn env<T>(name: &str, value: T) -> Option<Given<T>> {
+    let origin = Origin::Env(name.to_owned());
+    Some(Given { value, origin })
+}
+
+fn places(config: &Path) -> Places {
+    Places {
+        config: config.to_owned(),
+        cache: Some("/home/u/.cache/pys3local".into()),
+        temp: "/tmp".into(),
+        current: "/work/here".into(),
+    }
+}
+
+fn nowhere() -> Places {
+    places(Path::new("/nonexistent/config"))
+}
+
+/// A config directory with this `backends.toml`.
+fn configured(text: &str) -> (tempfile::TempDir, Places) {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("backends.toml"), text).unwrap();
+    let places = places(dir.path());
+    (dir, places)
+}
+
+fn setting<'a>(serve: &'a Serve, key: &str) -> &'a str {
+    &serve.backend.settings[key].text
+}
+
+#[test]
+fn without_flags_everything_is_the_ancestors_default() {
+    let found = serve(RawServe::default(), &nowhere()).unwrap();
+    assert_eq!(found.listen.to_string(), ":10001");
+    let Access::Key { id, secret } = &found.access else {
+        panic!("authentication must be on")
+    };
+    assert_eq!((id.as_str(), secret.expose()), ("test", "test"));
+    assert!(found.default_key);
+    assert_eq!(found.region, "us-east-1");
+    assert_eq!(found.mode, BucketMode::Default);
+    assert_eq!(found.sync, SyncPolicy::Always);
+    assert_eq!(found.backend.kind, "local");
+    assert_eq!(setting(&found, "path"), "/tmp/s3store");
+    assert_eq!(setting(&found, "layout"), "objects");
+    assert_eq!(
+        found.metadata_db,
+        Path::new("/nonexistent/config/metadata.db")
+    );
+    assert_eq!(found.plugin_dir, Path::new("/nonexistent/config/plugins"));
+    assert!(found.create_data_dir && !found.verify_reads);
+}
+
+#[test]
+fn relative_paths_on_the_command_line_start_here() {
+    let raw = RawServe {
+        path: flag("--path", "data".into()),
+        metadata_db: flag("--metadata-db", "m.db".into()),
+        plugin_dir: flag("--plugin-dir", "/opt/plugins".into()),
+        ..RawServe::default()
+    };
+    let found = serve(raw, &nowhere()).unwrap();
+    assert_eq!(setting(&found, "path"), "/work/here/data");
+    assert_eq!(
+        found.data_dir.as_deref(),
+        Some(Path::new("/work/here/data"))
+    );
+    assert_eq!(found.metadata_db, Path::new("/work/here/m.db"));
+    assert_eq!(found.spool, Path::new("/work/here/spool"));
+    assert_eq!(found.plugin_dir, Path::new("/opt/plugins"));
+}
+
+#[test]
+fn errors_name_the_flag_or_the_variable() {
+    let cases = [
+        (
+            RawServe {
+                listen: flag("--listen", "9000".into()),
+                ..RawServe::default()
+            },
+            "--listen: \"9000\" is not of the form [HOST]:PORT",
+        ),
+        (
+            RawServe {
+                listen: env("PYS3LOCAL_LISTEN", ":x".into()),
+                ..RawServe::default()
+            },
+            "PYS3LOCAL_LISTEN: the port \"x\" is not a number from 0 to 65535",
+        ),
+        (
+            RawServe {
+                sync: env("PYS3LOCAL_SYNC", "maybe".into()),
+                ..RawServe::default()
+            },
+            "PYS3LOCAL_SYNC: expected `always` or `never`",
+        ),
+        (
+            RawServe {
+                layout: flag("--layout", "flat".into()),
+                ..RawServe::default()
+            },
+            "--layout: expected `objects` or `plain`",
+        ),
+        (
+            RawServe {
+                region: flag("--region", String::new()),
+                ..RawServe::default()
+            },
+            "--region: must not be empty",
+        ),
+        (
+            RawServe {
+                access_key_id: flag("--access-key-id", "a/b".into()),
+                ..RawServe::default()
+            },
+            "--access-key-id: must be visible ASCII without `/` and `,`",
+        ),
+        (
+            RawServe {
+                secret_access_key: flag("--secret-access-key", SecretText::new("")),
+                ..RawServe::default()
+            },
+            "--secret-access-key: must not be empty",
+        ),
+        (
+            RawServe {
+                max_connections: flag("--max-connections", "0".into()),
+                ..RawServe::default()
+            },
+            "--max-connections: \"0\" is not a positive number",
+        ),
+        (
+            RawServe {
+                domains: vec![flag("--domain", "a..b".to_owned()).unwrap()],
+                ..RawServe::default()
+            },
+            "--domain: \"a..b\" is not a domain",
+        ),
+        (
+            RawServe {
+                backend: flag("--backend", "a/b".into()),
+                ..RawServe::default()
+            },
+            "--backend: \"a/b\" is not the name of a plugin (letters, digits, `-`, `_`)",
+        ),
+        (
+            RawServe {
+                root_folder: flag("--root-folder", "x".into()),
+                ..RawServe::default()
+            },
+            "--root-folder: the backend `local` has no such setting",
+        ),
+    ];
+    for (raw, expected) in cases {
+        let error = serve(raw, &nowhere()).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+        assert!(error.is_usage(), "{expected}");
+    }
+}
+
+#[test]
+fn an_unknown_backend_config_is_no_usage_error() {
+    let raw = RawServe {
+        backend_config: flag("--backend-config", "x".into()),
+        ..RawServe::default()
+    };
+    assert!(!serve(raw, &nowhere()).unwrap_err().is_usage());
+}
+
+#[test]
+fn a_flag_wins_over_the_config_file_and_that_over_the_default() {
+    let text = "[a]\ntype = \"local\"\npath = \"/srv/s3\"\nlayout = \"plain\"\nsync = \"never\"\n";
+    let (_dir, places) = configured(text);
+    let named = RawServe {
+        backend_config: flag("--backend-config", "a".into()),
+        ..RawServe::default()
+    };
+    let found = serve(named.clone(), &places).unwrap();
+    assert_eq!(
+        (setting(&found, "path"), setting(&found, "layout")),
+        ("/srv/s3", "plain")
+    );
+    assert_eq!(found.sync, SyncPolicy::Never);
+    assert!(
+        !found.create_data_dir,
+        "a disk that is not mounted must not be papered over"
+    );
+
+    let raw = RawServe {
+        path: flag("--path", "/srv/other".into()),
+        layout: flag("--layout", "objects".into()),
+        sync: flag("--sync", "always".into()),
+        ..named
+    };
+    let found = serve(raw, &places).unwrap();
+    assert_eq!(
+        (setting(&found, "path"), setting(&found, "layout")),
+        ("/srv/other", "objects")
+    );
+    assert_eq!(found.sync, SyncPolicy::Always);
+}
+
+#[test]
+fn a_local_config_without_path_does_not_fall_back_to_the_temp_directory() {
+    let (dir, places) = configured("[a]\ntype = \"local\"\n");
+    let raw = RawServe {
+        backend_config: flag("--backend-config", "a".into()),
+        ..RawServe::default()
+    };
+    let expected = format!(
+        "`path` in {}/backends.toml: it is missing in the backend config \"a\"",
+        dir.path().display()
+    );
+    assert_eq!(serve(raw, &places).unwrap_err().to_string(), expected);
+}
+
+#[test]
+fn a_type_that_contradicts_the_config_is_refused() {
+    let (_dir, places) = configured("[a]\ntype = \"drime\"\n");
+    let raw = RawServe {
+        backend: flag("--backend", "local".into()),
+        backend_config: flag("--backend-config", "a".into()),
+        ..RawServe::default()
+    };
+    let error = serve(raw, &places).unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "--backend: the backend config \"a\" has type \"drime\", not \"local\""
+    );
+}
+
+#[test]
+fn flags_for_other_backends_become_settings_that_remember_their_flag() {
+    let (_dir, places) = configured("[a]\ntype = \"drime\"\nroot_folder = \"old\"\n");
+    let raw = RawServe {
+        backend_config: flag("--backend-config", "a".into()),
+        root_folder: flag("--root-folder", "backups".into()),
+        ..RawServe::default()
+    };
+    let found = serve(raw, &places).unwrap();
+    let folder = &found.backend.settings["root_folder"];
+    assert_eq!(folder.text, "backups");
+    assert_eq!(folder.flag, Some(Origin::Flag("--root-folder".into())));
+    assert_eq!(found.data_dir, None);
+    assert!(found.verify_reads);
+    assert!(!found.backend.settings.contains_key("layout"));
+}
+
+#[test]
+fn no_auth_opens_the_gateway_to_everybody() {
+    let raw = RawServe {
+        no_auth: true,
+        ..RawServe::default()
+    };
+    assert_eq!(serve(raw, &nowhere()).unwrap().access, Access::Open);
+}
+
+#[test]
+fn domains_are_compared_in_lower_case_and_without_final_dot() {
+    let raw = RawServe {
+        domains: vec![flag("--domain", "S3.Example.org.".to_owned()).unwrap()],
+        ..RawServe::default()
+    };
+    assert_eq!(serve(raw, &nowhere()).unwrap().domains, ["s3.example.org"]);
+}

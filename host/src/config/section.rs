@@ -1,0 +1,248 @@
+//! One section of a config file: which keys are the host's, and what they must look like.
+
+use super::error::ConfigError;
+use super::secret::{self, SECRET_KEYS};
+use super::{BackendConfig, DirGrant, Grants, SettingValue, SyncPolicy};
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+type Value<'a> = Spanned<DeValue<'a>>;
+
+/// The text of a config file, and how to point into it.
+pub(super) struct Document<'a> {
+    path: &'a Path,
+    text: &'a str,
+}
+
+impl<'a> Document<'a> {
+    pub(super) fn new(path: &'a Path, text: &'a str) -> Self {
+        // Editors on Windows begin files with a byte order mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        Self { path, text }
+    }
+
+    pub(super) fn parse(&self) -> Result<DeTable<'a>, ConfigError> {
+        match DeTable::parse(self.text) {
+            Ok(table) => Ok(table.into_inner()),
+            Err(error) => {
+                let at = error.span().unwrap_or(0..0);
+                let why: Vec<_> = error.message().split_whitespace().collect();
+                Err(self.error(at, why.join(" ")))
+            }
+        }
+    }
+
+    /// An error at the start of `span`.
+    pub(super) fn error(&self, span: Range<usize>, why: impl Into<String>) -> ConfigError {
+        let before = self.text.get(..span.start).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        ConfigError::File {
+            path: self.path.to_owned(),
+            line: before.matches('\n').count() + 1,
+            column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
+            why: why.into(),
+        }
+    }
+
+    /// The backend that `section` describes; `span` is where the section is.
+    pub(super) fn backend(
+        &self,
+        name: &str,
+        section: &DeTable<'_>,
+        span: Range<usize>,
+    ) -> Result<BackendConfig, ConfigError> {
+        let mut kind = None;
+        let mut component = None;
+        let mut grants = Grants::default();
+        let mut sync = None;
+        let mut settings = BTreeMap::new();
+        for (key, value) in section {
+            let key: &str = key.get_ref();
+            match key {
+                "type" => kind = Some(self.kind(value)?),
+                "component" => component = Some(self.file_path(self.text_of(key, value)?)),
+                "hosts" => grants.hosts = self.texts(key, value)?,
+                "dirs" => grants.dirs = self.dirs(key, value)?,
+                "memory" => grants.memory = Some(self.bytes(key, value)?),
+                "call_timeout" => grants.call_timeout = Some(self.duration(key, value)?),
+                "sync" => {
+                    let parsed = SyncPolicy::parse(self.text_of(key, value)?);
+                    sync = Some(parsed.map_err(|why| self.bad(key, value, why))?);
+                }
+                _ => {
+                    settings.insert(key.to_owned(), self.setting(key, value)?);
+                }
+            }
+        }
+        Ok(BackendConfig {
+            name: Some(name.to_owned()),
+            kind: kind.ok_or_else(|| self.error(span, "`type` is missing"))?,
+            component,
+            grants,
+            sync,
+            settings,
+        })
+    }
+
+    fn setting(&self, key: &str, value: &Value<'_>) -> Result<SettingValue, ConfigError> {
+        let text = match value.get_ref() {
+            DeValue::String(text) => text.to_string(),
+            DeValue::Integer(_) => self.integer(key, value)?.to_string(),
+            DeValue::Float(number) => number.to_string(),
+            DeValue::Boolean(flag) => flag.to_string(),
+            DeValue::Datetime(time) => time.to_string(),
+            DeValue::Array(_) | DeValue::Table(_) => {
+                return Err(self.wrong(key, value, "a text, a number, true or false"));
+            }
+        };
+        let secret = SECRET_KEYS.contains(&key);
+        Ok(SettingValue {
+            text: if secret {
+                secret::reveal_or_plain(&text)
+            } else {
+                text
+            },
+            secret,
+            flag: None,
+        })
+    }
+
+    fn kind(&self, value: &Value<'_>) -> Result<String, ConfigError> {
+        let kind = self.text_of("type", value)?;
+        if is_kind(kind) {
+            return Ok(kind.to_owned());
+        }
+        let why = format!("{kind:?} is not the name of a plugin (letters, digits, `-`, `_`)");
+        Err(self.bad("type", value, &why))
+    }
+
+    fn dirs(&self, key: &str, value: &Value<'_>) -> Result<Vec<DirGrant>, ConfigError> {
+        let Some(entries) = value.get_ref().as_array() else {
+            return Err(self.wrong(key, value, "an array of tables"));
+        };
+        let grant = |entry: &Value<'_>| {
+            let Some(table) = entry.get_ref().as_table() else {
+                return Err(self.wrong(key, entry, "a table"));
+            };
+            let (mut host, mut guest, mut writable) = (None, None, false);
+            for (key, value) in table {
+                match key.get_ref().as_ref() {
+                    "host" => host = Some(self.file_path(self.text_of("host", value)?)),
+                    "guest" => guest = Some(self.text_of("guest", value)?.to_owned()),
+                    "writable" => {
+                        writable = value
+                            .get_ref()
+                            .as_bool()
+                            .ok_or_else(|| self.wrong("writable", value, "true or false"))?;
+                    }
+                    other => {
+                        let why = format!("`{other}` is unknown; expected host, guest, writable");
+                        return Err(self.error(key.span(), why));
+                    }
+                }
+            }
+            let (Some(host), Some(guest)) = (host, guest) else {
+                let why = "an entry of `dirs` needs `host` and `guest`";
+                return Err(self.error(entry.span(), why));
+            };
+            Ok(DirGrant {
+                guest,
+                host,
+                writable,
+            })
+        };
+        entries.iter().map(grant).collect()
+    }
+
+    fn texts(&self, key: &str, value: &Value<'_>) -> Result<Vec<String>, ConfigError> {
+        let Some(entries) = value.get_ref().as_array() else {
+            return Err(self.wrong(key, value, "an array of texts"));
+        };
+        let text = |entry| Ok(self.text_of(key, entry)?.to_owned());
+        entries.iter().map(text).collect()
+    }
+
+    fn text_of<'v>(&self, key: &str, value: &'v Value<'_>) -> Result<&'v str, ConfigError> {
+        let text = value.get_ref().as_str();
+        text.ok_or_else(|| self.wrong(key, value, "a text"))
+    }
+
+    fn integer(&self, key: &str, value: &Value<'_>) -> Result<i64, ConfigError> {
+        let number = value.get_ref().as_integer();
+        let parsed = number.and_then(|n| i64::from_str_radix(n.as_str(), n.radix()).ok());
+        parsed.ok_or_else(|| self.bad(key, value, "the number is too large"))
+    }
+
+    fn bytes(&self, key: &str, value: &Value<'_>) -> Result<u64, ConfigError> {
+        const UNITS: [(&str, u64); 4] = [
+            ("", 1),
+            ("KiB", 1 << 10),
+            ("MiB", 1 << 20),
+            ("GiB", 1 << 30),
+        ];
+        let amount = self.amount(key, value, &UNITS)?;
+        amount.ok_or_else(|| self.bad(key, value, "expected bytes, as 67108864 or \"64 MiB\""))
+    }
+
+    fn duration(&self, key: &str, value: &Value<'_>) -> Result<Duration, ConfigError> {
+        const UNITS: [(&str, u64); 4] = [("", 1), ("s", 1), ("min", 60), ("h", 3600)];
+        let seconds = self
+            .amount(key, value, &UNITS)?
+            .filter(|seconds| *seconds > 0);
+        let expected = "expected seconds, as 90, \"90 s\" or \"5 min\"";
+        let seconds = seconds.ok_or_else(|| self.bad(key, value, expected))?;
+        Ok(Duration::from_secs(seconds))
+    }
+
+    /// A number, or a text of a number and a unit; `None` for what is neither.
+    fn amount(
+        &self,
+        key: &str,
+        value: &Value<'_>,
+        units: &[(&str, u64)],
+    ) -> Result<Option<u64>, ConfigError> {
+        if value.get_ref().is_integer() {
+            return Ok(u64::try_from(self.integer(key, value)?).ok());
+        }
+        let Some(text) = value.get_ref().as_str() else {
+            return Ok(None);
+        };
+        let digits = text
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let factor = units.iter().find(|(name, _)| *name == unit.trim());
+        let number = number.parse::<u64>().ok();
+        Ok(factor.and_then(|(_, factor)| number?.checked_mul(*factor)))
+    }
+
+    /// A path in a config file starts from the file's own directory.
+    fn file_path(&self, text: &str) -> PathBuf {
+        self.path.parent().unwrap_or(Path::new("/")).join(text)
+    }
+
+    fn wrong(&self, key: &str, value: &Value<'_>, expected: &str) -> ConfigError {
+        let found = value.get_ref().type_str();
+        let article = if found.starts_with(['a', 'i']) {
+            "an"
+        } else {
+            "a"
+        };
+        let why = format!("`{key}` is {article} {found}; expected {expected}");
+        self.error(value.span(), why)
+    }
+
+    fn bad(&self, key: &str, value: &Value<'_>, why: &str) -> ConfigError {
+        self.error(value.span(), format!("`{key}`: {why}"))
+    }
+}
+
+/// Whether a text can be the name of a plugin, and so part of a file name.
+pub(super) fn is_kind(text: &str) -> bool {
+    let ordinary = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    !text.is_empty() && text.chars().all(ordinary)
+}

@@ -1,0 +1,179 @@
+//! Listening, accepting, and stopping in order.
+
+use super::connection;
+use axum::Router;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What clients may use up.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections at once; more wait in the system's queue.
+    pub connections: usize,
+    /// How long a connection may stay open without a request.
+    pub idle: Duration,
+    /// How long the head of a request may take from its first byte.
+    pub head: Duration,
+    /// How long a client may send nothing of a body that it owes, or take nothing of a reply.
+    pub silence: Duration,
+    /// How long running requests may take to finish after a stop.
+    pub drain: Duration,
+    /// How long to go on reading a body that nobody wants, so that the client sees the reply.
+    pub linger: Duration,
+    /// How many bytes of it.
+    pub linger_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 512,
+            idle: Duration::from_secs(75),
+            head: Duration::from_secs(30),
+            silence: Duration::from_mins(1),
+            drain: Duration::from_secs(30),
+            linger: Duration::from_secs(2),
+            linger_bytes: 16 << 20,
+        }
+    }
+}
+
+/// A way to ask a running server to stop. Clones ask the same server.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    gracefully: CancellationToken,
+    at_once: CancellationToken,
+}
+
+impl Stop {
+    /// Accept nothing more, and finish what is running.
+    pub fn finish(&self) {
+        self.gracefully.cancel();
+    }
+
+    /// Break everything off.
+    pub fn break_off(&self) {
+        self.gracefully.cancel();
+        self.at_once.cancel();
+    }
+
+    pub(super) async fn gracefully(&self) {
+        self.gracefully.cancelled().await;
+    }
+
+    /// Waits until somebody has asked to break everything off.
+    pub async fn at_once(&self) {
+        self.at_once.cancelled().await;
+    }
+
+    /// For the connections of one server, which may break off what its caller did not.
+    fn of_connections(&self) -> Self {
+        Self {
+            gracefully: self.gracefully.clone(),
+            at_once: self.at_once.child_token(),
+        }
+    }
+}
+
+/// How a server came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// Every running request was finished.
+    Whole,
+    /// So many connections were broken off.
+    BrokenOff(usize),
+}
+
+/// Listens on the first of `candidates` that can be had.
+pub async fn bind(candidates: &[SocketAddr]) -> io::Result<TcpListener> {
+    let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in candidates {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return Ok(listener),
+            // The other candidate would listen beside whoever has the port.
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+/// Serves until `stop` asks otherwise, and answers when the last connection has ended.
+pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: Stop) -> Drained {
+    let slots = Arc::new(Semaphore::new(limits.connections));
+    let connections = TaskTracker::new();
+    let end = stop.of_connections();
+    let broken_off = Arc::new(AtomicUsize::new(0));
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.gracefully() => break,
+            accepted = accept(&listener, &slots) => accepted,
+        };
+        let Some((socket, slot)) = accepted else {
+            break;
+        };
+        let connection = connection::drive(socket, router.clone(), limits.clone(), end.clone());
+        let broken_off = broken_off.clone();
+        connections.spawn(async move {
+            if connection.await {
+                broken_off.fetch_add(1, Ordering::Relaxed);
+            }
+            drop(slot);
+        });
+    }
+    drop(listener); // From here on the system refuses connections.
+    connections.close();
+    if tokio::time::timeout(limits.drain, connections.wait())
+        .await
+        .is_err()
+    {
+        end.at_once.cancel();
+        connections.wait().await;
+    }
+    match broken_off.load(Ordering::Relaxed) {
+        0 => Drained::Whole,
+        count => Drained::BrokenOff(count),
+    }
+}
+
+/// The next connection, when there is room for it; `None` if there never will be.
+async fn accept(
+    listener: &TcpListener,
+    slots: &Arc<Semaphore>,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let slot = slots.clone().acquire_owned().await.ok()?;
+    loop {
+        match listener.accept().await {
+            Ok((socket, _)) => {
+                // Without it a small reply can wait 40 ms for the client's acknowledgement.
+                if let Err(error) = socket.set_nodelay(true) {
+                    tracing::debug!(%error, "a connection was gone before it was served");
+                    continue;
+                }
+                return Some((socket, slot));
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                // No file descriptors left, most likely. Some will come back.
+                tracing::warn!(%error, "cannot accept connections; trying again");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
+}

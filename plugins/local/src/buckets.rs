@@ -1,0 +1,187 @@
+//! Buckets: directories of the root.
+
+use crate::disk::{Dir, Fault, Kind};
+use crate::layout::{is_bucket_name, join};
+use crate::settings::Layout;
+use crate::{Error, Local};
+use std::borrow::Cow;
+use std::ops::ControlFlow;
+
+/// A bucket and when it was made, in nanoseconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// Its name.
+    pub name: String,
+    /// Nanoseconds since 1970.
+    pub created: i64,
+}
+
+/// The directory in a bucket that holds its objects, in the layout `objects`.
+const OBJECTS: &str = "objects";
+
+impl<D: Dir> Local<D> {
+    /// The directory of a bucket's objects, whether or not it is there.
+    pub(crate) fn base<'b>(&self, bucket: &'b str) -> Result<Cow<'b, str>, Error> {
+        if self.settings.single_bucket {
+            return if bucket.is_empty() {
+                Ok("".into())
+            } else {
+                Err(Error::NoSuchBucket)
+            };
+        }
+        if !is_bucket_name(bucket) {
+            return Err(Error::NoSuchBucket);
+        }
+        Ok(match self.settings.layout {
+            Layout::Objects => join(bucket, OBJECTS).into(),
+            Layout::Plain => bucket.into(),
+        })
+    }
+
+    /// The same, of a bucket that is there.
+    pub(crate) async fn existing_base<'b>(&self, bucket: &'b str) -> Result<Cow<'b, str>, Error> {
+        let base = self.base(bucket)?;
+        if !base.is_empty() && !self.tree.is_dir(&base).await? {
+            return Err(Error::NoSuchBucket);
+        }
+        Ok(base)
+    }
+
+    /// `error`, unless the truth is that the bucket is not there.
+    pub(crate) async fn or_no_bucket(&self, base: &str, error: Error) -> Error {
+        match self.tree.is_dir(base).await {
+            Ok(false) if !base.is_empty() => Error::NoSuchBucket,
+            _ => error,
+        }
+    }
+
+    /// All buckets, in any order.
+    pub async fn list_buckets(&self) -> Result<Vec<Bucket>, Error> {
+        let mut names = Vec::new();
+        self.tree
+            .read("", |name, kind| {
+                if kind == Kind::Directory && is_bucket_name(name) {
+                    names.push(name.to_owned());
+                }
+                ControlFlow::Continue(())
+            })
+            .await?;
+        names.sort_unstable();
+        names.dedup();
+        let mut buckets = Vec::with_capacity(names.len());
+        for name in names {
+            match self.stat_bucket(&name).await {
+                Ok(bucket) => buckets.push(bucket),
+                Err(Error::NoSuchBucket) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(buckets)
+    }
+
+    /// A bucket that is there.
+    pub async fn stat_bucket(&self, bucket: &str) -> Result<Bucket, Error> {
+        self.existing_base(bucket).await?;
+        let Some(stat) = self.tree.look(bucket).await? else {
+            return Err(Error::NoSuchBucket);
+        };
+        // Either may be the later one: a copied directory keeps only its modification time.
+        let created = stat.created.min(stat.modified);
+        Ok(Bucket {
+            name: bucket.to_owned(),
+            created,
+        })
+    }
+
+    /// Make a bucket.
+    pub async fn create_bucket(&self, bucket: &str) -> Result<(), Error> {
+        if self.settings.single_bucket {
+            return Err(if bucket.is_empty() {
+                Error::AlreadyExists
+            } else {
+                Error::Unsupported
+            });
+        }
+        if !is_bucket_name(bucket) {
+            return Err(Error::InvalidName(format!("{bucket:?} is no bucket name")));
+        }
+        let base = self.base(bucket)?;
+        match self.tree.make_dir(bucket).await {
+            Ok(()) => {}
+            // A directory without `objects` is no bucket yet.
+            Err(Fault::Exists) if self.settings.layout == Layout::Objects => {}
+            Err(Fault::Exists) => return Err(Error::AlreadyExists),
+            Err(fault) => return Err(fault.into()),
+        }
+        if self.settings.layout == Layout::Objects {
+            match self.tree.make_dir(&base).await {
+                Ok(()) => {}
+                Err(Fault::Exists) => return Err(Error::AlreadyExists),
+                Err(Fault::NotDirectory) => {
+                    return Err(Error::InvalidName(format!(
+                        "a file has the name {bucket:?}"
+                    )));
+                }
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+        if self.settings.durable {
+            self.tree.sync_dir("").await?;
+            self.tree.sync_dir(bucket).await?;
+        }
+        Ok(())
+    }
+
+    /// Delete a bucket without objects. Directories that a crash left behind empty do not
+    /// count; a file does, whatever its name.
+    pub async fn delete_bucket(&self, bucket: &str) -> Result<(), Error> {
+        if self.settings.single_bucket && bucket.is_empty() {
+            return Err(Error::NotEmpty);
+        }
+        let base = self.existing_base(bucket).await?;
+        // Children behind their parents, so that the reverse is an order to remove them in.
+        let mut dirs = vec![bucket.to_owned()];
+        let mut at = 0;
+        while let Some(dir) = dirs.get(at).cloned() {
+            let mut file = false;
+            let found = self.tree.read(&dir, |name, kind| {
+                if kind == Kind::Directory {
+                    dirs.push(join(&dir, name));
+                    return ControlFlow::Continue(());
+                }
+                file = true;
+                ControlFlow::Break(())
+            });
+            match found.await {
+                Ok(()) if file => return Err(Error::NotEmpty),
+                Ok(()) => {}
+                Err(fault) if fault.is_missing() => {}
+                Err(fault) => return Err(fault.into()),
+            }
+            at += 1;
+        }
+        for dir in dirs.iter().rev() {
+            match self.tree.remove_dir(dir).await {
+                Ok(()) | Err(Fault::Missing) => {}
+                Err(Fault::NotEmpty | Fault::Exists) => {
+                    // Somebody was faster. The bucket stays one if only its inside is new.
+                    if dir == bucket && *base != *bucket {
+                        self.tree
+                            .make_dir(&base)
+                            .await
+                            .or_else(|fault| match fault {
+                                Fault::Exists => Ok(()),
+                                fault => Err(fault),
+                            })?;
+                    }
+                    return Err(Error::NotEmpty);
+                }
+                Err(fault) => return Err(fault.into()),
+            }
+        }
+        if self.settings.durable {
+            self.tree.sync_dir("").await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,111 @@
+use super::*;
+use std::fs;
+
+#[test]
+fn a_bucket_is_a_directory_with_objects_in_it() {
+    let store = Store::buckets(Layout::Objects);
+    fs::create_dir(store.path("stranger")).unwrap();
+    let names: Vec<String> = now(store.local.list_buckets())
+        .unwrap()
+        .into_iter()
+        .map(|bucket| bucket.name)
+        .collect();
+    assert_eq!(names, ["bucket"]);
+    assert_eq!(
+        now(store.local.stat_bucket("stranger")),
+        Err(Error::NoSuchBucket)
+    );
+    assert_eq!(store.tree(), ["bucket/", "bucket/objects/", "stranger/"]);
+}
+
+#[test]
+fn in_the_plain_layout_every_directory_with_a_legal_name_is_a_bucket() {
+    let store = Store::buckets(Layout::Plain);
+    for name in ["other", "Not-Legal", "no", ".pys3local"] {
+        fs::create_dir(store.path(name)).unwrap();
+    }
+    fs::write(store.path("file"), b"").unwrap();
+    let mut names: Vec<String> = now(store.local.list_buckets())
+        .unwrap()
+        .into_iter()
+        .map(|bucket| bucket.name)
+        .collect();
+    names.sort();
+    assert_eq!(names, ["bucket", "other"]);
+    assert_eq!(
+        now(store.local.stat_bucket("file")),
+        Err(Error::NoSuchBucket)
+    );
+}
+
+#[test]
+fn a_bucket_is_made_once() {
+    for layout in [Layout::Objects, Layout::Plain] {
+        let store = Store::buckets(layout);
+        assert_eq!(
+            now(store.local.create_bucket("bucket")),
+            Err(Error::AlreadyExists)
+        );
+        assert!(matches!(
+            now(store.local.create_bucket("../up")),
+            Err(Error::InvalidName(_))
+        ));
+        fs::write(store.path("file"), b"").unwrap();
+        assert!(now(store.local.create_bucket("file")).is_err());
+    }
+}
+
+#[test]
+fn a_bucket_with_an_object_stays() {
+    for layout in [Layout::Objects, Layout::Plain] {
+        let store = Store::buckets(layout);
+        store.put("a/b", b"content");
+        assert_eq!(
+            now(store.local.delete_bucket("bucket")),
+            Err(Error::NotEmpty)
+        );
+        assert_eq!(store.get("a/b").unwrap(), b"content");
+        store.delete("a/b");
+        assert_eq!(now(store.local.delete_bucket("bucket")), Ok(()));
+        assert_eq!(
+            now(store.local.delete_bucket("bucket")),
+            Err(Error::NoSuchBucket)
+        );
+        assert_eq!(store.tree(), [""; 0]);
+    }
+}
+
+#[test]
+fn empty_directories_do_not_keep_a_bucket_but_any_file_does() {
+    let store = Store::buckets(Layout::Objects);
+    fs::create_dir_all(store.path("bucket/objects/left/over")).unwrap();
+    fs::write(store.path("bucket/notes.txt"), b"").unwrap();
+    assert_eq!(
+        now(store.local.delete_bucket("bucket")),
+        Err(Error::NotEmpty)
+    );
+    assert!(store.path("bucket/objects/left/over").exists());
+    fs::rename(
+        store.path("bucket/notes.txt"),
+        store.path("bucket/objects/x%%d"),
+    )
+    .unwrap();
+    assert_eq!(
+        now(store.local.delete_bucket("bucket")),
+        Err(Error::NotEmpty)
+    );
+    fs::remove_file(store.path("bucket/objects/x%%d")).unwrap();
+    assert_eq!(now(store.local.delete_bucket("bucket")), Ok(()));
+    assert_eq!(store.tree(), [""; 0]);
+}
+
+#[test]
+fn the_only_bucket_of_default_bucket_mode_is_the_root() {
+    let store = Store::single();
+    assert_eq!(now(store.local.stat_bucket("")).unwrap().name, "");
+    assert_eq!(now(store.local.delete_bucket("")), Err(Error::NotEmpty));
+    assert_eq!(
+        now(store.local.stat_bucket("bucket")),
+        Err(Error::NoSuchBucket)
+    );
+}

@@ -1,0 +1,202 @@
+//! What clients see of a plugin that misbehaves: its own request fails, and nothing else.
+
+use pys3local_tests::gateway::{self, Options};
+use pys3local_tests::{Gateway, S3};
+use std::time::{Duration, Instant};
+
+/// Bytes of every object that the hostile plugin claims to have.
+const SIZE: usize = 1 << 20;
+
+/// The bucket's name selects the misdeed; `fine` is none.
+fn hostile() -> (Gateway, S3) {
+    let component = gateway::guest("hostile").unwrap();
+    let toml = format!(
+        "[hostile]\ntype = \"hostile\"\ncomponent = \"{}\"\nmemory = \"32 MiB\"\ncall_timeout = \"3 s\"\n",
+        component.display()
+    );
+    let gateway = Options::default().backend("hostile", &toml).start();
+    let s3 = gateway.s3();
+    (gateway, s3)
+}
+
+async fn is_fine(s3: &S3) {
+    let reply = s3.get("fine", "key").send().await.expect(200);
+    assert!(reply.body.len() == SIZE && reply.body.iter().all(|byte| *byte == b'x'));
+}
+
+/// Requests that were under way elsewhere in the same instance may be asked to come again.
+async fn fine_in_the_end(s3: &S3) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match s3.get("fine", "key").try_send().await {
+            Ok(reply) if reply.status == 200 && reply.body.len() == SIZE => return,
+            Ok(reply) if reply.status == 200 || reply.status == 503 => {}
+            Err(_) => {}
+            Ok(reply) => panic!("status {}: {}", reply.status, reply.text()),
+        }
+        assert!(Instant::now() < deadline, "the plugin does not come back");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_brings_its_instance_down_can_be_tried_again() {
+    let (mut gateway, s3) = hostile();
+    is_fine(&s3).await;
+    for misdeed in ["trap", "spin", "memory-bomb", "never"] {
+        let begun = Instant::now();
+        let head = s3.head(misdeed, "key").send().await;
+        assert_eq!(head.status, 503, "{misdeed}");
+        assert!(
+            begun.elapsed() < Duration::from_secs(15),
+            "{misdeed}: {:?}",
+            begun.elapsed()
+        );
+        fine_in_the_end(&s3).await;
+        let put = s3.put(misdeed, "key", vec![b'x'; SIZE]).try_send().await;
+        if let Ok(reply) = put {
+            assert_eq!(reply.status, 503, "{misdeed}: {}", reply.text());
+        }
+        fine_in_the_end(&s3).await;
+    }
+    assert!(gateway.is_running());
+    fine_in_the_end(&s3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn others_are_served_while_one_call_misbehaves() {
+    let (mut gateway, s3) = hostile();
+    for misdeed in ["trap", "spin", "memory-bomb", "never"] {
+        let bad = s3.head(misdeed, "key");
+        let bad = tokio::spawn(bad.send());
+        let good: Vec<_> = (0..8)
+            .map(|_| {
+                let s3 = s3.clone();
+                tokio::spawn(async move { fine_in_the_end(&s3).await })
+            })
+            .collect();
+        for good in good {
+            good.await.unwrap();
+        }
+        assert_eq!(bad.await.unwrap().status, 503, "{misdeed}");
+    }
+    assert!(gateway.is_running());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_not_whole_never_ends_well() {
+    let (mut gateway, s3) = hostile();
+    for misdeed in ["short-body", "stalled-body", "trap-in-body", "spin-in-body"] {
+        let reply = s3.get(misdeed, "key").try_send().await;
+        if let Ok(reply) = reply {
+            assert!(
+                reply.status.is_server_error(),
+                "{misdeed}: {}",
+                reply.status
+            );
+        }
+        fine_in_the_end(&s3).await;
+    }
+    // What a plugin sends beyond the size that it has told reaches nobody.
+    if let Ok(reply) = s3.get("long-body", "key").try_send().await {
+        if reply.status == 200 {
+            assert!(reply.body.len() == SIZE && !reply.body.contains(&b'y'));
+        } else {
+            assert!(reply.status.is_server_error(), "{}", reply.status);
+        }
+    }
+    assert!(gateway.is_running());
+    fine_in_the_end(&s3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_that_breaks_the_rules_is_an_error_and_no_endless_one() {
+    let (mut gateway, s3) = hostile();
+    s3.list("fine").send().await.expect(200);
+    for misdeed in [
+        "wrong-order",
+        "doubled-key",
+        "outside-prefix",
+        "too-many",
+        "empty-more",
+    ] {
+        let list = s3
+            .list(misdeed)
+            .query("prefix", "p/")
+            .query("max-keys", "5");
+        let reply = list.send().await;
+        assert!(
+            reply.status.is_server_error(),
+            "{misdeed}: {}\n{}",
+            reply.status,
+            reply.text()
+        );
+    }
+    assert!(gateway.is_running());
+}
+
+#[tokio::test]
+async fn bucket_names_that_are_none_are_not_shown() {
+    let (_gateway, s3) = hostile();
+    let list = s3.call("GET", "/").send().await.expect(200).xml();
+    assert_eq!(
+        list.find("Buckets").unwrap().texts("Bucket", "Name"),
+        ["fine"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_wraps_every_byte_serves_like_any_other() {
+    let component = gateway::guest("wrapper").unwrap();
+    let toml = format!(
+        "[wrapper]\ntype = \"wrapper\"\ncomponent = \"{}\"\n\
+         dirs = [{{ host = \"{{data}}\", guest = \"/\", writable = true }}]\n",
+        component.display()
+    );
+    let mut gateway = Options::default().backend("wrapper", &toml).start();
+    let s3 = gateway.s3();
+    s3.create_bucket("bucket").await;
+    let body = pys3local_tests::data::bytes(1, 3_000_000);
+    let etag = s3.store("bucket", "a/../key", body.clone()).await;
+    let copy = s3
+        .put("bucket", "copy", "")
+        .header("x-amz-copy-source", "bucket/a/../key");
+    copy.send().await.expect(200);
+    let upload = s3.create_upload("bucket", "parts").await;
+    let mut list = Vec::new();
+    let parts = [
+        pys3local_tests::data::bytes(2, 5 << 20),
+        pys3local_tests::data::bytes(3, 99),
+    ];
+    for (number, part) in (1..).zip(&parts) {
+        list.push((
+            number,
+            s3.store_part("bucket", "parts", &upload, number, part.clone())
+                .await,
+        ));
+    }
+    s3.complete("bucket", "parts", &upload, &list)
+        .send()
+        .await
+        .expect(200);
+    gateway.restart();
+    let s3 = gateway.s3();
+    assert_eq!(s3.keys("bucket").await, ["a/../key", "copy", "parts"]);
+    for key in ["a/../key", "copy"] {
+        let reply = s3.get("bucket", key).send().await.expect(200);
+        assert!(reply.body == body && reply.etag() == etag, "{key}");
+    }
+    assert!(s3.fetch("bucket", "parts").await == parts.concat());
+    let range = s3
+        .get("bucket", "copy")
+        .header("range", "bytes=1000000-1000099");
+    assert!(range.send().await.expect(206).body == body[1_000_000..1_000_100]);
+    // The bytes on the disk are not the bytes of the client.
+    let needle = &body[1000..1064];
+    for (file, _) in gateway.files() {
+        let bytes = std::fs::read(gateway.data().join(&file)).unwrap();
+        assert!(
+            !bytes.windows(needle.len()).any(|window| window == needle),
+            "{file}"
+        );
+    }
+}

@@ -1,0 +1,156 @@
+//! The plugin interface over [`misdeeds`](crate::misdeeds).
+
+#[allow(
+    unsafe_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::pedantic,
+    clippy::allow_attributes_without_reason,
+    reason = "generated"
+)]
+pub(crate) mod bindings {
+    wit_bindgen::generate!({
+        path: "../../../wit/v0",
+        world: "pys3local:storage/plugin@0.1.0",
+        generate_all,
+    });
+    use super::Component;
+    export!(Component);
+}
+
+use crate::misdeeds::{self, SIZE, info};
+use bindings::exports::pys3local::storage::store::{ListQuery, ObjectBody, Page};
+use bindings::exports::pys3local::storage::{setup, store};
+use bindings::pys3local::storage::types::{
+    BucketInfo, ByteRange, Error, ObjectInfo, ObjectRef, Receipt, UploadOptions,
+};
+use wit_bindgen::{FutureReader, StreamReader, StreamResult};
+
+pub(crate) struct Component;
+
+impl setup::Guest for Component {
+    fn describe() -> setup::Description {
+        setup::Description {
+            name: "hostile".into(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            summary: "Does what it should not".into(),
+            settings: Vec::new(),
+            hosts: Vec::new(),
+            dirs: Vec::new(),
+        }
+    }
+
+    async fn choices(
+        _setting: String,
+        _settings: Vec<(String, String)>,
+    ) -> Result<Vec<setup::Choice>, Error> {
+        Ok(Vec::new())
+    }
+
+    async fn configure(
+        _settings: Vec<(String, String)>,
+        _context: setup::Context,
+    ) -> Result<setup::Configured, Error> {
+        Ok(setup::Configured {
+            namespace: Some("hostile".into()),
+            label: None,
+            capabilities: setup::Capabilities {
+                trust: setup::RowTrust::Check,
+                stateless: true,
+                portable_bytes: 0,
+                max_put: None,
+            },
+        })
+    }
+}
+
+impl store::Guest for Component {
+    async fn list_buckets() -> Result<Vec<BucketInfo>, Error> {
+        let bucket = |name: &str| BucketInfo {
+            name: name.into(),
+            created: 0,
+        };
+        Ok(vec![bucket("fine"), bucket("No Bucket Name"), bucket("..")])
+    }
+
+    async fn create_bucket(_bucket: String) -> Result<(), Error> {
+        Err(Error::Unsupported)
+    }
+
+    async fn stat_bucket(bucket: String) -> Result<BucketInfo, Error> {
+        Ok(BucketInfo {
+            name: bucket,
+            created: 0,
+        })
+    }
+
+    async fn delete_bucket(_bucket: String) -> Result<(), Error> {
+        Err(Error::Unsupported)
+    }
+
+    async fn put(
+        bucket: String,
+        _key: String,
+        _size: u64,
+        _options: UploadOptions,
+        mut body: StreamReader<u8>,
+        verdict: FutureReader<Result<Receipt, Error>>,
+    ) -> Result<ObjectInfo, Error> {
+        if bucket == "verdict-first" {
+            return Ok(info(verdict.await?.size));
+        }
+        let (mut piece, mut size) = (Vec::with_capacity(1 << 16), 0);
+        loop {
+            let status;
+            (status, piece) = body.read(piece).await;
+            size += piece.len() as u64;
+            misdeeds::commit(&bucket).await;
+            if !matches!(status, StreamResult::Complete(_)) {
+                break;
+            }
+            piece.clear();
+        }
+        verdict.await?;
+        Ok(info(size))
+    }
+
+    async fn get(
+        bucket: String,
+        _key: String,
+        _range: Option<ByteRange>,
+        _known: Option<ObjectRef>,
+    ) -> Result<ObjectBody, Error> {
+        let body = misdeeds::body(&bucket);
+        Ok(ObjectBody {
+            info: info(SIZE),
+            body,
+        })
+    }
+
+    async fn stat(
+        bucket: String,
+        key: String,
+        _known: Option<ObjectRef>,
+    ) -> Result<ObjectInfo, Error> {
+        misdeeds::commit(&bucket).await;
+        let mut found = info(SIZE);
+        match bucket.as_str() {
+            "reach" => misdeeds::reach(key).await?,
+            "long-version" => found.state.version = "v".repeat(256),
+            _ => {}
+        }
+        Ok(found)
+    }
+
+    async fn delete(_bucket: String, _key: String, _known: Option<ObjectRef>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    async fn list(bucket: String, query: ListQuery) -> Result<Page, Error> {
+        Ok(Page {
+            entries: misdeeds::keys(&bucket, &query.prefix),
+            prefixes: Vec::new(),
+            more: bucket == "empty-more",
+        })
+    }
+}

@@ -1,0 +1,288 @@
+//! A plugin that misbehaves: each misdeed costs the call and at most the instance that it ran
+//! in. What other instances do goes on, and later calls are answered.
+
+use crate::guests;
+use crate::rig::{accepted, collect, directory, filled, grant, key, options};
+use futures_util::{StreamExt as _, stream};
+use pys3local::backend::{Backend, Grants, PluginConfig, open};
+use pys3local_core::model::{Bucket, ByteStream};
+use pys3local_core::service::ports::{
+    PutOptions, StoreError, StoreListQuery, StorePage, StoredObject,
+};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+
+/// How long a call may do nothing.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Bytes of each object.
+const SIZE: usize = 1 << 20;
+
+struct Hostile {
+    backend: Backend,
+    dir: TempDir,
+}
+
+impl Drop for Hostile {
+    fn drop(&mut self) {
+        self.backend.shutdown();
+    }
+}
+
+fn bucket(misdeed: &str) -> Bucket {
+    Bucket::Named(misdeed.parse().unwrap())
+}
+
+impl Hostile {
+    async fn start() -> Self {
+        let dir = directory();
+        let grants = Grants {
+            dirs: vec![grant(&dir.path().join("data"))],
+            call_timeout: PATIENCE,
+            ..Grants::default()
+        };
+        let config = PluginConfig {
+            kind: "hostile".into(),
+            component: Some(guests::component("hostile")),
+            grants,
+            ..PluginConfig::default()
+        };
+        let backend = open(config, options(&dir)).await.unwrap();
+        Self { backend, dir }
+    }
+
+    async fn stat(&self, misdeed: &str, name: &str) -> Result<StoredObject, StoreError> {
+        self.backend
+            .store
+            .stat(&bucket(misdeed), &key(name), None)
+            .await
+    }
+
+    async fn get(&self, misdeed: &str) -> Result<ByteStream, StoreError> {
+        let got = self
+            .backend
+            .store
+            .get(&bucket(misdeed), &key("key"), None, None)
+            .await;
+        got.map(|(_, body)| body)
+    }
+
+    async fn list(&self, misdeed: &str) -> Result<StorePage, StoreError> {
+        let query = StoreListQuery {
+            prefix: "p/".into(),
+            after: None,
+            shallow: false,
+            limit: 10,
+        };
+        self.backend.store.list(&bucket(misdeed), query).await
+    }
+
+    /// Every instance answers again, soon.
+    async fn recovers(&self) {
+        let start = Instant::now();
+        let mut answers = 0;
+        while answers < 10 {
+            match self.stat("fine", "key").await {
+                Ok(_) => answers += 1,
+                Err(StoreError::Unavailable(_)) if start.elapsed() < Duration::from_secs(10) => {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+                Err(error) => panic!("it did not recover: {error}"),
+            }
+        }
+        let whole = collect(self.get("fine").await.unwrap()).await.unwrap();
+        assert_eq!(whole.len(), SIZE);
+    }
+}
+
+/// A call that brings its instance down.
+async fn is_survived(misdeed: &str) {
+    let hostile = Hostile::start().await;
+    // A download that needs its instance to the end. Where there is only one core there is
+    // only one instance, and the download is lost with it.
+    let alone = std::thread::available_parallelism().map_or(1, usize::from) == 1;
+    let bystander = hostile.get("fine").await.unwrap();
+    let start = Instant::now();
+    let answer = hostile.stat(misdeed, "key").await;
+    assert!(
+        matches!(answer, Err(StoreError::Unavailable(_))),
+        "{answer:?}"
+    );
+    assert!(
+        start.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        start.elapsed()
+    );
+    let seen = collect(bystander).await;
+    assert!(
+        alone || seen.is_ok_and(|bytes| bytes.len() == SIZE),
+        "the bystander was hurt"
+    );
+    hostile.recovers().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trap_costs_one_instance() {
+    is_survived("trap").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endless_loop_costs_one_instance() {
+    is_survived("spin").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_memory_bomb_costs_one_instance() {
+    is_survived("memory-bomb").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_never_returns_costs_one_instance() {
+    is_survived("never").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_dies_again_and_again_comes_back() {
+    let hostile = Hostile::start().await;
+    for _ in 0..5 {
+        let answer = hostile.stat("trap", "key").await;
+        assert!(
+            matches!(answer, Err(StoreError::Unavailable(_))),
+            "{answer:?}"
+        );
+    }
+    hostile.recovers().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_breaks_ends_in_an_error() {
+    for misdeed in ["short-body", "stalled-body", "trap-in-body", "spin-in-body"] {
+        let hostile = Hostile::start().await;
+        let (mut seen, mut error) = (0, None);
+        let mut body = hostile.get(misdeed).await.unwrap();
+        while let Some(piece) = body.next().await {
+            match piece {
+                Ok(piece) => seen += piece.len(),
+                Err(broken) => error = Some(broken),
+            }
+        }
+        assert!(error.is_some(), "{misdeed}: a whole body of {seen} bytes");
+        assert!(seen <= SIZE / 2, "{misdeed}: {seen}");
+        hostile.recovers().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_is_never_longer_than_its_object() {
+    let hostile = Hostile::start().await;
+    let body = collect(hostile.get("long-body").await.unwrap())
+        .await
+        .unwrap();
+    assert_eq!(body.len(), SIZE);
+    assert!(body.iter().all(|&byte| byte == b'x'));
+    hostile.recovers().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_breaks_the_contract_is_refused() {
+    let hostile = Hostile::start().await;
+    assert_eq!(hostile.list("fine").await.unwrap().entries.len(), 2);
+    for misdeed in [
+        "wrong-order",
+        "doubled-key",
+        "outside-prefix",
+        "too-many",
+        "empty-more",
+    ] {
+        let answer = hostile.list(misdeed).await;
+        assert!(
+            matches!(answer, Err(StoreError::Other(_))),
+            "{misdeed}: {answer:?}"
+        );
+    }
+    let answer = hostile.stat("long-version", "key").await;
+    assert!(matches!(answer, Err(StoreError::Other(_))), "{answer:?}");
+    let buckets = hostile.backend.store.list_buckets().await.unwrap();
+    let names: Vec<_> = buckets.iter().map(|bucket| bucket.name.as_str()).collect();
+    assert_eq!(names, ["fine"], "a name that no client could use is shown");
+    hostile.recovers().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_the_plugin_spoils_ends_in_an_error() {
+    for misdeed in ["trap", "spin", "memory-bomb", "never", "verdict-first"] {
+        let hostile = Hostile::start().await;
+        // The verdict is given when the body was read, as the service does.
+        let (sender, verdict) = oneshot::channel();
+        let last = stream::once(async move {
+            let _ = sender.send(crate::rig::receipt(SIZE as u64));
+            Ok(vec![1; SIZE / 2].into())
+        });
+        let body = filled(1, SIZE as u64 / 2).chain(last).boxed();
+        let (store, to) = (Arc::clone(&hostile.backend.store), bucket(misdeed));
+        let put = store
+            .put(
+                &to,
+                &key("key"),
+                SIZE as u64,
+                PutOptions::default(),
+                body,
+                verdict,
+            )
+            .await;
+        assert!(
+            matches!(put, Err(StoreError::Unavailable(_))),
+            "{misdeed}: {put:?}"
+        );
+        let (fine, body) = (bucket("fine"), filled(1, 10));
+        hostile.recovers().await;
+        store
+            .put(
+                &fine,
+                &key("key"),
+                10,
+                PutOptions::default(),
+                body,
+                accepted(10),
+            )
+            .await
+            .unwrap();
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_outside_the_granted_directory_can_be_reached() {
+    let hostile = Hostile::start().await;
+    let (data, secret) = (
+        hostile.dir.path().join("data"),
+        hostile.dir.path().join("secret"),
+    );
+    std::fs::write(&secret, "secret").unwrap();
+    std::fs::write(data.join("inside"), "x").unwrap();
+    std::fs::create_dir(data.join("dir")).unwrap();
+    std::os::unix::fs::symlink(&secret, data.join("absolute")).unwrap();
+    std::os::unix::fs::symlink("../secret", data.join("relative")).unwrap();
+    std::os::unix::fs::symlink("..", data.join("up")).unwrap();
+    for inside in ["inside", "dir/../inside", "./inside"] {
+        hostile.stat("reach", inside).await.unwrap();
+    }
+    let absolute = secret.to_str().unwrap();
+    let outside = [
+        "../secret",
+        "dir/../../secret",
+        absolute,
+        "/etc/passwd",
+        "absolute",
+        "relative",
+        "up/secret",
+    ];
+    for path in outside {
+        let answer = hostile.stat("reach", path).await;
+        assert!(
+            matches!(answer, Err(StoreError::Denied(_))),
+            "{path}: {answer:?}"
+        );
+    }
+}
