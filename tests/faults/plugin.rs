@@ -9,7 +9,7 @@ const SIZE: usize = 1 << 20;
 
 /// The bucket's name selects the misdeed; `fine` is none.
 fn hostile() -> (Gateway, S3) {
-    let component = gateway::guest("hostile").unwrap();
+    let component = gateway::component("guest-hostile").unwrap();
     let toml = format!(
         "[hostile]\ntype = \"hostile\"\ncomponent = \"{}\"\nmemory = \"32 MiB\"\ncall_timeout = \"3 s\"\n",
         component.display()
@@ -145,14 +145,15 @@ async fn bucket_names_that_are_none_are_not_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_plugin_that_wraps_every_byte_serves_like_any_other() {
-    let component = gateway::guest("wrapper").unwrap();
+async fn a_plugin_that_encrypts_every_byte_serves_like_any_other() {
+    let component = gateway::component("plugin-vault").unwrap();
     let toml = format!(
-        "[wrapper]\ntype = \"wrapper\"\ncomponent = \"{}\"\n\
+        "[vault]\ntype = \"vault\"\ncomponent = \"{}\"\npassword = \"{}\"\n\
          dirs = [{{ host = \"{{data}}\", guest = \"/\", writable = true }}]\n",
-        component.display()
+        component.display(),
+        "5e".repeat(32)
     );
-    let mut gateway = Options::default().backend("wrapper", &toml).start();
+    let mut gateway = Options::default().backend("vault", &toml).start();
     let s3 = gateway.s3();
     s3.create_bucket("bucket").await;
     let body = pys3local_tests::data::bytes(1, 3_000_000);

@@ -381,9 +381,10 @@ pub fn binary() -> Result<PathBuf, String> {
     )
 }
 
-/// A test guest as a component: `wrapper` or `hostile`. `PYS3LOCAL_GUESTS` names their directory.
-pub fn guest(name: &str) -> Result<PathBuf, String> {
-    let file = format!("pys3local_guest_{name}.wasm");
+/// A test guest as a component, `guest-hostile`, or the example `plugin-vault`.
+/// `PYS3LOCAL_GUESTS` names their directory.
+pub fn component(name: &str) -> Result<PathBuf, String> {
+    let file = format!("pys3local_{}.wasm", name.replace('-', "_"));
     let dir = std::env::var_os("PYS3LOCAL_GUESTS").map_or_else(
         || target_dir().join("guests/wasm32-wasip2/plugin"),
         PathBuf::from,
@@ -393,9 +394,8 @@ pub fn guest(name: &str) -> Result<PathBuf, String> {
         return Ok(path);
     }
     Err(format!(
-        "{} is missing; build it with `cargo guests -p pys3local-guest-{name} --target-dir {}`",
-        path.display(),
-        target_dir().join("guests").display()
+        "{} is missing; `tests/run` builds it",
+        path.display()
     ))
 }
 

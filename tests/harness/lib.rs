@@ -21,7 +21,6 @@
 )]
 
 pub mod client;
-pub mod data;
 pub mod gateway;
 pub mod s3;
 pub mod sign;
@@ -29,4 +28,5 @@ pub mod xml;
 
 pub use client::Reply;
 pub use gateway::Gateway;
+pub use pys3local_core::contract::data;
 pub use s3::{Call, S3};

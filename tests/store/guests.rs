@@ -7,9 +7,21 @@ use std::process::Command;
 const PREBUILT: &str = "PYS3LOCAL_GUESTS";
 const TARGET: &str = "wasm32-wasip2";
 
-/// The component of a test plugin.
+/// The component of a test plugin of the workspace.
 pub(crate) fn component(name: &str) -> PathBuf {
     let package = format!("pys3local-guest-{name}");
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml");
+    build(&package, &workspace, "plugin")
+}
+
+/// The example plugin that encrypts. It is no part of the workspace, as a stranger's would be.
+pub(crate) fn vault() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let manifest = manifest.join("../plugins/examples/vault/Cargo.toml");
+    build("pys3local-plugin-vault", &manifest, "release")
+}
+
+fn build(package: &str, manifest: &Path, profile: &str) -> PathBuf {
     let file = format!("{}.wasm", package.replace('-', "_"));
     if let Some(dir) = std::env::var_os(PREBUILT) {
         let component = Path::new(&dir).join(file);
@@ -25,9 +37,10 @@ pub(crate) fn component(name: &str) -> PathBuf {
     let target_dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests");
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let built = Command::new(cargo)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["build", "--quiet", "--locked", "--profile", "plugin"])
-        .args(["--target", TARGET, "--package", &package, "--target-dir"])
+        .args(["build", "--quiet", "--locked", "--profile", profile])
+        .args(["--target", TARGET, "--package", package, "--manifest-path"])
+        .arg(manifest)
+        .arg("--target-dir")
         .arg(&target_dir)
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
@@ -35,5 +48,5 @@ pub(crate) fn component(name: &str) -> PathBuf {
         .status();
     let built = built.expect("cargo can be run");
     assert!(built.success(), "building {package} failed");
-    target_dir.join(TARGET).join("plugin").join(file)
+    target_dir.join(TARGET).join(profile).join(file)
 }

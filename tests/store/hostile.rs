@@ -216,7 +216,7 @@ async fn an_upload_that_the_plugin_spoils_ends_in_an_error() {
         // The verdict is given when the body was read, as the service does.
         let (sender, verdict) = oneshot::channel();
         let last = stream::once(async move {
-            let _ = sender.send(crate::rig::receipt(SIZE as u64));
+            let _ = sender.send(pys3local_core::contract::receipt(SIZE as u64));
             Ok(vec![1; SIZE / 2].into())
         });
         let body = filled(1, SIZE as u64 / 2).chain(last).boxed();

@@ -1,29 +1,22 @@
-//! Stores to test, and short ways to use them.
+//! Our stores, each over a directory of its own.
 
 use crate::guests;
-use bytes::Bytes;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use pys3local::backend::{Backend, BackendOptions, DirGrant, Grants, PluginConfig, open};
-use pys3local_core::model::{Bucket, ByteStream, ETag, ObjectKey, PartNumber};
+use pys3local_core::contract;
 use pys3local_core::service::memory::MemoryStore;
-use pys3local_core::service::ports::{
-    PartOptions, PutOptions, Receipt, RowTrust, Store, StoreError, StoredObject, StoredPart,
-    Verdict,
-};
-use std::io;
-use std::ops::Range;
+use pys3local_core::service::ports::RowTrust;
 use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
-use tokio::sync::oneshot;
+
+pub(crate) use contract::{accepted, collect, filled, key};
 
 /// A store with an empty bucket.
 pub(crate) struct Rig {
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) bucket: Bucket,
-    /// Everything that it keeps is below this directory; `None` keeps all in memory.
-    dir: Option<TempDir>,
+    of_contract: contract::Rig,
     backend: Option<Backend>,
+    /// Everything that it keeps is below this directory; `None` keeps all in memory.
+    _dir: Option<TempDir>,
 }
 
 impl Drop for Rig {
@@ -34,24 +27,30 @@ impl Drop for Rig {
     }
 }
 
+impl Rig {
+    pub(crate) fn of_contract(&self) -> &contract::Rig {
+        &self.of_contract
+    }
+}
+
+/// The buckets of the contract.
+const TAG: &str = "contract";
+
 pub(crate) async fn memory() -> Rig {
     let store = Arc::new(MemoryStore::new(RowTrust::Check));
     Rig {
-        store,
-        bucket: Bucket::Root,
-        dir: None,
+        of_contract: contract::Rig::with_bucket(store, None, TAG).await.unwrap(),
         backend: None,
+        _dir: None,
     }
-    .with_bucket()
-    .await
 }
 
 pub(crate) async fn local_objects() -> Rig {
-    local("objects", false).await.with_bucket().await
+    local("objects", false).await
 }
 
 pub(crate) async fn local_plain() -> Rig {
-    local("plain", false).await.with_bucket().await
+    local("plain", false).await
 }
 
 pub(crate) async fn local_single_bucket() -> Rig {
@@ -74,19 +73,18 @@ async fn local(layout: &str, single_bucket: bool) -> Rig {
     plugin(dir, config, single_bucket).await
 }
 
-pub(crate) async fn wrapper() -> Rig {
+pub(crate) async fn vault() -> Rig {
     let dir = directory();
-    let grants = Grants {
-        dirs: vec![grant(&dir.path().join("data"))],
-        ..Grants::default()
-    };
     let config = PluginConfig {
-        kind: "wrapper".into(),
-        component: Some(guests::component("wrapper")),
-        grants,
-        ..PluginConfig::default()
+        kind: "vault".into(),
+        component: Some(guests::vault()),
+        grants: Grants {
+            dirs: vec![grant(&dir.path().join("data"))],
+            ..Grants::default()
+        },
+        settings: [("password".to_owned(), "5e".repeat(32))].into(),
     };
-    plugin(dir, config, false).await.with_bucket().await
+    plugin(dir, config, false).await
 }
 
 /// A directory that a plugin sees as its root.
@@ -121,186 +119,18 @@ async fn plugin(dir: TempDir, config: PluginConfig, single_bucket: bool) -> Rig 
     };
     let backend = open(config, options).await.unwrap();
     let store = Arc::clone(&backend.store);
+    let mut rig = if single_bucket {
+        contract::Rig::single(store, Some(dir.path()))
+    } else {
+        let made = contract::Rig::with_bucket(store, Some(dir.path()), TAG);
+        made.await.unwrap()
+    };
+    if std::env::var_os("PYS3LOCAL_LONG").is_some() {
+        rig.large = (3 << 30) + 5;
+    }
     Rig {
-        store,
-        bucket: Bucket::Root,
-        dir: Some(dir),
+        of_contract: rig,
         backend: Some(backend),
+        _dir: Some(dir),
     }
-}
-
-impl Rig {
-    async fn with_bucket(mut self) -> Self {
-        let name = "contract".parse().unwrap();
-        self.store.create_bucket(&name).await.unwrap();
-        self.bucket = Bucket::Named(name);
-        self
-    }
-
-    /// Whether bodies go to a disk.
-    pub(crate) fn has_disk(&self) -> bool {
-        self.dir.is_some()
-    }
-
-    /// Files that the store has on its disk, whatever they are.
-    pub(crate) fn files(&self) -> usize {
-        fn count(dir: &Path) -> usize {
-            let entries = std::fs::read_dir(dir).unwrap().map(Result::unwrap);
-            let each = entries.map(|entry| {
-                if entry.file_type().unwrap().is_dir() {
-                    count(&entry.path())
-                } else {
-                    1
-                }
-            });
-            each.sum()
-        }
-        self.dir.as_ref().map_or(0, |dir| count(dir.path()))
-    }
-
-    pub(crate) async fn put(&self, name: &str, data: impl Into<Bytes>) -> StoredObject {
-        let data = data.into();
-        let (size, verdict) = (data.len() as u64, accepted(data.len() as u64));
-        let put = self.put_stream(name, size, body(data), verdict).await;
-        put.unwrap_or_else(|error| panic!("put {name:?}: {error}"))
-    }
-
-    pub(crate) async fn put_stream(
-        &self,
-        name: &str,
-        size: u64,
-        body: ByteStream,
-        verdict: Verdict,
-    ) -> Result<StoredObject, StoreError> {
-        let options = PutOptions::default();
-        self.store
-            .put(&self.bucket, &key(name), size, options, body, verdict)
-            .await
-    }
-
-    /// Reads an object, or a range of it. The body must not break.
-    pub(crate) async fn get(
-        &self,
-        name: &str,
-        range: Option<Range<u64>>,
-    ) -> Result<(StoredObject, Bytes), StoreError> {
-        let (info, body) = self
-            .store
-            .get(&self.bucket, &key(name), range, None)
-            .await?;
-        Ok((info, collect(body).await.unwrap()))
-    }
-
-    pub(crate) async fn bytes(&self, name: &str) -> Bytes {
-        let (info, bytes) = self.get(name, None).await.unwrap();
-        assert_eq!(info.size, bytes.len() as u64, "{name:?}");
-        bytes
-    }
-
-    pub(crate) async fn stat(&self, name: &str) -> Result<StoredObject, StoreError> {
-        self.store.stat(&self.bucket, &key(name), None).await
-    }
-
-    pub(crate) async fn begin(&self, name: &str) -> String {
-        let (key, options) = (key(name), PutOptions::default());
-        let begun = self.store.begin_upload(&self.bucket, &key, options).await;
-        begun.unwrap()
-    }
-
-    /// Sends one part as the service does.
-    pub(crate) async fn part(
-        &self,
-        (name, upload): (&str, &str),
-        number: u32,
-        data: impl Into<Bytes>,
-        offset: Option<u64>,
-    ) -> Result<StoredPart, StoreError> {
-        let (data, number) = (data.into(), PartNumber::new(number).unwrap());
-        let size = data.len() as u64;
-        let options = PartOptions {
-            number,
-            size,
-            offset,
-        };
-        let sent = self
-            .store
-            .put_part(&self.bucket, &key(name), upload, options, body(data))
-            .await;
-        sent.map(|token| StoredPart {
-            number,
-            size,
-            token,
-        })
-    }
-
-    pub(crate) async fn complete(
-        &self,
-        (name, upload): (&str, &str),
-        parts: &[StoredPart],
-    ) -> Result<StoredObject, StoreError> {
-        let receipt = receipt(parts.iter().map(|part| part.size).sum());
-        self.store
-            .complete_upload(
-                &self.bucket,
-                &key(name),
-                upload,
-                parts.to_vec(),
-                None,
-                receipt,
-            )
-            .await
-    }
-
-    pub(crate) async fn abort(&self, (name, upload): (&str, &str)) -> Result<(), StoreError> {
-        self.store
-            .abort_upload(&self.bucket, &key(name), upload)
-            .await
-    }
-}
-
-pub(crate) fn key(name: &str) -> ObjectKey {
-    name.parse().unwrap()
-}
-
-/// What the service says about a body without fault. The digest is not the store's to check.
-pub(crate) fn receipt(size: u64) -> Receipt {
-    Receipt {
-        size,
-        md5: Some([7; 16]),
-        etag: ETag::Md5([7; 16]),
-        content_type: None,
-    }
-}
-
-pub(crate) fn accepted(size: u64) -> Verdict {
-    let (sender, verdict) = oneshot::channel();
-    sender.send(receipt(size)).unwrap();
-    verdict
-}
-
-/// Bytes in pieces of odd sizes.
-pub(crate) fn body(mut data: Bytes) -> ByteStream {
-    let mut size = 1;
-    let pieces = std::iter::from_fn(move || {
-        size = size * 5 % 70_001;
-        let piece = data.split_to(size.min(data.len()));
-        (!piece.is_empty()).then_some(Ok(piece))
-    });
-    stream::iter(pieces).boxed()
-}
-
-/// `size` bytes of one value, made as they are read.
-pub(crate) fn filled(value: u8, size: u64) -> ByteStream {
-    let piece = Bytes::from(vec![value; 64 * 1024]);
-    let step = piece.len() as u64;
-    let pieces = (0..size.div_ceil(step)).map(move |index| {
-        let length = (size - index * step).min(step);
-        Ok(piece.slice(..usize::try_from(length).unwrap()))
-    });
-    stream::iter(pieces).boxed()
-}
-
-pub(crate) async fn collect(body: ByteStream) -> io::Result<Bytes> {
-    let pieces: Vec<Bytes> = body.try_collect().await?;
-    Ok(pieces.concat().into())
 }

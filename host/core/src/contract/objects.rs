@@ -1,14 +1,14 @@
 //! Single objects.
 
-use crate::rig::{Rig, accepted, body, filled, key, receipt};
+use super::data;
+use super::{Rig, accepted, body, filled, key, receipt};
+use crate::service::ports::StoreError;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use pys3local_core::service::ports::StoreError;
-use pys3local_tests::data;
 use std::io;
 use tokio::sync::oneshot;
 
-pub(crate) async fn an_object_comes_back_as_it_was_put(rig: &Rig) {
+pub(super) async fn an_object_comes_back_as_it_was_put(rig: &Rig) {
     for (name, size) in [("one", 1), ("odd", 65_537), ("some", 1_000_003)] {
         let bytes = data::bytes(1, size);
         let put = rig.put(name, bytes.clone()).await;
@@ -20,7 +20,7 @@ pub(crate) async fn an_object_comes_back_as_it_was_put(rig: &Rig) {
     }
 }
 
-pub(crate) async fn an_empty_object_is_an_object(rig: &Rig) {
+pub(super) async fn an_empty_object_is_an_object(rig: &Rig) {
     let put = rig.put("empty", "").await;
     assert_eq!(put.size, 0);
     assert_eq!(rig.stat("empty").await.unwrap(), put);
@@ -29,7 +29,7 @@ pub(crate) async fn an_empty_object_is_an_object(rig: &Rig) {
     assert!(matches!(range, Err(StoreError::InvalidRange)), "{range:?}");
 }
 
-pub(crate) async fn a_deleted_object_is_gone_and_deleting_nothing_is_no_error(rig: &Rig) {
+pub(super) async fn a_deleted_object_is_gone_and_deleting_nothing_is_no_error(rig: &Rig) {
     rig.put("a", "x").await;
     rig.put("a/b", "y").await;
     rig.store
@@ -51,7 +51,7 @@ pub(crate) async fn a_deleted_object_is_gone_and_deleting_nothing_is_no_error(ri
     assert_eq!(rig.bytes("a/b").await, "y");
 }
 
-pub(crate) async fn each_of_many_deletions_is_answered(rig: &Rig) {
+pub(super) async fn each_of_many_deletions_is_answered(rig: &Rig) {
     let names: Vec<String> = (0..300).map(|n| format!("d{}/{n}", n % 7)).collect();
     for name in &names[..200] {
         rig.put(name, "x").await;
@@ -77,7 +77,7 @@ pub(crate) async fn each_of_many_deletions_is_answered(rig: &Rig) {
     );
 }
 
-pub(crate) async fn a_range_is_exactly_the_bytes_asked_for(rig: &Rig) {
+pub(super) async fn a_range_is_exactly_the_bytes_asked_for(rig: &Rig) {
     let bytes = data::bytes(2, 200_000);
     let put = rig.put("key", bytes.clone()).await;
     let ranges = [
@@ -102,7 +102,7 @@ pub(crate) async fn a_range_is_exactly_the_bytes_asked_for(rig: &Rig) {
     }
 }
 
-pub(crate) async fn an_overwrite_changes_the_version_even_if_the_bytes_are_the_same(rig: &Rig) {
+pub(super) async fn an_overwrite_changes_the_version_even_if_the_bytes_are_the_same(rig: &Rig) {
     let mut states = Vec::new();
     for round in 0..20 {
         states.push(rig.put("key", "same").await.state);
@@ -140,7 +140,7 @@ async fn fails_without_a_trace<F: Future<Output = Result<(), StoreError>>>(
     assert_eq!(rig.files(), files, "something was left behind");
 }
 
-pub(crate) async fn a_body_that_errs_leaves_the_old_object_and_nothing_else(rig: &Rig) {
+pub(super) async fn a_body_that_errs_leaves_the_old_object_and_nothing_else(rig: &Rig) {
     fails_without_a_trace(rig, async |name| {
         let (sender, verdict) = oneshot::channel();
         // Whoever sees the body break gives no verdict.
@@ -154,7 +154,7 @@ pub(crate) async fn a_body_that_errs_leaves_the_old_object_and_nothing_else(rig:
     .await;
 }
 
-pub(crate) async fn a_withheld_verdict_leaves_the_old_object_and_nothing_else(rig: &Rig) {
+pub(super) async fn a_withheld_verdict_leaves_the_old_object_and_nothing_else(rig: &Rig) {
     fails_without_a_trace(rig, async |name| {
         let (sender, verdict) = oneshot::channel();
         drop(sender);
@@ -166,13 +166,8 @@ pub(crate) async fn a_withheld_verdict_leaves_the_old_object_and_nothing_else(ri
     .await;
 }
 
-pub(crate) async fn a_large_body_passes_through(rig: &Rig) {
-    let long = std::env::var_os("PYS3LOCAL_LONG").is_some();
-    let size = match (rig.has_disk(), long) {
-        (false, _) => 8 << 20,
-        (true, false) => 300 << 20,
-        (true, true) => (3_u64 << 30) + 5,
-    };
+pub(super) async fn a_large_body_passes_through(rig: &Rig) {
+    let size = rig.large;
     let put = rig
         .put_stream("large", size, filled(0, size), accepted(size))
         .await
@@ -197,7 +192,7 @@ pub(crate) async fn a_large_body_passes_through(rig: &Rig) {
     assert_eq!(end, [0; 3].as_slice());
 }
 
-pub(crate) async fn a_copy_has_the_bytes_of_its_source(rig: &Rig) {
+pub(super) async fn a_copy_has_the_bytes_of_its_source(rig: &Rig) {
     let bytes = data::bytes(4, 100_000);
     let source = rig.put("source", bytes.clone()).await;
     rig.put("there", "old").await;
@@ -213,7 +208,7 @@ pub(crate) async fn a_copy_has_the_bytes_of_its_source(rig: &Rig) {
     }
 }
 
-pub(crate) async fn a_copy_of_another_state_is_refused(rig: &Rig) {
+pub(super) async fn a_copy_of_another_state_is_refused(rig: &Rig) {
     let stale = rig.put("source", "first").await.state;
     rig.put("source", "other").await;
     let copy = async || {

@@ -1,11 +1,11 @@
 //! Uploads in parts.
 
-use crate::rig::{Rig, filled, key};
+use super::data;
+use super::{Rig, filled, key};
+use crate::model::{PartNumber, Timestamp};
+use crate::service::ports::{PartOptions, StoreError, StoreListQuery, StoredPart};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use pys3local_core::model::{PartNumber, Timestamp};
-use pys3local_core::service::ports::{PartOptions, StoreError, StoreListQuery, StoredPart};
-use pys3local_tests::data;
 use std::io;
 
 const SIZE: usize = 100_000;
@@ -36,7 +36,8 @@ async fn begun(rig: &Rig, name: &str) -> (String, StoredPart) {
     (upload, part)
 }
 
-pub(crate) async fn parts_may_come_in_any_order_and_with_gaps(rig: &Rig) {
+pub(super) async fn parts_may_come_in_any_order_and_with_gaps(rig: &Rig) {
+    let files = rig.files();
     let upload = rig.begin("dir/key").await;
     let to = ("dir/key", upload.as_str());
     let mut parts = Vec::new();
@@ -49,10 +50,10 @@ pub(crate) async fn parts_may_come_in_any_order_and_with_gaps(rig: &Rig) {
     let stored = rig.complete(to, &parts).await.unwrap();
     assert_eq!(stored, rig.stat("dir/key").await.unwrap());
     assert!(rig.bytes("dir/key").await == [bytes(2), bytes(7), bytes(10_000)].concat());
-    assert!(rig.files() <= 1, "parts were left behind");
+    assert!(rig.files() <= files + 1, "parts were left behind");
 }
 
-pub(crate) async fn parts_with_places_become_one_object(rig: &Rig) {
+pub(super) async fn parts_with_places_become_one_object(rig: &Rig) {
     let upload = rig.begin("key").await;
     let to = ("key", upload.as_str());
     let size = SIZE as u64;
@@ -66,7 +67,7 @@ pub(crate) async fn parts_with_places_become_one_object(rig: &Rig) {
     assert!(rig.bytes("key").await == [bytes(1), bytes(2), bytes(3), last].concat());
 }
 
-pub(crate) async fn a_part_can_be_replaced_and_the_earlier_one_stays_good(rig: &Rig) {
+pub(super) async fn a_part_can_be_replaced_and_the_earlier_one_stays_good(rig: &Rig) {
     for (kept, offset) in [
         (false, None),
         (true, None),
@@ -87,7 +88,7 @@ pub(crate) async fn a_part_can_be_replaced_and_the_earlier_one_stays_good(rig: &
     }
 }
 
-pub(crate) async fn a_failed_part_costs_only_itself(rig: &Rig) {
+pub(super) async fn a_failed_part_costs_only_itself(rig: &Rig) {
     let (upload, one) = begun(rig, "key").await;
     let error = stream::once(async { Err(io::ErrorKind::ConnectionReset.into()) });
     let broken = filled(3, SIZE as u64 / 2).chain(error).boxed();
@@ -106,7 +107,7 @@ pub(crate) async fn a_failed_part_costs_only_itself(rig: &Rig) {
     assert!(rig.bytes("key").await == bytes(1));
 }
 
-pub(crate) async fn an_upload_is_invisible_until_it_is_completed(rig: &Rig) {
+pub(super) async fn an_upload_is_invisible_until_it_is_completed(rig: &Rig) {
     let (upload, part) = begun(rig, "dir/key").await;
     assert!(matches!(
         rig.stat("dir/key").await,
@@ -117,7 +118,7 @@ pub(crate) async fn an_upload_is_invisible_until_it_is_completed(rig: &Rig) {
     assert_eq!(keys(rig).await, ["dir/key"]);
 }
 
-pub(crate) async fn an_upload_replaces_the_object_that_was_there(rig: &Rig) {
+pub(super) async fn an_upload_replaces_the_object_that_was_there(rig: &Rig) {
     let old = rig.put("key", "old").await;
     let (upload, part) = begun(rig, "key").await;
     assert_eq!(rig.stat("key").await.unwrap(), old);
@@ -126,7 +127,7 @@ pub(crate) async fn an_upload_replaces_the_object_that_was_there(rig: &Rig) {
     assert!(rig.bytes("key").await == bytes(1));
 }
 
-pub(crate) async fn a_completion_can_be_repeated_after_a_failure(rig: &Rig) {
+pub(super) async fn a_completion_can_be_repeated_after_a_failure(rig: &Rig) {
     let old = rig.put("key", "old").await;
     let (upload, part) = begun(rig, "key").await;
     for token in ["", "/", "..", "p9-unknown", "@1", "no token"] {
@@ -153,7 +154,7 @@ async fn is_over(rig: &Rig, upload: &str, part: StoredPart) {
     rig.abort(("key", upload)).await.unwrap();
 }
 
-pub(crate) async fn nothing_can_be_added_to_an_upload_that_is_over(rig: &Rig) {
+pub(super) async fn nothing_can_be_added_to_an_upload_that_is_over(rig: &Rig) {
     let (upload, part) = begun(rig, "key").await;
     rig.complete(("key", &upload), std::slice::from_ref(&part))
         .await
@@ -176,7 +177,7 @@ pub(crate) async fn nothing_can_be_added_to_an_upload_that_is_over(rig: &Rig) {
     }
 }
 
-pub(crate) async fn an_aborted_upload_leaves_nothing(rig: &Rig) {
+pub(super) async fn an_aborted_upload_leaves_nothing(rig: &Rig) {
     let files = rig.files();
     let (upload, part) = begun(rig, "key").await;
     rig.abort(("key", &upload)).await.unwrap();
@@ -186,7 +187,7 @@ pub(crate) async fn an_aborted_upload_leaves_nothing(rig: &Rig) {
     assert_eq!(rig.files(), files);
 }
 
-pub(crate) async fn a_sweep_keeps_what_is_named_and_what_is_new(rig: &Rig) {
+pub(super) async fn a_sweep_keeps_what_is_named_and_what_is_new(rig: &Rig) {
     rig.put("object", "x").await;
     let (kept, kept_part) = begun(rig, "key").await;
     let (lost, lost_part) = begun(rig, "key").await;

@@ -1,22 +1,13 @@
 //! Buckets with names.
 
-use crate::rig::{Rig, accepted, body, key};
+use super::{Rig, accepted, body, key};
+use crate::model::Bucket;
+use crate::service::ports::{PutOptions, StoreError, StoreListQuery};
 use bytes::Bytes;
-use pys3local_core::model::{Bucket, BucketName};
-use pys3local_core::service::ports::{PutOptions, StoreError, StoreListQuery};
 
-fn name(text: &str) -> BucketName {
-    text.parse().unwrap()
-}
-
-pub(crate) async fn a_bucket_is_there_from_its_creation_to_its_deletion(rig: &Rig) {
-    let (store, new) = (&rig.store, name("my.new-bucket.1"));
-    let names = async || {
-        let found = store.list_buckets().await.unwrap();
-        let mut names: Vec<_> = found.into_iter().map(|bucket| bucket.name).collect();
-        names.sort();
-        names
-    };
+pub(super) async fn a_bucket_is_there_from_its_creation_to_its_deletion(rig: &Rig) {
+    let (store, new) = (&rig.store, rig.bucket_name(".new-bucket.1"));
+    let first = rig.bucket_name("");
     assert!(matches!(
         store.stat_bucket(&new).await,
         Err(StoreError::NoSuchBucket)
@@ -27,7 +18,7 @@ pub(crate) async fn a_bucket_is_there_from_its_creation_to_its_deletion(rig: &Ri
         Err(StoreError::BucketExists)
     ));
     assert_eq!(store.stat_bucket(&new).await.unwrap().name, new);
-    assert_eq!(names().await, [name("contract"), new.clone()]);
+    assert_eq!(rig.bucket_names().await, [first.clone(), new.clone()]);
     store.delete_bucket(&new).await.unwrap();
     assert!(matches!(
         store.delete_bucket(&new).await,
@@ -37,11 +28,11 @@ pub(crate) async fn a_bucket_is_there_from_its_creation_to_its_deletion(rig: &Ri
         store.stat_bucket(&new).await,
         Err(StoreError::NoSuchBucket)
     ));
-    assert_eq!(names().await, [name("contract")]);
+    assert_eq!(rig.bucket_names().await, [first]);
 }
 
-pub(crate) async fn a_bucket_with_an_object_is_not_deleted(rig: &Rig) {
-    let bucket = name("contract");
+pub(super) async fn a_bucket_with_an_object_is_not_deleted(rig: &Rig) {
+    let bucket = rig.bucket_name("");
     // Deep enough that a storage has to make directories, which are no objects.
     rig.put("a/b/c", "x").await;
     assert!(matches!(
@@ -61,9 +52,9 @@ pub(crate) async fn a_bucket_with_an_object_is_not_deleted(rig: &Rig) {
     ));
 }
 
-pub(crate) async fn nothing_is_found_in_a_bucket_that_is_not_there(rig: &Rig) {
+pub(super) async fn nothing_is_found_in_a_bucket_that_is_not_there(rig: &Rig) {
     let (store, key) = (&rig.store, key("a"));
-    let missing = Bucket::Named(name("missing"));
+    let missing = Bucket::Named(rig.bucket_name("-missing"));
     let query = StoreListQuery {
         prefix: String::new(),
         after: None,
@@ -97,8 +88,8 @@ pub(crate) async fn nothing_is_found_in_a_bucket_that_is_not_there(rig: &Rig) {
     }
 }
 
-pub(crate) async fn buckets_do_not_share_keys(rig: &Rig) {
-    let other = name("other");
+pub(super) async fn buckets_do_not_share_keys(rig: &Rig) {
+    let other = rig.bucket_name("-other");
     rig.store.create_bucket(&other).await.unwrap();
     rig.put("key", "x").await;
     let found = rig

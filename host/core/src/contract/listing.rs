@@ -1,8 +1,8 @@
 //! Keys and their order.
 
-use crate::rig::{Rig, key};
-use pys3local_core::service::ports::{StoreError, StoreListQuery, StorePage};
-use pys3local_tests::data::{self, Random};
+use super::data::{self, Random};
+use super::{Rig, key};
+use crate::service::ports::{StoreError, StoreListQuery, StorePage};
 
 /// A page as plain texts: entries, prefixes, and whether more follow.
 type Plain = (Vec<String>, Vec<String>, bool);
@@ -56,7 +56,7 @@ async fn compare(rig: &Rig, keys: &[String], query: StoreListQuery) -> Plain {
     page
 }
 
-pub(crate) async fn every_odd_key_is_stored_and_told_from_every_other(rig: &Rig) {
+pub(super) async fn every_odd_key_is_stored_and_told_from_every_other(rig: &Rig) {
     let keys = fill(rig).await;
     for key in &keys {
         assert_eq!(rig.bytes(key).await, data::stamp_of(key), "{key:?}");
@@ -80,7 +80,7 @@ pub(crate) async fn every_odd_key_is_stored_and_told_from_every_other(rig: &Rig)
     }
 }
 
-pub(crate) async fn pages_are_those_of_a_naive_listing(rig: &Rig) {
+pub(super) async fn pages_are_those_of_a_naive_listing(rig: &Rig) {
     let keys = fill(rig).await;
     for prefix in [
         "", "a", "a/", "a//", "/", "d/d/", "é", "🦀", "zz", "..", "objects/", "%",
@@ -110,7 +110,7 @@ pub(crate) async fn pages_are_those_of_a_naive_listing(rig: &Rig) {
     }
 }
 
-pub(crate) async fn a_listed_object_is_described_as_by_stat(rig: &Rig) {
+pub(super) async fn a_listed_object_is_described_as_by_stat(rig: &Rig) {
     fill(rig).await;
     let query = StoreListQuery {
         prefix: String::new(),
@@ -123,11 +123,10 @@ pub(crate) async fn a_listed_object_is_described_as_by_stat(rig: &Rig) {
     }
 }
 
-pub(crate) async fn a_page_can_begin_behind_any_text(rig: &Rig) {
+pub(super) async fn a_page_can_begin_behind_any_text(rig: &Rig) {
     let keys = fill(rig).await;
     let seed = Random::seed();
     let mut random = Random::new(seed);
-    println!("seed {seed}");
     let mut texts = keys.clone();
     texts.extend(
         [

@@ -1,12 +1,12 @@
 //! Many calls at once.
 
-use crate::rig::{Rig, accepted, filled, key, receipt};
+use super::{Rig, accepted, filled, key, receipt};
+use crate::service::ports::PutOptions;
 use futures_util::{StreamExt as _, future};
-use pys3local_core::service::ports::PutOptions;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::oneshot;
 
-pub(crate) async fn a_reader_sees_one_object_whole_while_it_is_overwritten(rig: &Rig) {
+pub(super) async fn a_reader_sees_one_object_whole_while_it_is_overwritten(rig: &Rig) {
     // The size tells which of the objects it is.
     let size = |value: u8| 500_000 + u64::from(value) * 1000;
     let put = async |value: u8| {
@@ -36,7 +36,7 @@ pub(crate) async fn a_reader_sees_one_object_whole_while_it_is_overwritten(rig: 
     assert_eq!(rig.bytes("key").await.len() as u64, size(39));
 }
 
-pub(crate) async fn many_objects_can_be_put_at_once(rig: &Rig) {
+pub(super) async fn many_objects_can_be_put_at_once(rig: &Rig) {
     let names: Vec<String> = (0..100).map(|n| format!("dir{}/sub/{n}", n % 5)).collect();
     let puts = names.iter().zip(0..).map(|(name, value)| async move {
         let size = 10_000 + u64::from(value);
@@ -54,7 +54,7 @@ pub(crate) async fn many_objects_can_be_put_at_once(rig: &Rig) {
 }
 
 /// Bodies may overlap; publications of one key never do.
-pub(crate) async fn uploads_of_one_key_do_not_mix(rig: &Rig) {
+pub(super) async fn uploads_of_one_key_do_not_mix(rig: &Rig) {
     let (mut puts, mut verdicts) = (Vec::new(), Vec::new());
     for value in 1..=5 {
         let (sender, verdict) = oneshot::channel();
@@ -82,7 +82,7 @@ pub(crate) async fn uploads_of_one_key_do_not_mix(rig: &Rig) {
     }
 }
 
-pub(crate) async fn a_body_that_nobody_reads_to_its_end_holds_up_nothing(rig: &Rig) {
+pub(super) async fn a_body_that_nobody_reads_to_its_end_holds_up_nothing(rig: &Rig) {
     rig.put_stream("key", 4 << 20, filled(9, 4 << 20), accepted(4 << 20))
         .await
         .unwrap();
