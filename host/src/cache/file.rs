@@ -5,9 +5,10 @@
 //! own locks cannot be had on a file that is no database.) A process that finds itself alone may
 //! move a corrupt database away.
 
+use super::health::{self, is_corruption};
 use super::{OpenError, schema};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -46,7 +47,7 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Claim), OpenError> {
             if !alone {
                 return Err(OpenError::CorruptInUse { path: path.into() });
             }
-            let aside = move_aside(path)?;
+            let aside = move_aside(path, ".corrupt")?;
             tracing::error!(
                 database = %path.display(),
                 moved_to = %aside.display(),
@@ -59,8 +60,27 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Claim), OpenError> {
         }
         other => other?,
     };
-    match schema::migrate(&mut db).map_err(OpenError::database(path))? {
+    if alone {
+        health::clear(path);
+    }
+    let migrated = schema::migrate(&mut db, path).map_err(|error| match error {
+        schema::MigrateError::Database(error) => OpenError::database(path)(error),
+        schema::MigrateError::Backup(source) => OpenError::NoBackup {
+            path: path.into(),
+            source,
+        },
+    })?;
+    match migrated {
         schema::Schema::Current => {}
+        schema::Schema::Imported(imported) => tracing::info!(
+            database = %path.display(),
+            backup = %imported.backup.display(),
+            drime_files = imported.drime,
+            local_objects = imported.local,
+            skipped = imported.skipped,
+            "imported the database of the Python program; to go back to that program, stop \
+             pys3local and put the backup in the place of the database"
+        ),
         schema::Schema::Newer { found, known } => {
             let path = path.into();
             return Err(OpenError::Newer { path, found, known });
@@ -77,6 +97,11 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Claim), OpenError> {
 pub(super) fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let access = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     connect_with(path, access)
+}
+
+/// The same, without making a database.
+pub(super) fn connect_existing(path: &Path) -> rusqlite::Result<Connection> {
+    connect_with(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
 }
 
 /// A connection that only reads a database which is open elsewhere in this process.
@@ -129,11 +154,11 @@ fn connect_and_check(path: &Path) -> Result<Connection, OpenError> {
     Ok(db)
 }
 
-/// Reads the header and the schema, and a small database whole. Fails with
-/// [`ErrorCode::DatabaseCorrupt`] or [`ErrorCode::NotADatabase`] when something is wrong.
-fn check(db: &Connection, path: &Path) -> rusqlite::Result<()> {
+/// Reads the header and the schema, and a small or suspect database whole. When something is
+/// wrong, it fails with what [`is_corruption`].
+pub(super) fn check(db: &Connection, path: &Path) -> rusqlite::Result<()> {
     let size = std::fs::metadata(path).map_or(0, |file| file.len());
-    let scope = if size <= CHECKED_WHOLE {
+    let scope = if size <= CHECKED_WHOLE || health::is_suspect(path) {
         "PRAGMA quick_check(1)"
     } else {
         "PRAGMA quick_check(sqlite_schema)"
@@ -144,13 +169,6 @@ fn check(db: &Connection, path: &Path) -> rusqlite::Result<()> {
     }
     let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
     Err(rusqlite::Error::SqliteFailure(code, Some(verdict)))
-}
-
-fn is_corruption(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-    )
 }
 
 /// Locks the database for itself, or else together with others; says whether it is alone.
@@ -185,18 +203,25 @@ fn granted(attempt: Result<(), TryLockError>) -> io::Result<bool> {
     }
 }
 
-/// Renames the database and its side files, and answers the new name.
-fn move_aside(path: &Path) -> Result<PathBuf, OpenError> {
+/// A name for a copy of the database that no file has yet: with `.WHAT-TIME` at its end.
+pub(super) fn free_name(path: &Path, what: &str) -> PathBuf {
     let stamp = OffsetDateTime::now_utc()
         .format(format_description!(
             "[year][month][day]T[hour][minute][second]Z"
         ))
         .unwrap_or_else(|_| "unknown-time".to_owned());
-    let name = format!(".corrupt-{stamp}");
-    let aside = std::iter::once(beside(path, &name))
-        .chain((2..100).map(|n| beside(path, &format!("{name}.{n}"))))
-        .find(|free| !free.exists())
-        .ok_or_else(|| OpenError::CorruptInUse { path: path.into() })?;
+    let name = beside(path, &format!("{what}-{stamp}"));
+    let mut others = (2..).map(|n: u32| beside(&name, &format!(".{n}")));
+    let is_free = |name: &PathBuf| !name.exists();
+    if is_free(&name) {
+        return name;
+    }
+    others.find(is_free).unwrap_or(name)
+}
+
+/// Renames the database and its side files, and answers the new name.
+pub(super) fn move_aside(path: &Path, what: &str) -> Result<PathBuf, OpenError> {
+    let aside = free_name(path, what);
     // The side files go first: without its database a journal is worthless, but a database must
     // never meet the journal of another one.
     for side in ["-wal", "-shm", ""] {
@@ -209,7 +234,7 @@ fn move_aside(path: &Path) -> Result<PathBuf, OpenError> {
 }
 
 /// The path with something added to its last component.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()

@@ -6,7 +6,10 @@
 //! write, and at the end, its log is moved into it, so that a plain copy of an idle file is
 //! complete. Several processes may share the file.
 
+mod copies;
 mod file;
+mod health;
+mod legacy;
 mod namespace;
 mod queries;
 mod readers;
@@ -17,9 +20,11 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use copies::{CopyError, backup, restore};
 pub use namespace::NamespaceCache;
 
 use crate::service::ports::CacheError;
+use health::Health;
 use readers::Readers;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -66,9 +71,11 @@ impl SqliteCache {
     /// says so.
     pub fn open(path: &Path, options: CacheOptions) -> Result<Self, OpenError> {
         let (db, claim) = file::open(path)?;
-        let writer = Writer::start(db, options.durable).map_err(OpenError::unusable(path))?;
+        let health = Arc::new(Health::new(path));
+        let writer = Writer::start(db, options.durable, health.clone())
+            .map_err(OpenError::unusable(path))?;
         let shared = Shared {
-            readers: Readers::new(path.into()),
+            readers: Readers::new(path.into(), health),
             writer,
             path: path.into(),
             _claim: claim,
@@ -87,10 +94,14 @@ impl SqliteCache {
         } = binding;
         let path = &self.shared.path;
         let bound = file::connect(path)
-            .and_then(|db| queries::bind_namespace(&db, name, component, label))
+            .and_then(|db| {
+                let bound = queries::bind_namespace(&db, name, component, label)?;
+                Ok((bound, queries::imported_buckets(&db, component, label)?))
+            })
             .map_err(OpenError::database(path))?;
+        let (bound, imported) = bound;
         match bound {
-            Ok(number) => Ok(NamespaceCache::new(self.shared.clone(), number)),
+            Ok(number) => Ok(NamespaceCache::new(self.shared.clone(), number, imported)),
             Err(bound_to) => Err(OpenError::NamespaceTaken {
                 name: name.to_owned(),
                 component: component.to_owned(),
@@ -144,6 +155,18 @@ pub enum OpenError {
     CorruptInUse {
         /// The database.
         path: PathBuf,
+    },
+    /// There is no room for a copy of the Python program's database, without which nothing is
+    /// imported.
+    #[error(
+        "the metadata database {} is one of the Python program, and no backup of it can be made \
+         beside it, which comes before its import", path.display()
+    )]
+    NoBackup {
+        /// The database.
+        path: PathBuf,
+        /// What `SQLite` says.
+        source: rusqlite::Error,
     },
     /// Another process does not get done with opening it.
     #[error("the metadata database {} is locked by another pys3local", path.display())]

@@ -1,10 +1,12 @@
 //! The port [`Cache`] over the database.
 
 use super::Shared;
-use super::queries::{self, BucketNo, NamespaceNo};
+use super::queries::{self, BucketNo, NamespaceNo, Numbers};
 use super::worker::Write;
 use crate::model::{Bucket, ObjectKey, UploadId};
-use crate::service::ports::{Cache, CacheError, Intent, PartRow, Remembered, Row, UploadRow};
+use crate::service::ports::{
+    Cache, CacheError, Intent, Lesson, PartRow, Remembered, Row, UploadRow,
+};
 use async_trait::async_trait;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,16 +18,29 @@ pub struct NamespaceCache {
     number: NamespaceNo,
     /// Numbers of committed buckets; they never change.
     buckets: Arc<RwLock<HashMap<Box<str>, BucketNo>>>,
+    /// Numbers of buckets with imported rows.
+    imported: Arc<HashMap<Box<str>, BucketNo>>,
 }
 
 impl NamespaceCache {
-    pub(super) fn new(shared: Arc<Shared>, number: NamespaceNo) -> Self {
-        let buckets = Arc::default();
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        number: NamespaceNo,
+        imported: HashMap<Box<str>, BucketNo>,
+    ) -> Self {
         Self {
             shared,
             number,
-            buckets,
+            buckets: Arc::default(),
+            imported: Arc::new(imported),
         }
+    }
+
+    fn numbers(&self, bucket: &Bucket) -> Result<Numbers, CacheError> {
+        Ok(Numbers {
+            own: self.find(bucket)?,
+            imported: self.imported.get(bucket.as_str()).copied(),
+        })
     }
 
     /// `None` when nothing was ever written to this bucket.
@@ -85,13 +100,11 @@ fn failed(error: impl std::error::Error + Send + Sync + 'static) -> CacheError {
 #[async_trait]
 impl Cache for NamespaceCache {
     async fn object(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Remembered, CacheError> {
-        let Some(number) = self.find(bucket)? else {
-            return Ok(Remembered::default());
-        };
+        let numbers = self.numbers(bucket)?;
         let found = self
             .shared
             .readers
-            .with(|db| queries::look_up(db, number, [key]))
+            .with(|db| queries::look_up(db, numbers, [key]))
             .map_err(failed)?;
         Ok(found.into_iter().next().unwrap_or_default())
     }
@@ -101,12 +114,10 @@ impl Cache for NamespaceCache {
         bucket: &Bucket,
         keys: &[&ObjectKey],
     ) -> Result<Vec<Remembered>, CacheError> {
-        let Some(number) = self.find(bucket)? else {
-            return Ok(vec![Remembered::default(); keys.len()]);
-        };
+        let numbers = self.numbers(bucket)?;
         self.shared
             .readers
-            .snapshot(|db| queries::look_up(db, number, keys.iter().copied()))
+            .snapshot(|db| queries::look_up(db, numbers, keys.iter().copied()))
             .map_err(failed)
     }
 
@@ -127,6 +138,12 @@ impl Cache for NamespaceCache {
         self.write(Write::Settle(bucket, key.clone(), row))
             .await
             .map(drop)
+    }
+
+    async fn learn(&self, bucket: &Bucket, lessons: Vec<Lesson>) -> Result<bool, CacheError> {
+        let imported = self.imported.get(bucket.as_str()).copied();
+        let bucket = self.find_or_intern(bucket).await?;
+        self.write(Write::Learn(bucket, imported, lessons)).await
     }
 
     async fn withdraw(&self, bucket: &Bucket, key: &ObjectKey) -> Result<(), CacheError> {

@@ -2,9 +2,10 @@
 //! runs where it is asked for, on a connection that nobody else uses meanwhile.
 
 use super::file;
+use super::health::Health;
 use rusqlite::Connection;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// More than that are not kept when they fall idle.
 const KEPT: usize = 16;
@@ -12,13 +13,14 @@ const KEPT: usize = 16;
 /// A pool that grows to the number of threads that read at once.
 pub(super) struct Readers {
     path: PathBuf,
+    health: Arc<Health>,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Readers {
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub(super) fn new(path: PathBuf, health: Arc<Health>) -> Self {
         let idle = Mutex::default();
-        Self { path, idle }
+        Self { path, health, idle }
     }
 
     /// Calls `read` with a snapshot: everything it sees is of one moment.
@@ -42,7 +44,7 @@ impl Readers {
             Some(db) => db,
             None => file::connect_to_read(&self.path)?,
         };
-        let result = read(&db);
+        let result = self.health.watch(read(&db));
         let mut idle = self.idle();
         if idle.len() < KEPT {
             idle.push(db);

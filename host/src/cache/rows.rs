@@ -10,7 +10,7 @@ use std::str::FromStr;
 /// The value is none that this database may hold.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct Unfit(&'static str);
+pub(super) struct Unfit(pub(super) &'static str);
 
 /// Text that is parsed into a type of the model when it is read.
 pub(super) struct Parsed<T>(pub(super) T);
@@ -42,11 +42,14 @@ impl FromSql for UnsignedColumn {
 }
 
 /// The two columns of an entity tag: digest and number of parts.
-pub(super) fn etag_columns(etag: &ETag) -> rusqlite::Result<(&[u8; 16], Option<u16>)> {
+pub(super) fn etag_columns(
+    etag: Option<&ETag>,
+) -> rusqlite::Result<(Option<&[u8; 16]>, Option<u16>)> {
     match etag {
-        ETag::Md5(digest) => Ok((digest, None)),
-        ETag::Multipart { digest, parts } => Ok((digest, Some(parts.get()))),
-        ETag::Opaque(_) => Err(rusqlite::Error::ToSqlConversionFailure(Box::new(Unfit(
+        None => Ok((None, None)),
+        Some(ETag::Md5(digest)) => Ok((Some(digest), None)),
+        Some(ETag::Multipart { digest, parts }) => Ok((Some(digest), Some(parts.get()))),
+        Some(ETag::Opaque(_)) => Err(rusqlite::Error::ToSqlConversionFailure(Box::new(Unfit(
             "an ETag that is no digest is not remembered",
         )))),
     }

@@ -1,14 +1,26 @@
 //! The schema's history. A released step is never edited; a change is a new file in `steps/`.
 
+use super::legacy::{self, Imported};
 use rusqlite::{Connection, TransactionBehavior};
+use std::path::Path;
 
-const STEPS: &[&str] = &[include_str!("steps/001_objects.sql")];
+const STEPS: &[&str] = &[
+    include_str!("steps/001_objects.sql"),
+    include_str!("steps/002_imported.sql"),
+];
+
+/// The version of the schema that this program writes.
+pub(super) fn known_version() -> u32 {
+    u32::try_from(STEPS.len()).unwrap_or(u32::MAX)
+}
 
 /// What [`migrate`] found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Schema {
     /// The file has now the schema of this program.
     Current,
+    /// It was a database of the Python program, and has now the schema of this one.
+    Imported(Imported),
     /// The file is of a later program and was not touched.
     Newer {
         /// Its version.
@@ -18,25 +30,42 @@ pub(super) enum Schema {
     },
 }
 
-/// Brings the schema up to date, each step with its version in one transaction.
-pub(super) fn migrate(db: &mut Connection) -> rusqlite::Result<Schema> {
-    let mut known = 0;
-    for (version, sql) in (1..).zip(STEPS) {
-        // The version is read under the write lock: another process may be at the same work.
-        let step = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        if user_version(&step)? < version {
-            step.execute_batch(sql)?;
-            step.pragma_update(None, "user_version", version)?;
-            step.commit()?;
-        }
-        known = version;
-    }
-    match user_version(db)? {
-        found if found > known => Ok(Schema::Newer { found, known }),
-        _ => Ok(Schema::Current),
-    }
+/// Why the schema could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum MigrateError {
+    #[error(transparent)]
+    Database(#[from] rusqlite::Error),
+    /// Nothing was changed.
+    #[error("no backup of the Python program's database could be made")]
+    Backup(#[source] rusqlite::Error),
 }
 
-fn user_version(db: &Connection) -> rusqlite::Result<u32> {
+/// Brings the schema up to date, and imports the tables of the Python program, in one transaction.
+pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<Schema, MigrateError> {
+    let known = known_version();
+    if user_version(db)? == known {
+        return Ok(Schema::Current);
+    }
+    // The version is read again under the write lock: another process may be at the same work.
+    let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = user_version(&change)?;
+    if found > known {
+        return Ok(Schema::Newer { found, known });
+    }
+    let old = match found {
+        0 => legacy::Tables::put_aside(&change, path)?,
+        _ => None,
+    };
+    let done = usize::try_from(found).unwrap_or(usize::MAX);
+    for step in STEPS.iter().skip(done) {
+        change.execute_batch(step)?;
+    }
+    let imported = old.map(|tables| tables.import(&change)).transpose()?;
+    change.pragma_update(None, "user_version", known)?;
+    change.commit()?;
+    Ok(imported.map_or(Schema::Current, Schema::Imported))
+}
+
+pub(super) fn user_version(db: &Connection) -> rusqlite::Result<u32> {
     db.pragma_query_value(None, "user_version", |row| row.get(0))
 }

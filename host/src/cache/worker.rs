@@ -2,9 +2,10 @@
 //! transaction, and all of it is answered after the commit.
 
 use super::file;
+use super::health::Health;
 use super::queries::{self, BucketNo, NamespaceNo};
 use crate::model::{ObjectKey, UploadId};
-use crate::service::ports::{Intent, PartRow, Row, UploadRow};
+use crate::service::ports::{Intent, Lesson, PartRow, Row, UploadRow};
 use rusqlite::{Connection, TransactionBehavior};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
@@ -25,6 +26,8 @@ pub(super) enum Write {
     InternBucket(NamespaceNo, Box<str>),
     Announce(BucketNo, ObjectKey, Intent),
     Settle(BucketNo, ObjectKey, Row),
+    /// The rows of this bucket, and the number of imported ones of the same name.
+    Learn(BucketNo, Option<BucketNo>, Vec<Lesson>),
     Withdraw(BucketNo, ObjectKey),
     Forget(BucketNo, Vec<ObjectKey>),
     CreateUpload(BucketNo, UploadRow),
@@ -39,6 +42,9 @@ impl Write {
             Self::InternBucket(namespace, name) => queries::intern_bucket(db, *namespace, name),
             Self::Announce(bucket, key, intent) => queries::announce(db, *bucket, key, intent),
             Self::Settle(bucket, key, row) => queries::settle(db, *bucket, key, row),
+            Self::Learn(bucket, imported, lessons) => {
+                return queries::learn(db, *bucket, *imported, lessons);
+            }
             Self::Withdraw(bucket, key) => queries::withdraw(db, *bucket, key),
             Self::Forget(bucket, keys) => queries::forget(db, *bucket, keys),
             Self::CreateUpload(bucket, upload) => queries::create_upload(db, *bucket, upload),
@@ -57,7 +63,9 @@ impl Write {
             | Self::CreateUpload(..)
             | Self::DeleteUpload(..)
             | Self::PutPart(..) => true,
-            Self::InternBucket(..) | Self::Settle(..) | Self::Withdraw(..) => false,
+            Self::InternBucket(..) | Self::Settle(..) | Self::Learn(..) | Self::Withdraw(..) => {
+                false
+            }
         }
     }
 }
@@ -93,11 +101,16 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Gives the connection to a thread of its own.
-    pub(super) fn start(db: Connection, durable: bool) -> std::io::Result<Self> {
+    pub(super) fn start(
+        db: Connection,
+        durable: bool,
+        health: Arc<Health>,
+    ) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel();
         let worker = Worker {
             db,
             durable,
+            health,
             synced: None,
         };
         let thread = std::thread::Builder::new()
@@ -141,6 +154,7 @@ impl Drop for Writer {
 struct Worker {
     db: Connection,
     durable: bool,
+    health: Arc<Health>,
     /// Whether commits are synced now; `None` before the first.
     synced: Option<bool>,
 }
@@ -197,7 +211,8 @@ impl Worker {
 
     /// Commits and answers a group of writes.
     fn write(&mut self, group: &mut Vec<(Write, Answer<bool>)>) {
-        match self.commit(group.iter().map(|(write, _)| write)) {
+        let committed = self.commit(group.iter().map(|(write, _)| write));
+        match self.health.watch(committed) {
             Ok(outcomes) => {
                 for ((_, answer), outcome) in group.drain(..).zip(outcomes) {
                     // The one who asked may be gone; the write stays.

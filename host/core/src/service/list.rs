@@ -1,11 +1,11 @@
 //! ListObjects.
 
 use super::locks::Place;
-use super::look::{describes, fallback_tag};
+use super::look::{adoption, describes, fallback_tag};
 use super::pager::{Listed, Pager};
 use super::ports::{Remembered, StoredObject};
 use super::{Inner, ListObjects, ListedObject, ObjectPage, ServiceError};
-use crate::model::{Bucket, ObjectKey};
+use crate::model::{Bucket, ETag, ObjectKey};
 use std::sync::atomic::Ordering;
 
 impl Inner {
@@ -55,14 +55,24 @@ impl Inner {
         let remembered = self.cache.objects(bucket, &keys).await?;
         let none_deleted = self.deletions.load(Ordering::SeqCst) == deletions;
         let mut objects = Vec::with_capacity(entries.len());
+        let mut adoptions = Vec::new();
         for ((key, stored), remembered) in entries.into_iter().zip(remembered) {
             let trust = self.store.trust();
             match remembered {
-                Remembered { row: Some(row), .. } if describes(trust, &row, &stored) => {
+                Remembered {
+                    row: Some(mut row), ..
+                } if describes(trust, &row, &stored) => {
+                    if let Some(lesson) = adoption(trust, &key, &row, &stored) {
+                        row = lesson.row.clone();
+                        adoptions.push(lesson);
+                    }
                     objects.push(ListedObject {
+                        etag: match row.etag {
+                            Some(etag) => etag,
+                            None => self.stranger(bucket, &key, &stored),
+                        },
                         key,
                         size: row.size,
-                        etag: row.etag,
                         modified: row.modified,
                     });
                 }
@@ -70,9 +80,9 @@ impl Inner {
                     row: None,
                     intent: None,
                 } if none_deleted => objects.push(ListedObject {
+                    etag: self.stranger(bucket, &key, &stored),
                     key,
                     size: stored.size,
-                    etag: fallback_tag(&stored),
                     modified: stored.modified,
                 }),
                 // Being written, or written or deleted since, or changed behind our back.
@@ -90,6 +100,18 @@ impl Inner {
                 }
             }
         }
+        if !adoptions.is_empty() {
+            self.adopt(bucket, adoptions).await;
+        }
         Ok(objects)
+    }
+
+    /// The tag of an object whose MD5 is not known.
+    fn stranger(&self, bucket: &Bucket, key: &ObjectKey, stored: &StoredObject) -> ETag {
+        self.strangers.meet(&Place {
+            bucket: bucket.clone(),
+            key: key.clone(),
+        });
+        fallback_tag(stored)
     }
 }

@@ -1,12 +1,12 @@
 //! Which object a key names, and what is known about it: store and cache matched.
 
 use super::locks::{KeyGuard, Place};
-use super::ports::{Remembered, Row, RowTrust, StoreError, StoredObject};
+use super::ports::{Lesson, Remembered, Row, RowTrust, StoreError, StoredObject};
 use super::{Inner, ObjectHead, ServiceError};
-use crate::model::{ByteStream, ETag, Metadata, ObjectState, RangeSpec};
+use crate::model::{Bucket, ByteStream, ETag, Metadata, ObjectKey, ObjectState, RangeSpec};
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -67,7 +67,16 @@ impl Inner {
             let fetched = match self.fetch(place, want, row).await {
                 Ok(fetched) => match row {
                     Some(row) if describes(self.store.trust(), row, &fetched.stored) => {
-                        return Ok(found_by_row(fetched, row.clone()));
+                        let mut row = row.clone();
+                        let trust = self.store.trust();
+                        if let Some(lesson) = adoption(trust, &place.key, &row, &fetched.stored) {
+                            row = lesson.row.clone();
+                            self.adopt(&place.bucket, vec![lesson]).await;
+                        }
+                        if row.etag.is_none() {
+                            self.strangers.meet(place);
+                        }
+                        return Ok(found_by_row(fetched, row));
                     }
                     _ => Some(fetched),
                 },
@@ -86,7 +95,7 @@ impl Inner {
             if let Some(fetched) = fetched
                 && at_rest
             {
-                self.strangers.warn(place);
+                self.strangers.meet(place);
                 return Ok(found_without_row(fetched));
             }
             // At rest and yet changed: the row's size has made the range a wrong one.
@@ -116,6 +125,14 @@ impl Inner {
             Ok(found) => Ok(Some(found)),
             Err(ServiceError::NoSuchKey) => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Notes which states rows without a version have turned out to describe. Until it is noted
+    /// each look finds out anew, so a failure is none of the reader's business.
+    pub(super) async fn adopt(&self, bucket: &Bucket, lessons: Vec<Lesson>) {
+        if let Err(error) = self.cache.learn(bucket, lessons).await {
+            tracing::debug!(%error, "the version of an imported row could not be noted");
         }
     }
 
@@ -190,12 +207,36 @@ pub(super) fn describes(trust: RowTrust, row: &Row, stored: &StoredObject) -> bo
         }
 }
 
+/// What is learned when a row without a version describes an object: its version.
+pub(super) fn adoption(
+    trust: RowTrust,
+    key: &ObjectKey,
+    row: &Row,
+    stored: &StoredObject,
+) -> Option<Lesson> {
+    let modified = match trust {
+        // The time of the row is the one that clients were told.
+        RowTrust::Check => row.modified,
+        // It is the one at which an MD5 was noted.
+        RowTrust::Indexed => stored.modified,
+    };
+    (row.state.version.is_empty() && row.state != stored.state).then(|| Lesson {
+        key: key.clone(),
+        expected: Some(row.clone()),
+        row: Row {
+            state: stored.state.clone(),
+            modified,
+            ..row.clone()
+        },
+    })
+}
+
 fn found_by_row(fetched: Fetched, row: Row) -> Found {
     let runs = row.part_sizes.runs().iter();
     let parts = runs.fold(0u16, |sum, &(count, _)| sum.saturating_add(count));
     let head = ObjectHead {
         size: row.size,
-        etag: row.etag,
+        etag: row.etag.unwrap_or_else(|| fallback_tag(&fetched.stored)),
         modified: row.modified,
         metadata: row.metadata,
         parts: (parts > 0).then_some(parts),
@@ -229,9 +270,10 @@ pub(super) fn fallback_tag(stored: &StoredObject) -> ETag {
     ETag::fallback(stored.hash.as_deref(), id, version)
 }
 
-/// Objects without a row that were warned about lately.
+/// Objects whose MD5 is not known: how often they were met, and which were warned about lately.
 #[derive(Default)]
 pub(super) struct Strangers {
+    met: AtomicU64,
     warned: Mutex<HashMap<Place, Instant>>,
 }
 
@@ -239,14 +281,21 @@ impl Strangers {
     const PAUSE: Duration = Duration::from_mins(1);
     const REMEMBERED: usize = 1024;
 
-    /// Says, at most once a minute for each object, that its MD5 is unknown.
-    pub(super) fn warn(&self, place: &Place) {
+    /// How often a client was told a tag that is no MD5.
+    pub(super) fn met(&self) -> u64 {
+        self.met.load(Ordering::Relaxed)
+    }
+
+    /// Counts, and says at most once a minute for each object that its MD5 is unknown.
+    pub(super) fn meet(&self, place: &Place) {
+        self.met.fetch_add(1, Ordering::Relaxed);
         if self.is_news(place, Instant::now()) {
             tracing::warn!(
                 bucket = place.bucket.as_str(),
                 key = place.key.as_str(),
                 "the MD5 of this object is unknown: it was not put through this gateway, or was \
-                 changed since; its ETag is made up until it is uploaded again or migrated"
+                 changed since; its ETag is made up until it is uploaded again or `pys3local cache \
+                 migrate` has read it"
             );
         }
     }

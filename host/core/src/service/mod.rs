@@ -11,8 +11,10 @@
 
 mod buckets;
 mod copy;
+mod digest;
 pub mod error;
 mod gate;
+mod heal;
 mod list;
 mod locks;
 mod look;
@@ -33,6 +35,7 @@ mod uploads;
 mod write;
 
 pub use error::ServiceError;
+pub use heal::{Healed, OnRead, SurveyPage, Surveyed, Verified};
 pub use requests::*;
 
 use crate::model::{BucketName, ETag, Metadata, ObjectKey, PartNumber, Upload, UploadId};
@@ -241,10 +244,45 @@ impl Service {
         self.inner.list_uploads(request).await
     }
 
+    /// Objects of a bucket behind `after`, each with its ETag if that is known. Unlike a listing
+    /// it changes nothing and waits for nobody.
+    pub async fn survey(
+        &self,
+        bucket: &BucketName,
+        after: Option<&ObjectKey>,
+    ) -> Result<SurveyPage, ServiceError> {
+        self.inner.survey(bucket, after).await
+    }
+
+    /// Reads an object and remembers its MD5, while other processes may serve the same store.
+    pub async fn heal(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        read: OnRead<'_>,
+    ) -> Result<Healed, ServiceError> {
+        self.inner.heal(bucket, key, read).await
+    }
+
+    /// Reads an object and compares it with the ETag that is remembered.
+    pub async fn verify(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        read: OnRead<'_>,
+    ) -> Result<Verified, ServiceError> {
+        self.inner.verify(bucket, key, read).await
+    }
+
     /// Settles what a crash left open: every open intent becomes a row or is dropped, and the
     /// store is swept. Call once at start, in the background.
     pub async fn recover(&self) -> Result<(), ServiceError> {
         self.inner.recover().await
+    }
+
+    /// How often a client was told an ETag that is no MD5, because the MD5 is not known.
+    pub fn fallback_tags(&self) -> u64 {
+        self.inner.strangers.met()
     }
 
     /// Waits until every write that has reached its verdict is finished. For shutdown.

@@ -279,18 +279,30 @@ pub trait Store: Send + Sync + 'static {
 /// What is remembered about an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
-    /// The state that this row describes.
+    /// The state that this row describes. A row from an older database has no version.
     pub state: ObjectState,
     /// Bytes.
     pub size: u64,
-    /// MD5 or multipart tag; never [`ETag::Opaque`].
-    pub etag: ETag,
+    /// MD5 or multipart tag, never [`ETag::Opaque`]; `None` when it was forgotten and only the
+    /// rest is remembered.
+    pub etag: Option<ETag>,
     /// For an object that was put in parts.
     pub part_sizes: PartSizes,
     /// What the client said.
     pub metadata: Metadata,
     /// Last modification.
     pub modified: Timestamp,
+}
+
+/// Something that was found out about an object without writing it.
+#[derive(Debug, Clone)]
+pub struct Lesson {
+    /// The object's key.
+    pub key: ObjectKey,
+    /// What was remembered of it when this was found out.
+    pub expected: Option<Row>,
+    /// What to remember from now on.
+    pub row: Row,
 }
 
 /// What a write is about to publish, noted before the store may publish it. After a crash it
@@ -382,6 +394,9 @@ pub trait Cache: Send + Sync + 'static {
     async fn withdraw(&self, bucket: &Bucket, key: &ObjectKey) -> Result<(), CacheError>;
     /// Forgets rows and intents of deleted objects.
     async fn forget(&self, bucket: &Bucket, keys: &[&ObjectKey]) -> Result<(), CacheError>;
+    /// Remembers each of these whose key is still as expected and has no intent; `true` if all
+    /// were remembered. Other processes may write at the same time.
+    async fn learn(&self, bucket: &Bucket, lessons: Vec<Lesson>) -> Result<bool, CacheError>;
     /// All open intents of this store.
     async fn intents(&self) -> Result<Vec<(Bucket, ObjectKey)>, CacheError>;
     /// Notes a new upload.

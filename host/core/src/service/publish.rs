@@ -108,7 +108,7 @@ impl Inner {
         let row = Row {
             state: stored.state,
             size: stored.size,
-            etag: intent.etag,
+            etag: Some(intent.etag),
             part_sizes: intent.part_sizes,
             metadata: intent.metadata,
             modified: stored.modified,

@@ -1,4 +1,4 @@
--- Everything is plain SQL of SQLite 3.8.2, without STRICT, so that scripts with an old SQLite can read the file.
+-- Tables are plain SQL of SQLite 3.8.2, without STRICT.
 -- Times are nanoseconds since 1970 in UTC. Text compares by its UTF-8 bytes, which is the order of S3.
 
 -- One store that a gateway has served: `local:/srv/s3`.

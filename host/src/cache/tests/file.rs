@@ -167,6 +167,41 @@ async fn a_database_with_damaged_pages_is_moved_aside_and_replaced() {
 }
 
 #[tokio::test]
+async fn damage_that_is_met_later_has_the_next_start_replace_the_database() {
+    let (directory, cache) = fresh();
+    for n in 0..4 {
+        let at = key(&format!("{n}/{}", "x".repeat(900)));
+        cache.settle(&Bucket::Root, &at, row(n)).await.unwrap();
+    }
+    drop(cache);
+    let path = directory.path().join("metadata.db");
+    // Large enough not to be read whole at a start.
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 12000)
+         INSERT INTO objects (bucket_id, key, id, size, modified)
+         SELECT 1, printf('%0500d', i), '', 0, 0 FROM n",
+    )
+    .unwrap();
+    db.close().unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    assert!(bytes.len() > 5 << 20);
+    let middle = bytes.len() / 2;
+    bytes[middle..].fill(0xa5);
+    fs::write(&path, bytes).unwrap();
+
+    let cache = open(directory.path()).unwrap().namespace(&LOCAL).unwrap();
+    let far = key(&format!("{:0500}", 11_990));
+    cache.object(&Bucket::Root, &far).await.unwrap_err();
+    assert!(corrupt_copies(directory.path()).is_empty());
+    drop(cache);
+    let cache = open(directory.path()).unwrap().namespace(&LOCAL).unwrap();
+    assert_eq!(corrupt_copies(directory.path()).len(), 1);
+    assert_eq!(cache.object(&Bucket::Root, &far).await.unwrap().row, None);
+    assert!(!directory.path().join("metadata.db.suspect").exists());
+}
+
+#[tokio::test]
 async fn a_corrupt_database_in_use_is_left_where_it_is() {
     let (directory, cache) = fresh();
     cache

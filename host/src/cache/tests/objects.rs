@@ -7,10 +7,10 @@ async fn a_settled_row_comes_back_unchanged() {
     let mut whole = row(3);
     whole.metadata = everything();
     let mut in_parts = row(12);
-    in_parts.etag = ETag::Multipart {
+    in_parts.etag = Some(ETag::Multipart {
         digest: [9; 16],
         parts: 3.try_into().unwrap(),
-    };
+    });
     in_parts.part_sizes = [5, 5, 2].into_iter().collect();
     in_parts.modified = Timestamp(-1);
     in_parts.state = ObjectState::default();
@@ -169,7 +169,7 @@ async fn a_tag_that_is_no_digest_is_refused_and_changes_nothing() {
     let at = key("a");
     cache.settle(&Bucket::Root, &at, row(1)).await.unwrap();
     let mut opaque = row(2);
-    opaque.etag = ETag::Opaque("x-1".into());
+    opaque.etag = Some(ETag::Opaque("x-1".into()));
     cache.settle(&Bucket::Root, &at, opaque).await.unwrap_err();
     assert_eq!(
         cache.object(&Bucket::Root, &at).await.unwrap().row,
@@ -181,7 +181,7 @@ async fn a_tag_that_is_no_digest_is_refused_and_changes_nothing() {
 async fn a_write_that_fails_does_not_fail_those_it_shares_a_commit_with() {
     let (_directory, cache) = fresh();
     let mut opaque = row(2);
-    opaque.etag = ETag::Opaque("x-1".into());
+    opaque.etag = Some(ETag::Opaque("x-1".into()));
     // All are queued before the first is answered, and the first comes with nothing to share.
     let names: Vec<_> = (0..50).map(|n| key(&n.to_string())).collect();
     let writes = names.iter().enumerate().map(|(n, at)| {

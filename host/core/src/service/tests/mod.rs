@@ -2,6 +2,7 @@
 
 mod buckets;
 mod crash;
+mod healing;
 mod listing;
 mod parts;
 mod reading;

@@ -87,9 +87,62 @@ async fn an_imported_row_serves_an_object_that_is_not_younger_than_it() {
     f.put("k", b"bytes").await.unwrap();
     f.cache.edit_rows(|row| row.state = ObjectState::default());
     f.assert_holds("k", b"bytes").await;
-    f.cache.edit_rows(|row| row.modified.0 -= 10_000_000_000);
+    f.cache.edit_rows(|row| {
+        row.state = ObjectState::default();
+        row.modified.0 -= 10_000_000_000;
+    });
     let (head, _) = f.get("k").await.unwrap();
     assert!(matches!(head.etag, ETag::Opaque(_)));
+}
+
+#[tokio::test]
+async fn an_imported_row_gets_the_version_of_the_object_that_it_describes() {
+    for trust in [RowTrust::Check, RowTrust::Indexed] {
+        let f = Fixture::with(trust, BucketMode::Default.into());
+        for name in ["read", "listed"] {
+            f.put(name, b"bytes").await.unwrap();
+        }
+        let version_of = async |name: &str| {
+            let found = f.cache.object(&root(), &key(name)).await.unwrap();
+            found.row.unwrap().state.version
+        };
+        let versions = [version_of("read").await, version_of("listed").await];
+        f.cache.edit_rows(|row| row.state.version.clear());
+        if trust == RowTrust::Check {
+            f.cache.edit_rows(|row| row.state.id.clear());
+        }
+        f.assert_holds("read", b"bytes").await;
+        assert_eq!(version_of("read").await, versions[0]);
+        assert_eq!(version_of("listed").await, "");
+        list_all(&f).await;
+        assert_eq!(version_of("listed").await, versions[1]);
+    }
+}
+
+#[tokio::test]
+async fn a_row_whose_md5_was_forgotten_still_has_the_metadata() {
+    let f = Fixture::new();
+    f.put("k", b"bytes").await.unwrap();
+    let (before, _) = f.get("k").await.unwrap();
+    f.cache.edit_rows(|row| row.etag = None);
+    let (head, bytes) = f.get("k").await.unwrap();
+    assert_eq!(bytes, b"bytes");
+    assert!(matches!(head.etag, ETag::Opaque(_)));
+    assert_eq!(head.metadata, before.metadata);
+}
+
+#[tokio::test]
+async fn every_tag_that_is_no_md5_is_counted() {
+    let f = Fixture::new();
+    f.put("known", b"bytes").await.unwrap();
+    f.get("known").await.unwrap();
+    assert_eq!(f.service.fallback_tags(), 0);
+    let bytes = Bytes::from_static(b"by hand");
+    f.store.plant(&root(), &key("k"), bytes).unwrap();
+    f.get("k").await.unwrap();
+    f.get("k").await.unwrap();
+    list_all(&f).await;
+    assert_eq!(f.service.fallback_tags(), 3);
 }
 
 #[tokio::test]
@@ -113,7 +166,7 @@ async fn a_verified_read_of_rotten_bytes_fails() {
     let f = Fixture::with(RowTrust::Check, options);
     f.put("k", b"bytes").await.unwrap();
     f.assert_holds("k", b"bytes").await;
-    f.cache.edit_rows(|row| row.etag = ETag::Md5([0; 16]));
+    f.cache.edit_rows(|row| row.etag = Some(ETag::Md5([0; 16])));
     assert!(f.get("k").await.is_err());
     f.get_range("k", Some("bytes=0-1")).await.unwrap();
 }

@@ -1,0 +1,169 @@
+//! MD5s of bytes that are there already: of all of them, and of the parts they were put in.
+
+use crate::model::{ByteStream, ETag, PartSizes};
+use futures_util::StreamExt;
+use md5::{Digest, Md5};
+use std::io;
+use std::num::NonZeroU16;
+
+/// What bytes turned out to be.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Digests {
+    pub(super) size: u64,
+    pub(super) whole: ETag,
+    /// The tag of these bytes put in the parts that were asked for; `None` if none were, or if
+    /// the bytes are more or fewer than those parts.
+    pub(super) in_parts: Option<ETag>,
+}
+
+/// Reads bytes to their end. `read` hears how many have come each time.
+pub(super) async fn digest(
+    mut bytes: ByteStream,
+    sizes: &PartSizes,
+    read: &(dyn Fn(u64) + Send + Sync),
+) -> io::Result<Digests> {
+    let mut size = 0;
+    let mut whole = Md5::new();
+    let mut parts = Parts::new(sizes);
+    while let Some(piece) = bytes.next().await {
+        let piece = piece?;
+        size += piece.len() as u64;
+        whole.update(&piece);
+        parts.update(&piece);
+        read(piece.len() as u64);
+    }
+    Ok(Digests {
+        size,
+        whole: ETag::Md5(whole.finalize().into()),
+        in_parts: parts.finish(),
+    })
+}
+
+/// Hashes parts one after the other, and their MD5s.
+struct Parts<'a> {
+    sizes: Box<dyn Iterator<Item = u64> + Send + 'a>,
+    /// Bytes that the present part lacks.
+    left: u64,
+    part: Md5,
+    md5s: Md5,
+    count: u16,
+    /// There were more bytes than parts.
+    overflown: bool,
+}
+
+impl<'a> Parts<'a> {
+    fn new(sizes: &'a PartSizes) -> Self {
+        let mut sizes = Box::new(sizes.iter());
+        let first = sizes.next();
+        Self {
+            left: first.unwrap_or(0),
+            overflown: first.is_none(),
+            sizes,
+            part: Md5::new(),
+            md5s: Md5::new(),
+            count: 0,
+        }
+    }
+
+    fn update(&mut self, mut bytes: &[u8]) {
+        while !self.overflown && !bytes.is_empty() {
+            if self.left == 0 && !self.next() {
+                self.overflown = true;
+                return;
+            }
+            let taken =
+                usize::try_from(self.left).map_or(bytes.len(), |left| left.min(bytes.len()));
+            let (now, later) = bytes.split_at(taken);
+            self.part.update(now);
+            self.left -= taken as u64;
+            bytes = later;
+        }
+    }
+
+    /// Ends the present part; `false` when it was the last.
+    fn next(&mut self) -> bool {
+        self.md5s.update(self.part.finalize_reset());
+        self.count = self.count.saturating_add(1);
+        let next = self.sizes.next();
+        self.left = next.unwrap_or(0);
+        next.is_some()
+    }
+
+    fn finish(mut self) -> Option<ETag> {
+        if self.overflown || self.left > 0 {
+            return None;
+        }
+        // What is left are empty parts.
+        while self.next() {
+            if self.left > 0 {
+                return None;
+            }
+        }
+        Some(ETag::Multipart {
+            digest: self.md5s.finalize().into(),
+            parts: NonZeroU16::new(self.count)?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    fn stream(pieces: Vec<Vec<u8>>) -> ByteStream {
+        let pieces = pieces.into_iter().map(|piece| Ok(Bytes::from(piece)));
+        futures_util::stream::iter(pieces).boxed()
+    }
+
+    fn digests(pieces: Vec<Vec<u8>>, sizes: &PartSizes) -> Digests {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime
+            .block_on(digest(stream(pieces), sizes, &|_| {}))
+            .unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_into_reads_gives_the_tags_of_the_parts(
+            parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 1..8),
+            cuts in prop::collection::vec(1usize..30, 0..12),
+        ) {
+            let sizes: PartSizes = parts.iter().map(|part| part.len() as u64).collect();
+            let md5s: Vec<u8> = parts.iter().flat_map(|part| Md5::digest(part).to_vec()).collect();
+            let mut rest = parts.concat();
+            let whole = Md5::digest(&rest).into();
+            let size = rest.len() as u64;
+            let mut pieces = Vec::new();
+            for cut in cuts {
+                let later = rest.split_off(cut.min(rest.len()));
+                pieces.push(std::mem::replace(&mut rest, later));
+            }
+            pieces.push(rest);
+            let expected = Digests {
+                size,
+                whole: ETag::Md5(whole),
+                in_parts: Some(ETag::Multipart {
+                    digest: Md5::digest(&md5s).into(),
+                    parts: NonZeroU16::new(u16::try_from(parts.len()).unwrap()).unwrap(),
+                }),
+            };
+            prop_assert_eq!(digests(pieces, &sizes), expected);
+        }
+    }
+
+    #[test]
+    fn bytes_that_do_not_fit_the_parts_have_no_tag_in_parts() {
+        let sizes: PartSizes = [3, 2].into_iter().collect();
+        for len in [0, 2, 3, 4, 6, 100] {
+            assert_eq!(digests(vec![vec![7; len]], &sizes).in_parts, None, "{len}");
+        }
+        assert_eq!(
+            digests(vec![vec![7; 5]], &PartSizes::default()).in_parts,
+            None
+        );
+    }
+}

@@ -1,0 +1,64 @@
+//! Damage that shows only when a page is read.
+//!
+//! A large database is not read whole at each start. When damage is met later, a file
+//! `NAME.suspect` is left beside it: the next one to open the database checks all of it.
+
+use super::file::beside;
+use rusqlite::ErrorCode;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Notes that a database is damaged, once.
+#[derive(Debug)]
+pub(super) struct Health {
+    path: PathBuf,
+    reported: AtomicBool,
+}
+
+impl Health {
+    pub(super) fn new(path: &Path) -> Self {
+        Self {
+            path: path.into(),
+            reported: AtomicBool::new(false),
+        }
+    }
+
+    /// Passes an outcome on, and looks whether it tells of damage.
+    pub(super) fn watch<T>(&self, outcome: rusqlite::Result<T>) -> rusqlite::Result<T> {
+        if let Err(error) = &outcome
+            && is_corruption(error)
+            && !self.reported.swap(true, Ordering::Relaxed)
+        {
+            tracing::error!(
+                database = %self.path.display(),
+                error = error as &dyn std::error::Error,
+                "the metadata database is corrupt: stop all pys3local that use it; the next start \
+                 checks it, moves it aside and begins a new one"
+            );
+            if let Err(error) = std::fs::write(beside(&self.path, MARK), "") {
+                tracing::error!(%error, "and it cannot be marked for that: move it away yourself");
+            }
+        }
+        outcome
+    }
+}
+
+/// What marks a database that must be read whole before it is trusted again.
+const MARK: &str = ".suspect";
+
+pub(super) fn is_suspect(path: &Path) -> bool {
+    beside(path, MARK).exists()
+}
+
+/// The database was checked, or replaced.
+pub(super) fn clear(path: &Path) {
+    // If it stays, the next start is slower, no more.
+    let _ = std::fs::remove_file(beside(path, MARK));
+}
+
+pub(super) fn is_corruption(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
+    )
+}

@@ -1,0 +1,262 @@
+//! Rows of objects, and intents.
+
+use super::{BucketNo, NamespaceNo, Numbers, delete_upload};
+use crate::cache::rows::{
+    HeadersColumn, Parsed, PartMd5sColumn, PartSizesColumn, Unfit, UnsignedColumn, etag,
+    etag_columns,
+};
+use crate::model::{
+    Bucket, ETag, Metadata, ObjectKey, ObjectState, PartSizes, Timestamp, UploadId,
+};
+use crate::service::ports::{Intent, Lesson, Remembered, Row};
+use rusqlite::types::FromSqlError;
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// What is known about some keys, in their order. A key without a row of its own may have one
+/// that was imported.
+pub(in crate::cache) fn look_up<'k>(
+    db: &Connection,
+    bucket: Numbers,
+    keys: impl IntoIterator<Item = &'k ObjectKey>,
+) -> rusqlite::Result<Vec<Remembered>> {
+    let mut statement = db.prepare_cached(
+        "SELECT o.size, o.digest, o.parts, o.part_sizes, o.content_type, o.metadata,
+                o.id, o.version, o.modified,
+                i.size, i.digest, i.parts, i.part_sizes, i.content_type, i.metadata,
+                i.part_md5s, i.upload
+         FROM (SELECT 1)
+         LEFT JOIN objects o ON o.bucket_id = ?1 AND o.key = ?2
+         LEFT JOIN intents i ON i.bucket_id = ?1 AND i.key = ?2",
+    )?;
+    let mut look = |bucket: Option<BucketNo>, key: &ObjectKey| {
+        let Some(BucketNo(number)) = bucket else {
+            return Ok(Remembered::default());
+        };
+        statement.query_row(params![number, key.as_str()], |row| {
+            Ok(Remembered {
+                row: read_object(row)?,
+                intent: read_intent(row)?,
+            })
+        })
+    };
+    keys.into_iter()
+        .map(|key| {
+            let mut found = look(bucket.own, key)?;
+            if found.row.is_none() && bucket.imported.is_some() {
+                found.row = look(bucket.imported, key)?.row;
+            }
+            Ok(found)
+        })
+        .collect()
+}
+
+/// What rows of objects and of intents have in common: six columns in this order.
+struct Content {
+    size: u64,
+    etag: Option<ETag>,
+    part_sizes: PartSizes,
+    metadata: Metadata,
+}
+
+/// `None` when there is no row.
+fn read_content(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Option<Content>> {
+    let Some(UnsignedColumn(size)) = row.get(first)? else {
+        return Ok(None);
+    };
+    let parts = row.get(first + 2)?;
+    let digest: Option<[u8; 16]> = row.get(first + 1)?;
+    let PartSizesColumn(part_sizes) = row.get(first + 3)?;
+    Ok(Some(Content {
+        size,
+        etag: digest.map(|digest| etag(digest, parts)),
+        part_sizes,
+        metadata: read_metadata(row, first + 4)?,
+    }))
+}
+
+/// From the columns for the content type and the other headers.
+pub(super) fn read_metadata(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Metadata> {
+    let HeadersColumn(headers) = row.get(first + 1)?;
+    Ok(Metadata {
+        content_type: row.get(first)?,
+        ..headers
+    })
+}
+
+fn read_object(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Row>> {
+    let Some(content) = read_content(row, 0)? else {
+        return Ok(None);
+    };
+    let version: Option<String> = row.get(7)?;
+    Ok(Some(Row {
+        state: ObjectState {
+            id: row.get(6)?,
+            version: version.unwrap_or_default(),
+        },
+        size: content.size,
+        etag: content.etag,
+        part_sizes: content.part_sizes,
+        metadata: content.metadata,
+        modified: Timestamp(row.get(8)?),
+    }))
+}
+
+fn read_intent(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Intent>> {
+    let Some(content) = read_content(row, 9)? else {
+        return Ok(None);
+    };
+    let etag = content
+        .etag
+        .ok_or_else(|| FromSqlError::other(Unfit("an intent has no digest")))?;
+    let PartMd5sColumn(part_md5s) = row.get(15)?;
+    let upload: Option<Parsed<UploadId>> = row.get(16)?;
+    Ok(Some(Intent {
+        size: content.size,
+        etag,
+        part_md5s,
+        part_sizes: content.part_sizes,
+        metadata: content.metadata,
+        upload: upload.map(|Parsed(id)| id),
+    }))
+}
+
+/// Notes an intent in place of the key's last one.
+pub(in crate::cache) fn announce(
+    db: &Connection,
+    bucket: BucketNo,
+    key: &ObjectKey,
+    intent: &Intent,
+) -> rusqlite::Result<()> {
+    let (digest, parts) = etag_columns(Some(&intent.etag))?;
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO intents (bucket_id, key, size, digest, parts, part_sizes,
+             content_type, metadata, part_md5s, upload)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    )?
+    .execute(params![
+        bucket.0,
+        key.as_str(),
+        UnsignedColumn(intent.size),
+        digest,
+        parts,
+        PartSizesColumn(&intent.part_sizes),
+        intent.metadata.content_type,
+        HeadersColumn(&intent.metadata),
+        PartMd5sColumn(intent.part_md5s.as_slice()),
+        intent.upload.as_ref().map(UploadId::as_str),
+    ])?;
+    Ok(())
+}
+
+/// Puts a row in place of the key's last row.
+fn put_row(db: &Connection, bucket: BucketNo, key: &ObjectKey, row: &Row) -> rusqlite::Result<()> {
+    let (digest, parts) = etag_columns(row.etag.as_ref())?;
+    let version = &row.state.version;
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO objects (bucket_id, key, size, digest, parts, part_sizes,
+             content_type, metadata, id, version, modified)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+    )?
+    .execute(params![
+        bucket.0,
+        key.as_str(),
+        UnsignedColumn(row.size),
+        digest,
+        parts,
+        PartSizesColumn(&row.part_sizes),
+        row.metadata.content_type,
+        HeadersColumn(&row.metadata),
+        row.state.id,
+        (!version.is_empty()).then_some(version),
+        row.modified.0,
+    ])?;
+    Ok(())
+}
+
+/// Puts a row in place of the key's last row and intent; the intent's upload goes as well.
+pub(in crate::cache) fn settle(
+    db: &Connection,
+    bucket: BucketNo,
+    key: &ObjectKey,
+    row: &Row,
+) -> rusqlite::Result<()> {
+    put_row(db, bucket, key, row)?;
+    let upload: Option<Option<Parsed<UploadId>>> = db
+        .prepare_cached("DELETE FROM intents WHERE bucket_id = ?1 AND key = ?2 RETURNING upload")?
+        .query_row(params![bucket.0, key.as_str()], |row| row.get(0))
+        .optional()?;
+    match upload {
+        Some(Some(Parsed(id))) => delete_upload(db, bucket, &id),
+        Some(None) | None => Ok(()),
+    }
+}
+
+/// Puts the row of each lesson in place of the one that it expects, an imported one included, if
+/// that is still there and the key has no intent; `false` if some were not.
+pub(in crate::cache) fn learn(
+    db: &Connection,
+    bucket: BucketNo,
+    imported: Option<BucketNo>,
+    lessons: &[Lesson],
+) -> rusqlite::Result<bool> {
+    let own = Some(bucket);
+    let numbers = Numbers { own, imported };
+    let found = look_up(db, numbers, lessons.iter().map(|lesson| &lesson.key))?;
+    let mut all = true;
+    for (lesson, found) in lessons.iter().zip(found) {
+        if found.row != lesson.expected || found.intent.is_some() {
+            all = false;
+            continue;
+        }
+        put_row(db, bucket, &lesson.key, &lesson.row)?;
+        if let Some(imported) = imported {
+            db.prepare_cached("DELETE FROM objects WHERE bucket_id = ?1 AND key = ?2")?
+                .execute(params![imported.0, lesson.key.as_str()])?;
+        }
+    }
+    Ok(all)
+}
+
+/// Drops an intent.
+pub(in crate::cache) fn withdraw(
+    db: &Connection,
+    bucket: BucketNo,
+    key: &ObjectKey,
+) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM intents WHERE bucket_id = ?1 AND key = ?2")?
+        .execute(params![bucket.0, key.as_str()])?;
+    Ok(())
+}
+
+/// Drops rows and intents.
+pub(in crate::cache) fn forget(
+    db: &Connection,
+    bucket: BucketNo,
+    keys: &[ObjectKey],
+) -> rusqlite::Result<()> {
+    let mut delete = db.prepare_cached("DELETE FROM objects WHERE bucket_id = ?1 AND key = ?2")?;
+    for key in keys {
+        delete.execute(params![bucket.0, key.as_str()])?;
+        withdraw(db, bucket, key)?;
+    }
+    Ok(())
+}
+
+/// All open intents of a namespace.
+pub(in crate::cache) fn intents(
+    db: &Connection,
+    namespace: NamespaceNo,
+) -> rusqlite::Result<Vec<(Bucket, ObjectKey)>> {
+    db.prepare_cached(
+        "SELECT name, key FROM buckets JOIN intents USING (bucket_id) WHERE namespace_id = ?1",
+    )?
+    .query_map([namespace.0], |row| {
+        let bucket = match row.get_ref(0)?.as_str()? {
+            "" => Bucket::Root,
+            name => Bucket::Named(name.parse().map_err(FromSqlError::other)?),
+        };
+        let Parsed(key) = row.get(1)?;
+        Ok((bucket, key))
+    })?
+    .collect()
+}
