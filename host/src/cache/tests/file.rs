@@ -86,7 +86,7 @@ async fn the_log_of_an_idle_database_becomes_empty_by_itself() {
     let start = Instant::now();
     while fs::metadata(&log).unwrap().len() > 0 {
         assert!(
-            start.elapsed() < Duration::from_secs(20),
+            start.elapsed() < Duration::from_mins(1),
             "the log is still there"
         );
         tokio::time::sleep(Duration::from_millis(50)).await;
