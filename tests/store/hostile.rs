@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 /// How long a call may do nothing.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long to wait for what takes a moment on an idle machine.
-const RECOVERY: Duration = Duration::from_secs(60);
+const RECOVERY: Duration = Duration::from_mins(1);
 /// Bytes of each object.
 const SIZE: usize = 1 << 20;
 
