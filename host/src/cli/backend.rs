@@ -15,7 +15,7 @@ pub(super) async fn open(settings: &Serve) -> Result<Backend, Failure> {
         compile_cache: settings.compile_cache.clone(),
         spool: settings.spool.clone(),
     };
-    let plugin = plugin(section)?;
+    let plugin = plugin_config(section)?;
     let backend = backend::open(plugin, options)
         .await
         .map_err(|error| Failure::new(error.to_string()))?;
@@ -29,7 +29,8 @@ pub(super) async fn open(settings: &Serve) -> Result<Backend, Failure> {
     Ok(backend)
 }
 
-fn plugin(section: &BackendConfig) -> Result<PluginConfig, Failure> {
+/// What a section says to the component host.
+pub(super) fn plugin_config(section: &BackendConfig) -> Result<PluginConfig, Failure> {
     let settings = section.settings.iter();
     Ok(PluginConfig {
         kind: section.kind.clone(),

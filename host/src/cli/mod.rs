@@ -6,6 +6,7 @@ mod failure;
 pub mod log;
 mod obscure;
 mod options;
+mod plugin;
 mod serve;
 mod startup;
 
@@ -46,6 +47,9 @@ enum Command {
         /// The password; other users of the machine may see it in the list of processes
         password: Option<String>,
     },
+    /// Write plugins, and look at those of others.
+    #[command(subcommand, after_help = EXIT_CODES)]
+    Plugin(plugin::PluginCommand),
 }
 
 /// What the command line asks for.
@@ -85,6 +89,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             serve::run(*options, matches, log)
         }
         Some(Command::Obscure { password }) => obscure::run(password),
+        Some(Command::Plugin(command)) => plugin::run(command),
         None => {
             let printed = Arguments::command().print_help();
             printed.map_err(|error| Failure::new(format!("cannot print the help: {error}")))
@@ -105,7 +110,7 @@ mod tests {
     fn the_exit_codes_are_in_every_help() {
         let mut command = Arguments::command();
         assert!(command.render_help().to_string().contains("Exit codes:"));
-        for name in ["serve", "obscure"] {
+        for name in ["serve", "obscure", "plugin"] {
             let help = command
                 .find_subcommand_mut(name)
                 .unwrap()
