@@ -3,6 +3,7 @@
 PYS3LOCAL_BIN names the program under test. A client that is not there is a failure, never a skip.
 """
 
+import hashlib
 import os
 import random
 import selectors
@@ -25,6 +26,9 @@ MIB = 1024 * 1024
 START_SECONDS = 20
 STOP_SECONDS = 10
 COMMAND_SECONDS = 120
+
+# `tests/run --long` asks for what takes minutes too.
+collect_ignore = [] if os.environ.get("PYS3LOCAL_LONG") else ["test_long.py"]
 
 
 def find_tool(name: str) -> str:
@@ -187,14 +191,14 @@ def bucket(s3):
 def run(tmp_path):
     """Runs a client with a home of its own and returns what it printed; a failure of the client fails the test."""
 
-    def run(tool: str, *arguments, environment=None, fails: bool = False) -> str:
+    def run(tool: str, *arguments, environment=None, fails: bool = False, seconds: int = COMMAND_SECONDS) -> str:
         done = subprocess.run(
             [find_tool(tool), *map(str, arguments)],
             env=clean_environment(tmp_path / "home") | (environment or {}),
             cwd=tmp_path,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=COMMAND_SECONDS,
+            timeout=seconds,
         )
         output = done.stdout.decode(errors="replace")
         if (done.returncode != 0) != fails:
@@ -246,13 +250,17 @@ def tree(tmp_path) -> Path:
 
 
 def contents(root: Path) -> dict[str, bytes]:
-    """Each file below `root` with its bytes."""
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    """Each file below `root` with a digest of its bytes."""
+    found = {}
+    for path in root.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                found[str(path.relative_to(root))] = hashlib.file_digest(file, "sha256").digest()
+    return found
 
 
 def assert_same_tree(actual: Path, expected: Path) -> None:
     """Fails unless both directories hold the same files with the same bytes."""
     have, want = contents(actual), contents(expected)
     assert sorted(have) == sorted(want)
-    # A list of names: pytest must not print megabytes of bytes.
     assert [name for name in want if have[name] != want[name]] == []

@@ -44,6 +44,18 @@ def test_a_tree_synced_up_and_down_is_the_same(aws, bucket, tree, tmp_path):
     assert_same_tree(tmp_path / "back", tree)
 
 
+def test_many_empty_and_small_files_go_up_side_by_side(aws, bucket, tmp_path, s3):
+    # Each upload expects a 100, and an empty one never gets it: connections must not get out of step.
+    files = tmp_path / "files"
+    files.mkdir()
+    for number in range(30):
+        (files / f"empty {number}").write_bytes(b"")
+        (files / f"full {number}").write_bytes(noise(700 * number + 1, number))
+    aws("s3", "cp", "--recursive", "files", f"s3://{bucket}", "--cli-read-timeout", 20)
+    sizes = {entry["Key"]: entry["Size"] for entry in s3.list_objects_v2(Bucket=bucket)["Contents"]}
+    assert sizes == {path.name: path.stat().st_size for path in files.iterdir()}
+
+
 def test_a_second_sync_sends_only_what_changed(aws, bucket, tree):
     aws("s3", "sync", "tree", f"s3://{bucket}")
     assert aws("s3", "sync", "tree", f"s3://{bucket}") == ""

@@ -94,7 +94,7 @@ pub(super) fn copy((bucket, key): Target, request: &Request<'_>) -> Result<Opera
 }
 
 /// Reads `x-amz-copy-source`: `BUCKET/KEY`, percent-encoded or not, with or without a slash
-/// before it. A `+` is a plus, as clients that encode only some characters mean it.
+/// before it. A `+` is a space, as on AWS: s5cmd relies on it, and others encode a plus.
 pub(super) fn copy_source(raw: &[u8]) -> Result<Target, Error> {
     let bad = |message| RequestError::Argument {
         name: "x-amz-copy-source",
@@ -110,7 +110,7 @@ pub(super) fn copy_source(raw: &[u8]) -> Result<Target, Error> {
         None => (text, None),
     };
     check_version(version)?;
-    let path = percent::decode(path).map_err(|_| malformed())?;
+    let path = percent::decode(&path.replace('+', " ")).map_err(|_| malformed())?;
     let path = path.strip_prefix('/').unwrap_or(&path);
     if path.starts_with("arn:") {
         return Err(RequestError::UnsupportedHeader(header::COPY_SOURCE.to_string()).into());

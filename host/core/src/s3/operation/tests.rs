@@ -281,8 +281,8 @@ fn source(raw: &[u8]) -> Result<(String, String), Code> {
 fn a_copy_source_is_read_encoded_or_not_with_or_without_slash() {
     let expected = Ok(("abc".to_owned(), "a b/ü+1".to_owned()));
     for raw in [
-        "abc/a b/ü+1",
-        "/abc/a%20b/%C3%BC+1",
+        "abc/a b/ü%2B1",
+        "/abc/a+b/%C3%BC%2B1",
         "abc%2Fa%20b%2F%C3%BC%2B1",
         "/abc/a%20b/%C3%BC%2b1?versionId=null",
     ] {
