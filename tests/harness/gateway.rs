@@ -163,6 +163,11 @@ impl Gateway {
         S3::new(self.run.address)
     }
 
+    /// Its home directory, in which other commands find its database.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     /// `--path`.
     pub fn data(&self) -> PathBuf {
         self.home.path().join("data")

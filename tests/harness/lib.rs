@@ -6,6 +6,7 @@
 //! | [`gateway`] | the real `pys3local serve`, on a free port, with its own directories |
 //! | [`s3`] | one request to an S3 server, built step by step and sent |
 //! | [`sign`] | AWS Signature V4: headers, presigned URLs, aws-chunked bodies |
+//! | [`command`] | other commands of the program |
 //! | [`client`] | HTTP/1.1 over hyper, or over a bare socket |
 //! | [`xml`] | reads answers |
 //! | [`data`] | bytes to store |
@@ -21,6 +22,7 @@
 )]
 
 pub mod client;
+pub mod command;
 pub mod gateway;
 pub mod s3;
 pub mod sign;

@@ -109,6 +109,30 @@ pub(super) fn connect_to_read(path: &Path) -> rusqlite::Result<Connection> {
     connect_with(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
+/// A connection to a database in a directory where nothing can be written, and so nobody else
+/// writes. It may have no log.
+pub(super) fn connect_to_frozen(path: &Path) -> rusqlite::Result<Connection> {
+    let absolute = std::path::absolute(path);
+    let absolute = absolute.map_err(|_| rusqlite::Error::InvalidPath(path.into()))?;
+    let text = absolute
+        .to_str()
+        .ok_or_else(|| rusqlite::Error::InvalidPath(path.into()))?;
+    // What ends a path in a URI, and what begins an escape.
+    let text = text
+        .replace('%', "%25")
+        .replace('?', "%3f")
+        .replace('#', "%23");
+    let access = OpenFlags::SQLITE_OPEN_READ_ONLY
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_URI;
+    Connection::open_with_flags(format!("file:{text}?immutable=1"), access)
+}
+
+/// Moves the log into the database file and cuts it to no length, if nobody is reading or writing.
+pub(super) fn empty_log(db: &Connection) -> rusqlite::Result<()> {
+    db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
 fn connect_with(path: &Path, access: OpenFlags) -> rusqlite::Result<Connection> {
     let mut db = Connection::open_with_flags(path, access | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     wait_for_others(&mut db)?;

@@ -10,6 +10,7 @@ mod copies;
 mod file;
 mod health;
 mod legacy;
+mod maintain;
 mod namespace;
 mod queries;
 mod readers;
@@ -21,6 +22,7 @@ mod worker;
 mod tests;
 
 pub use copies::{CopyError, backup, restore};
+pub use maintain::{BucketTally, CacheReader, Forgettable, KnownStore, Tally, Vacuumed};
 pub use namespace::NamespaceCache;
 
 use crate::service::ports::CacheError;

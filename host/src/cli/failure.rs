@@ -10,7 +10,7 @@ use std::process::ExitCode;
 pub struct Failure {
     what: String,
     hint: Option<String>,
-    usage: bool,
+    code: u8,
 }
 
 impl Failure {
@@ -19,16 +19,40 @@ impl Failure {
         Self {
             what: what.into(),
             hint: None,
-            usage: false,
+            code: 1,
         }
     }
 
     /// A mistake on the command line, with exit code 2.
     pub fn usage(what: impl Into<String>) -> Self {
         Self {
-            usage: true,
+            code: 2,
             ..Self::new(what)
         }
+    }
+
+    /// A failure with all its causes in one line.
+    pub fn of(error: impl std::error::Error) -> Self {
+        let mut last = error.to_string();
+        let mut what = last.clone();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Some errors say in their own text what has caused them, or the other way round.
+            if !last.ends_with(&text) && !text.ends_with(&last) {
+                what = format!("{what}: {text}");
+            }
+            last = text;
+            cause = error.source();
+        }
+        Self::new(what)
+    }
+
+    /// The same with another exit code.
+    #[must_use]
+    pub fn with_code(mut self, code: u8) -> Self {
+        self.code = code;
+        self
     }
 
     /// The same with advice.
@@ -42,7 +66,7 @@ impl Failure {
     pub fn report(&self) -> ExitCode {
         // Where stderr is closed, the exit code has to do.
         let _ = writeln!(std::io::stderr(), "{self}");
-        ExitCode::from(if self.usage { 2 } else { 1 })
+        ExitCode::from(self.code)
     }
 }
 
@@ -61,7 +85,7 @@ impl From<ConfigError> for Failure {
         Self {
             what: error.to_string(),
             hint: error.hint(),
-            usage: error.is_usage(),
+            code: if error.is_usage() { 2 } else { 1 },
         }
     }
 }

@@ -2,11 +2,14 @@
 //! optional `hint:`.
 
 mod backend;
+mod cache;
 mod failure;
 pub mod log;
 mod obscure;
 mod options;
+mod output;
 mod plugin;
+mod progress;
 mod serve;
 mod startup;
 
@@ -19,7 +22,8 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done, or stopped in order
   1  something failed
-  2  the command line is wrong";
+  2  the command line is wrong
+  3  some objects failed, as listed, and the others did not";
 
 #[derive(Debug, Parser)]
 #[command(
@@ -38,6 +42,9 @@ struct Arguments {
 enum Command {
     /// Serve objects over S3.
     Serve(Box<ServeOptions>),
+    /// Look after the database of MD5s and metadata.
+    #[command(after_help = EXIT_CODES)]
+    Cache(cache::CacheArguments),
     /// Obscure a password for a config file.
     ///
     /// Without PASSWORD it is asked for, or read as a line from a stdin that is no terminal.
@@ -88,6 +95,7 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             let matches = cli.matches.subcommand_matches("serve");
             serve::run(*options, matches, log)
         }
+        Some(Command::Cache(arguments)) => cache::run(arguments),
         Some(Command::Obscure { password }) => obscure::run(password),
         Some(Command::Plugin(command)) => plugin::run(command),
         None => {
@@ -110,7 +118,7 @@ mod tests {
     fn the_exit_codes_are_in_every_help() {
         let mut command = Arguments::command();
         assert!(command.render_help().to_string().contains("Exit codes:"));
-        for name in ["serve", "obscure", "plugin"] {
+        for name in ["serve", "cache", "obscure", "plugin"] {
             let help = command
                 .find_subcommand_mut(name)
                 .unwrap()

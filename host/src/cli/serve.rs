@@ -50,7 +50,7 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
             durable: settings.sync.is_durable(),
         },
     )
-    .map_err(|error| Failure::new(error.to_string()))?;
+    .map_err(Failure::of)?;
     let service = Arc::new(service(&settings, &backend, &cache)?);
     let stop = stop_on_signals()?;
 

@@ -1,9 +1,11 @@
 //! All SQL but the schema. Each function is one step of work on an open connection; whoever
 //! calls it decides about transactions.
 
+mod maintain;
 mod objects;
 mod uploads;
 
+pub(super) use maintain::*;
 pub(super) use objects::*;
 pub(super) use uploads::*;
 

@@ -1,0 +1,151 @@
+//! Sums over many rows, and changes of many.
+
+use super::{BucketNo, NamespaceNo};
+use crate::cache::maintain::{BucketTally, Forgettable, KnownStore, Tally};
+use crate::cache::rows::UnsignedColumn;
+use crate::model::Timestamp;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+/// All namespaces, those with a number first.
+pub(in crate::cache) fn stores(db: &Connection) -> rusqlite::Result<Vec<KnownStore>> {
+    db.prepare(
+        "SELECT namespace_id, component, name, label, imported FROM namespaces
+         ORDER BY label IS NULL, label, imported, name",
+    )?
+    .query_map([], |row| {
+        let label: Option<UnsignedColumn> = row.get(3)?;
+        Ok(KnownStore {
+            number: NamespaceNo(row.get(0)?),
+            component: row.get(1)?,
+            name: row.get(2)?,
+            label: label.map(|UnsignedColumn(label)| label),
+            imported: row.get(4)?,
+        })
+    })?
+    .collect()
+}
+
+/// What is known about each bucket of a namespace; those with nothing are left out.
+pub(in crate::cache) fn tallies(
+    db: &Connection,
+    namespace: NamespaceNo,
+) -> rusqlite::Result<Vec<BucketTally>> {
+    db.prepare(
+        "SELECT name, count(*), sum(size), min(modified), max(modified)
+         FROM buckets JOIN objects USING (bucket_id)
+         WHERE namespace_id = ?1 AND digest IS NOT NULL
+         GROUP BY bucket_id ORDER BY name",
+    )?
+    .query_map([namespace.0], |row| {
+        let bucket = row.get(0)?;
+        let known = Tally {
+            files: unsigned(row, 1)?,
+            size: unsigned(row, 2)?,
+            oldest: Some(Timestamp(row.get(3)?)),
+            newest: Some(Timestamp(row.get(4)?)),
+        };
+        Ok(BucketTally { bucket, known })
+    })?
+    .collect()
+}
+
+fn unsigned(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let UnsignedColumn(number) = row.get(column)?;
+    Ok(number)
+}
+
+/// Sums over a namespace, or one bucket of it.
+pub(in crate::cache) fn forgettable(
+    db: &Connection,
+    namespace: NamespaceNo,
+    bucket: Option<&str>,
+) -> rusqlite::Result<Forgettable> {
+    db.query_row(
+        "SELECT count(digest), count(*), count(coalesce(content_type, metadata))
+         FROM buckets JOIN objects USING (bucket_id)
+         WHERE namespace_id = ?1 AND name = coalesce(?2, name)",
+        params![namespace.0, bucket],
+        |row| {
+            Ok(Forgettable {
+                md5s: unsigned(row, 0)?,
+                rows: unsigned(row, 1)?,
+                with_metadata: unsigned(row, 2)?,
+            })
+        },
+    )
+}
+
+/// The buckets of a namespace, or the one of this name.
+pub(in crate::cache) fn buckets_of(
+    db: &Connection,
+    namespace: NamespaceNo,
+    bucket: Option<&str>,
+) -> rusqlite::Result<Vec<BucketNo>> {
+    db.prepare(
+        "SELECT bucket_id FROM buckets WHERE namespace_id = ?1 AND name = coalesce(?2, name)",
+    )?
+    .query_map(params![namespace.0, bucket], |row| row.get(0).map(BucketNo))?
+    .collect()
+}
+
+/// Changes the rows of up to so many keys of a bucket behind a key. Answers the last of these
+/// keys, or `None` at the end, and how many rows were changed.
+pub(in crate::cache) type ForgetBatch =
+    fn(&Connection, BucketNo, &str, u64) -> rusqlite::Result<(Option<String>, u64)>;
+
+/// Drops digests, and rows that have nothing else to tell.
+pub(in crate::cache) fn forget_md5s(
+    db: &Connection,
+    bucket: BucketNo,
+    after: &str,
+    limit: u64,
+) -> rusqlite::Result<(Option<String>, u64)> {
+    let end = end_of_batch(db, bucket, after, limit)?;
+    let range = params![bucket.0, after, end];
+    let dropped = db
+        .prepare_cached(
+            "DELETE FROM objects WHERE bucket_id = ?1 AND key > ?2 AND (?3 IS NULL OR key <= ?3)
+             AND digest IS NOT NULL
+             AND content_type IS NULL AND metadata IS NULL AND part_sizes IS NULL",
+        )?
+        .execute(range)?;
+    let emptied = db
+        .prepare_cached(
+            "UPDATE objects SET digest = NULL
+             WHERE bucket_id = ?1 AND key > ?2 AND (?3 IS NULL OR key <= ?3)
+             AND digest IS NOT NULL",
+        )?
+        .execute(range)?;
+    Ok((end, (dropped + emptied) as u64))
+}
+
+/// Drops rows.
+pub(in crate::cache) fn forget_rows(
+    db: &Connection,
+    bucket: BucketNo,
+    after: &str,
+    limit: u64,
+) -> rusqlite::Result<(Option<String>, u64)> {
+    let end = end_of_batch(db, bucket, after, limit)?;
+    let dropped = db
+        .prepare_cached(
+            "DELETE FROM objects WHERE bucket_id = ?1 AND key > ?2 AND (?3 IS NULL OR key <= ?3)",
+        )?
+        .execute(params![bucket.0, after, end])?;
+    Ok((end, dropped as u64))
+}
+
+fn end_of_batch(
+    db: &Connection,
+    bucket: BucketNo,
+    after: &str,
+    limit: u64,
+) -> rusqlite::Result<Option<String>> {
+    db.prepare_cached(
+        "SELECT key FROM objects WHERE bucket_id = ?1 AND key > ?2 ORDER BY key LIMIT 1 OFFSET ?3",
+    )?
+    .query_row(params![bucket.0, after, UnsignedColumn(limit - 1)], |row| {
+        row.get(0)
+    })
+    .optional()
+}

@@ -1,0 +1,340 @@
+//! `cache migrate` and `cache verify`: every object is looked at, and many are read.
+
+use super::walk::{Found, Walk, WalkOptions, patiently};
+use super::{Context, SOME_FAILED, format, print, print_json, runtime};
+use crate::cli::Failure;
+use crate::cli::progress::Progress;
+use crate::model::{BucketName, ETag};
+use crate::service::{Healed, Service, Verified};
+use clap::Args;
+use futures_util::{TryFutureExt, TryStreamExt};
+use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::pin::pin;
+
+#[derive(Debug, Args)]
+pub(super) struct MigrateOptions {
+    #[command(flatten)]
+    walk: WalkOptions,
+
+    /// Only say what would be done, and how much would be read
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Print JSON: a line for each object, and one for the sum
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyOptions {
+    #[command(flatten)]
+    walk: WalkOptions,
+
+    /// Print JSON: a line for each object, and one for the sum
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is done with each object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Task {
+    Migrate,
+    Plan,
+    Verify,
+}
+
+pub(super) fn migrate(context: &Context, options: MigrateOptions) -> Result<(), Failure> {
+    let task = if options.dry_run {
+        Task::Plan
+    } else {
+        Task::Migrate
+    };
+    runtime()?.block_on(run(context, options.walk, task, options.json))
+}
+
+pub(super) fn verify(context: &Context, options: VerifyOptions) -> Result<(), Failure> {
+    runtime()?.block_on(run(context, options.walk, Task::Verify, options.json))
+}
+
+async fn run(
+    context: &Context,
+    options: WalkOptions,
+    task: Task,
+    json: bool,
+) -> Result<(), Failure> {
+    let jobs = usize::from(options.jobs);
+    let walk = options.open(context).await?;
+    if !json {
+        print(&heading(&walk, task))?;
+    }
+    let mut sum = Sum::default();
+    let outcome = tokio::select! {
+        outcome = work(&walk, task, jobs, json, &mut sum) => outcome,
+        _ = tokio::signal::ctrl_c() => Err(Failure::new("interrupted")
+            .hint("what was found out is kept: run the command again to go on")),
+    };
+    walk.close().await;
+    if json {
+        print_json(&json!({ "summary": sum.json(task) }))?;
+    } else {
+        print(&sum.text(task))?;
+    }
+    outcome?;
+    match sum.failed {
+        0 => Ok(()),
+        failed => {
+            Err(Failure::new(format!("{} failed", format::objects(failed))).with_code(SOME_FAILED))
+        }
+    }
+}
+
+async fn work(
+    walk: &Walk,
+    task: Task,
+    jobs: usize,
+    json: bool,
+    sum: &mut Sum,
+) -> Result<(), Failure> {
+    let progress = Progress::on_terminal();
+    if let Some(progress) = &progress
+        && task != Task::Plan
+    {
+        // What is to be read is not known before all objects were looked at.
+        let bytes = walk.objects().try_fold(0u64, |bytes, found| async move {
+            Ok(bytes.saturating_add(task.bytes_to_read(&found)))
+        });
+        progress.set_length(bytes.await?);
+    }
+    // Each in a task of its own: hashing keeps a core busy.
+    let objects = walk.objects().map_ok(|found| {
+        let (service, progress) = (walk.service.clone(), progress.clone());
+        let task = tokio::spawn(async move {
+            let on_read = |bytes| {
+                if let Some(progress) = &progress {
+                    progress.advance(bytes);
+                }
+            };
+            let outcome = task.run(&service, &found, &on_read).await;
+            (found, outcome)
+        });
+        task.map_err(|error| Failure::new(format!("a task has ended early: {error}")))
+    });
+    let mut done = pin!(objects.try_buffer_unordered(jobs));
+    while let Some((found, outcome)) = done.try_next().await? {
+        sum.add(&found, &outcome);
+        let line = if json {
+            outcome.json(&found).to_string()
+        } else {
+            outcome.line(&found)
+        };
+        match &progress {
+            Some(progress) => progress.print(&line)?,
+            None => print(&format!("{line}\n"))?,
+        }
+    }
+    if let Some(progress) = &progress {
+        progress.end();
+    }
+    Ok(())
+}
+
+fn heading(walk: &Walk, task: Task) -> String {
+    let mut text = match task {
+        Task::Migrate => "Migrating MD5s\n",
+        Task::Plan => "Migrating MD5s (dry run)\n",
+        Task::Verify => "Verifying objects\n",
+    }
+    .to_owned();
+    // Writing to a String cannot fail.
+    let _ = writeln!(text, "  Backend: {}", walk.title);
+    if let Some(number) = walk.backend.label {
+        let _ = writeln!(text, "  Workspace: {number}");
+    }
+    let names: Vec<&str> = walk.buckets.iter().map(BucketName::as_str).collect();
+    let names = if names.is_empty() {
+        "none".to_owned()
+    } else {
+        names.join(", ")
+    };
+    let _ = writeln!(text, "  Bucket: {names}\n");
+    text
+}
+
+/// What became of one object.
+#[derive(Debug)]
+enum Outcome {
+    Cached,
+    Planned,
+    Migrated(ETag),
+    BeingWritten,
+    Gone,
+    Whole,
+    Unknown,
+    Failed(String),
+}
+
+impl Task {
+    fn bytes_to_read(self, found: &Found) -> u64 {
+        let known = found.object.etag.is_some();
+        let read = match self {
+            Self::Migrate | Self::Plan => !known,
+            Self::Verify => known,
+        };
+        if read { found.object.size } else { 0 }
+    }
+
+    async fn run(
+        self,
+        service: &Service,
+        found: &Found,
+        on_read: &(dyn Fn(u64) + Send + Sync),
+    ) -> Outcome {
+        let (bucket, key) = (&found.bucket, &found.object.key);
+        match (self, &found.object.etag) {
+            (Self::Migrate | Self::Plan, Some(_)) => Outcome::Cached,
+            (Self::Plan, None) => Outcome::Planned,
+            (Self::Verify, None) => Outcome::Unknown,
+            (Self::Migrate, None) => match patiently(|| service.heal(bucket, key, on_read)).await {
+                Ok(Healed::Learned(etag)) => Outcome::Migrated(etag),
+                Ok(Healed::BeingWritten) => Outcome::BeingWritten,
+                Ok(Healed::Gone) => Outcome::Gone,
+                Err(error) => Outcome::Failed(error.to_string()),
+            },
+            (Self::Verify, Some(_)) => {
+                match patiently(|| service.verify(bucket, key, on_read)).await {
+                    Ok(Verified::Whole) => Outcome::Whole,
+                    Ok(Verified::Unknown) => Outcome::Unknown,
+                    Ok(Verified::Gone) => Outcome::Gone,
+                    Ok(Verified::Rotten { expected, found }) => {
+                        Outcome::Failed(format!("rotten: its bytes have {found}, not {expected}"))
+                    }
+                    Err(error) => Outcome::Failed(error.to_string()),
+                }
+            }
+        }
+    }
+}
+
+impl Outcome {
+    fn line(&self, found: &Found) -> String {
+        let size = format::size(found.object.size);
+        let what = match self {
+            Self::Cached => "already cached".to_owned(),
+            Self::Planned => format!("would migrate ({size})"),
+            Self::Migrated(etag) => format!("migrated ({etag})"),
+            Self::BeingWritten => "skipped: it is being written".to_owned(),
+            Self::Gone => "skipped: it was deleted".to_owned(),
+            Self::Whole => "ok".to_owned(),
+            Self::Unknown => "skipped: its MD5 is not known".to_owned(),
+            Self::Failed(why) => format!("failed: {why}"),
+        };
+        let key = format::visible(found.object.key.as_str());
+        format!("{}/{key}: {what}", found.bucket)
+    }
+
+    fn json(&self, found: &Found) -> Value {
+        let mut line = json!({
+            "bucket": found.bucket.as_str(),
+            "key": found.object.key.as_str(),
+            "size": found.object.size,
+            "outcome": match self {
+                Self::Cached => "cached",
+                Self::Planned => "would-migrate",
+                Self::Migrated(_) => "migrated",
+                Self::BeingWritten => "being-written",
+                Self::Gone => "gone",
+                Self::Whole => "ok",
+                Self::Unknown => "unknown",
+                Self::Failed(_) => "failed",
+            },
+        });
+        if let Some(fields) = line.as_object_mut() {
+            match self {
+                Self::Migrated(etag) => _ = fields.insert("etag".into(), etag.to_string().into()),
+                Self::Failed(why) => _ = fields.insert("error".into(), why.as_str().into()),
+                _ => {}
+            }
+        }
+        line
+    }
+}
+
+/// All outcomes.
+#[derive(Debug, Default)]
+struct Sum {
+    total: u64,
+    cached: u64,
+    /// Migrated, or found whole.
+    done: u64,
+    planned: u64,
+    planned_bytes: u64,
+    skipped: u64,
+    failed: u64,
+}
+
+impl Sum {
+    fn add(&mut self, found: &Found, outcome: &Outcome) {
+        self.total += 1;
+        match outcome {
+            Outcome::Cached => self.cached += 1,
+            Outcome::Migrated(_) | Outcome::Whole => self.done += 1,
+            Outcome::Planned => {
+                self.planned += 1;
+                self.planned_bytes = self.planned_bytes.saturating_add(found.object.size);
+            }
+            Outcome::BeingWritten | Outcome::Gone | Outcome::Unknown => self.skipped += 1,
+            Outcome::Failed(_) => self.failed += 1,
+        }
+    }
+
+    fn text(&self, task: Task) -> String {
+        let number = format::number;
+        let mut text = format!("\nSummary:\n  Total files: {}\n", number(self.total));
+        let _ = match task {
+            Task::Migrate => writeln!(
+                text,
+                "  Already cached: {}\n  Migrated: {}",
+                number(self.cached),
+                number(self.done)
+            ),
+            Task::Plan => writeln!(
+                text,
+                "  Already cached: {}\n  Would migrate: {} ({} to read)",
+                number(self.cached),
+                number(self.planned),
+                format::size(self.planned_bytes)
+            ),
+            Task::Verify => writeln!(text, "  Verified: {}", number(self.done)),
+        };
+        if self.skipped > 0 {
+            let _ = writeln!(text, "  Skipped: {}", number(self.skipped));
+        }
+        if self.failed > 0 {
+            let _ = writeln!(text, "  Failed: {}", number(self.failed));
+        }
+        text
+    }
+
+    fn json(&self, task: Task) -> Value {
+        let mut sum = json!({
+            "total": self.total,
+            "skipped": self.skipped,
+            "failed": self.failed,
+        });
+        if let Some(fields) = sum.as_object_mut() {
+            match task {
+                Task::Migrate => _ = fields.insert("migrated".into(), self.done.into()),
+                Task::Plan => {
+                    fields.insert("would_migrate".into(), self.planned.into());
+                    fields.insert("bytes_to_read".into(), self.planned_bytes.into());
+                }
+                Task::Verify => _ = fields.insert("verified".into(), self.done.into()),
+            }
+            if task != Task::Verify {
+                fields.insert("cached".into(), self.cached.into());
+            }
+        }
+        sum
+    }
+}

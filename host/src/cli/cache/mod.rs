@@ -1,0 +1,175 @@
+//! `pys3local cache`: what is in the metadata database, and its upkeep.
+
+mod cleanup;
+mod copies;
+mod format;
+mod migrate;
+mod scope;
+mod stats;
+mod walk;
+
+use super::Failure;
+use super::output::print;
+use crate::cache::{CacheOptions, CacheReader, SqliteCache};
+use crate::config::{Given, Origin, Places, RawServe, Serve, resolve};
+use clap::{Args, Subcommand};
+use std::path::{Path, PathBuf};
+
+/// The exit code when some objects failed and others did not.
+pub(super) const SOME_FAILED: u8 = 3;
+
+#[derive(Debug, Args)]
+pub(super) struct CacheArguments {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    command: CacheCommand,
+}
+
+/// Where things are.
+#[derive(Debug, Args)]
+struct Place {
+    /// Database of metadata [default: metadata.db in the config directory]
+    #[arg(
+        long,
+        env = "PYS3LOCAL_METADATA_DB",
+        value_name = "PATH",
+        global = true
+    )]
+    metadata_db: Option<PathBuf>,
+
+    /// Config directory [default: pys3local in $XDG_CONFIG_HOME or ~/.config]
+    #[arg(long, env = "PYS3LOCAL_CONFIG_DIR", value_name = "DIR", global = true)]
+    config_dir: Option<PathBuf>,
+
+    /// Directory of plugins [default: plugins in the config directory]
+    #[arg(long, env = "PYS3LOCAL_PLUGIN_DIR", value_name = "DIR", global = true)]
+    plugin_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum CacheCommand {
+    /// Show how many MD5s are known, of which stores.
+    Stats(stats::StatsOptions),
+    /// Forget MD5s. Objects stay, and so does what clients have said about them.
+    ///
+    /// An object whose MD5 is not known has an ETag that is no MD5, until it is uploaded again or
+    /// `cache migrate` has read it.
+    Cleanup(cleanup::CleanupOptions),
+    /// Give room in the database file back that is no longer used.
+    Vacuum {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Find out the MD5s that are missing, by reading the objects.
+    ///
+    /// May run while a server serves the same objects, may be interrupted, and goes on where it
+    /// was when it is run again.
+    #[command(after_help = super::EXIT_CODES)]
+    Migrate(migrate::MigrateOptions),
+    /// Read objects and compare them with the MD5s that are known.
+    ///
+    /// Finds what a failing disk has changed. Nothing is changed, neither objects nor MD5s.
+    #[command(after_help = super::EXIT_CODES)]
+    Verify(migrate::VerifyOptions),
+    /// Copy the database into a file, while servers use it.
+    Backup {
+        /// The file to write
+        file: PathBuf,
+        /// Replace the file if it is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Put a copy of a backup in the place of the database. No server may be running.
+    ///
+    /// The database that was there is kept under another name. A backup of the Python program's
+    /// database will do as well: it is imported at the next start.
+    Restore {
+        /// The backup
+        file: PathBuf,
+    },
+}
+
+pub(super) fn run(arguments: CacheArguments) -> Result<(), Failure> {
+    let CacheArguments { place, command } = arguments;
+    let places = Places::of_this_process(place.config_dir.as_deref())?;
+    let context = Context { place, places };
+    match command {
+        CacheCommand::Stats(options) => stats::run(&context, &options),
+        CacheCommand::Cleanup(options) => cleanup::run(&context, &options),
+        CacheCommand::Vacuum { json } => copies::vacuum(&context, json),
+        CacheCommand::Migrate(options) => migrate::migrate(&context, options),
+        CacheCommand::Verify(options) => migrate::verify(&context, options),
+        CacheCommand::Backup { file, force } => copies::backup(&context, &file, force),
+        CacheCommand::Restore { file } => copies::restore(&context, &file),
+    }
+}
+
+/// What all of these commands need.
+struct Context {
+    place: Place,
+    places: Places,
+}
+
+impl Context {
+    /// The settings with which `serve` would use the backend that `raw` describes.
+    fn settings(&self, raw: RawServe) -> Result<Serve, Failure> {
+        let flag = |flag: &str, path: &Option<PathBuf>| {
+            path.clone().map(|value| Given {
+                value,
+                origin: Origin::Flag(flag.to_owned()),
+            })
+        };
+        let raw = RawServe {
+            metadata_db: flag("--metadata-db", &self.place.metadata_db),
+            plugin_dir: flag("--plugin-dir", &self.place.plugin_dir),
+            ..raw
+        };
+        Ok(resolve::serve(raw, &self.places)?)
+    }
+
+    /// Where the database is, for a backend from the config directory or for none.
+    fn database(&self, backend_config: Option<&str>) -> Result<PathBuf, Failure> {
+        Ok(self.settings(raw_backend(backend_config))?.metadata_db)
+    }
+}
+
+/// Opens a database to look at; `None` if there is none.
+fn reader(path: &Path) -> Result<Option<CacheReader>, Failure> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    match CacheReader::open(path).map_err(Failure::of)? {
+        Some(reader) => Ok(Some(reader)),
+        // Of an older program: brought up to date first.
+        None => Ok(Some(open(path)?.reader().map_err(Failure::of)?)),
+    }
+}
+
+fn raw_backend(backend_config: Option<&str>) -> RawServe {
+    RawServe {
+        backend_config: backend_config.map(|name| Given {
+            value: name.to_owned(),
+            origin: Origin::Flag("--backend-config".to_owned()),
+        }),
+        ..RawServe::default()
+    }
+}
+
+fn open(path: &Path) -> Result<SqliteCache, Failure> {
+    SqliteCache::open(path, CacheOptions { durable: true }).map_err(Failure::of)
+}
+
+/// Threads for work that waits for a plugin.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(format!("cannot start threads: {error}")))
+}
+
+/// A line of JSON.
+fn print_json(value: &serde_json::Value) -> Result<(), Failure> {
+    print(&format!("{value}\n"))
+}

@@ -1,0 +1,231 @@
+//! A store and its cache, opened to walk through all objects.
+
+use super::{Context, open};
+use crate::backend::Backend;
+use crate::cache::{NamespaceBinding, SqliteCache};
+use crate::cli::{Failure, backend};
+use crate::config::{Given, Origin, RawServe, SettingValue};
+use crate::model::{BucketName, ObjectKey};
+use crate::service::{BucketMode, Service, ServiceError, ServiceOptions, SurveyPage, Surveyed};
+use clap::Args;
+use clap::builder::FalseyValueParser;
+use futures_util::stream::{self, Stream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Which objects of which store.
+#[derive(Debug, Clone, Args)]
+pub(super) struct WalkOptions {
+    /// Backend from the config directory: a section of backends.toml, or NAME.toml
+    #[arg(long, value_name = "NAME")]
+    backend_config: Option<String>,
+
+    /// Directory of objects, as in `serve --path`
+    #[arg(long, value_name = "DIR", conflicts_with = "backend_config")]
+    path: Option<PathBuf>,
+
+    /// Workspace, instead of the one in the config
+    #[arg(long, value_name = "N")]
+    workspace: Option<u64>,
+
+    /// Only this bucket
+    #[arg(long, value_name = "NAME")]
+    bucket: Option<BucketName>,
+
+    /// Folder of the backend that is the root, for backends that have such a setting
+    #[arg(long, value_name = "PATH")]
+    root_folder: Option<String>,
+
+    /// All buckets, as `serve` with this option has them, instead of the one bucket `default`
+    #[arg(long, env = "PYS3LOCAL_ALLOW_BUCKET_CREATION", value_parser = FalseyValueParser::new())]
+    allow_bucket_creation: bool,
+
+    /// Objects that are read at the same time
+    #[arg(long, short, value_name = "N", default_value = "4",
+          value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(super) jobs: u16,
+}
+
+/// An opened store.
+pub(super) struct Walk {
+    pub(super) service: Arc<Service>,
+    pub(super) backend: Backend,
+    /// The backend as the user names it.
+    pub(super) title: String,
+    pub(super) buckets: Vec<BucketName>,
+    cache: SqliteCache,
+}
+
+/// An object, and where it is.
+pub(super) struct Found {
+    pub(super) bucket: BucketName,
+    pub(super) object: Surveyed,
+}
+
+/// Waits between attempts, where the storage asks for patience without saying how long.
+const PATIENCE: [Duration; 4] = [
+    Duration::from_millis(500),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+];
+
+impl WalkOptions {
+    pub(super) async fn open(self, context: &Context) -> Result<Walk, Failure> {
+        let given = |flag: &str, value: Option<String>| {
+            value.map(|value| Given {
+                value,
+                origin: Origin::Flag(flag.to_owned()),
+            })
+        };
+        // Another bucket than `default` there is only with real buckets.
+        let named = self
+            .bucket
+            .as_ref()
+            .is_some_and(|name| name.as_str() != "default");
+        let advanced = self.allow_bucket_creation || named;
+        let title = match (&self.backend_config, &self.path) {
+            (Some(name), _) => name.clone(),
+            (None, Some(path)) => path.display().to_string(),
+            (None, None) => {
+                let what = "say which store: --backend-config NAME, or --path DIR";
+                return Err(Failure::usage(what));
+            }
+        };
+        let raw = RawServe {
+            backend_config: given("--backend-config", self.backend_config),
+            path: self.path.map(|value| Given {
+                value,
+                origin: Origin::Flag("--path".to_owned()),
+            }),
+            root_folder: given("--root-folder", self.root_folder),
+            allow_bucket_creation: advanced,
+            ..RawServe::default()
+        };
+        let mut settings = context.settings(raw)?;
+        if let Some(number) = self.workspace {
+            let value = SettingValue {
+                flag: Some(Origin::Flag("--workspace".to_owned())),
+                ..SettingValue::plain(number.to_string())
+            };
+            settings
+                .backend
+                .settings
+                .insert("workspace_id".to_owned(), value);
+        }
+        let backend = backend::open(&settings).await?;
+        let cache = open(&settings.metadata_db)?;
+        let binding = NamespaceBinding {
+            component: &backend.component,
+            name: &backend.namespace,
+            label: backend.label,
+        };
+        let namespace = cache.namespace(&binding).map_err(Failure::of)?;
+        let options = ServiceOptions {
+            mode: if advanced {
+                BucketMode::Advanced
+            } else {
+                BucketMode::Default
+            },
+            verify_reads: false,
+        };
+        // Without `recover`: what is open belongs to a server that may be running.
+        let service = Service::new(backend.store.clone(), Arc::new(namespace), options);
+        let buckets = match self.bucket {
+            Some(name) => {
+                let there = patiently(|| service.head_bucket(&name)).await;
+                there.map_err(|error| Failure::new(format!("bucket {name}: {error}")))?;
+                vec![name]
+            }
+            None => patiently(|| service.list_buckets())
+                .await
+                .map_err(|error| Failure::new(format!("cannot list the buckets: {error}")))?
+                .into_iter()
+                .map(|bucket| bucket.name)
+                .collect(),
+        };
+        Ok(Walk {
+            service: Arc::new(service),
+            backend,
+            title,
+            buckets,
+            cache,
+        })
+    }
+}
+
+impl Walk {
+    /// All objects, bucket by bucket in byte order.
+    pub(super) fn objects(&self) -> impl Stream<Item = Result<Found, Failure>> + '_ {
+        let start = Position {
+            walk: self,
+            buckets: self.buckets.iter(),
+            listing: None,
+            page: Vec::new().into_iter(),
+        };
+        stream::try_unfold(start, |mut position| async move {
+            let found = position.next().await?;
+            Ok(found.map(|found| (found, position)))
+        })
+    }
+
+    /// Ends the plugin, and empties the log of the database.
+    pub(super) async fn close(self) {
+        if let Err(error) = self.cache.checkpoint().await {
+            tracing::debug!(%error, "the log of the metadata database stays beside it");
+        }
+        self.backend.shutdown();
+    }
+}
+
+/// How far a walk has come.
+struct Position<'a> {
+    walk: &'a Walk,
+    buckets: std::slice::Iter<'a, BucketName>,
+    /// The bucket that is listed, and behind which key its next page begins.
+    listing: Option<(&'a BucketName, Option<ObjectKey>)>,
+    /// What is left of the last page.
+    page: std::vec::IntoIter<Found>,
+}
+
+impl Position<'_> {
+    async fn next(&mut self) -> Result<Option<Found>, Failure> {
+        loop {
+            if let Some(found) = self.page.next() {
+                return Ok(Some(found));
+            }
+            let listing = self.listing.take();
+            let next = || self.buckets.next().map(|bucket| (bucket, None));
+            let Some((bucket, after)) = listing.or_else(next) else {
+                return Ok(None);
+            };
+            let service = &self.walk.service;
+            let page = patiently(|| service.survey(bucket, after.as_ref())).await;
+            let SurveyPage { objects, next } =
+                page.map_err(|error| Failure::new(format!("cannot list {bucket}: {error}")))?;
+            self.listing = next.map(|key| (bucket, Some(key)));
+            let found = objects.into_iter().map(|object| Found {
+                bucket: bucket.clone(),
+                object,
+            });
+            self.page = found.collect::<Vec<_>>().into_iter();
+        }
+    }
+}
+
+/// Asks again when the storage is busy or not available for the moment.
+pub(super) async fn patiently<T, F: Future<Output = Result<T, ServiceError>>>(
+    ask: impl Fn() -> F,
+) -> Result<T, ServiceError> {
+    for pause in PATIENCE {
+        match ask().await {
+            Err(ServiceError::Busy { retry_after }) => {
+                tokio::time::sleep(retry_after.unwrap_or(pause)).await;
+            }
+            Err(ServiceError::Unavailable(_)) => tokio::time::sleep(pause).await,
+            outcome => return outcome,
+        }
+    }
+    ask().await
+}

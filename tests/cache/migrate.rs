@@ -1,0 +1,169 @@
+use super::home;
+use pys3local_tests::command::Program;
+use pys3local_tests::gateway::Options;
+use std::fs::{self, File};
+
+#[test]
+fn migrating_reads_what_is_not_known_and_says_so() {
+    let (dir, program) = home();
+    let data = dir.path().join("data");
+    fs::create_dir_all(data.join("b")).unwrap();
+    fs::write(data.join("a"), "one").unwrap();
+    fs::write(data.join("b/c"), "three").unwrap();
+    let data = data.to_str().unwrap();
+    // One after the other, so that the lines come in order.
+    let migrate = ["cache", "migrate", "--path", data, "--jobs", "1"];
+    let plan = [&migrate[..], &["--dry-run"]].concat();
+    insta::assert_snapshot!(program.ok(&plan), @"
+    Migrating MD5s (dry run)
+      Backend: ~/data
+      Bucket: default
+
+    default/a: would migrate (3.0 B)
+    default/b/c: would migrate (5.0 B)
+
+    Summary:
+      Total files: 2
+      Already cached: 0
+      Would migrate: 2 (8.0 B to read)
+    ");
+    insta::assert_snapshot!(program.ok(&migrate), @"
+    Migrating MD5s
+      Backend: ~/data
+      Bucket: default
+
+    default/a: migrated (f97c5d29941bfb1b2fdab0874906ab82)
+    default/b/c: migrated (35d6d33467aae9a2e3dccb4b6b027878)
+
+    Summary:
+      Total files: 2
+      Already cached: 0
+      Migrated: 2
+    ");
+    insta::assert_snapshot!(program.ok(&migrate), @"
+    Migrating MD5s
+      Backend: ~/data
+      Bucket: default
+
+    default/a: already cached
+    default/b/c: already cached
+
+    Summary:
+      Total files: 2
+      Already cached: 2
+      Migrated: 0
+    ");
+    insta::assert_snapshot!(program.ok(&[&plan[..], &["--json"]].concat()), @r#"
+    {"bucket":"default","key":"a","outcome":"cached","size":3}
+    {"bucket":"default","key":"b/c","outcome":"cached","size":5}
+    {"summary":{"bytes_to_read":0,"cached":2,"failed":0,"skipped":0,"total":2,"would_migrate":0}}
+    "#);
+    fs::write(format!("{data}/a"), "changed").unwrap();
+    insta::assert_snapshot!(program.ok(&[&migrate[..], &["--json"]].concat()), @r#"
+    {"bucket":"default","etag":"8977dfac2f8e04cb96e66882235f5aba","key":"a","outcome":"migrated","size":7}
+    {"bucket":"default","key":"b/c","outcome":"cached","size":5}
+    {"summary":{"cached":1,"failed":0,"migrated":1,"skipped":0,"total":2}}
+    "#);
+    insta::assert_snapshot!(program.run(&["cache", "migrate"]), @"
+    --- exit code Some(2)
+    error: say which store: --backend-config NAME, or --path DIR
+    ");
+    let workspace = program.run(&[&migrate[..], &["--workspace", "3"]].concat());
+    insta::assert_snapshot!(workspace, @"
+    --- exit code Some(2)
+    error: --workspace: the backend `local` has no such setting
+    ");
+}
+
+#[test]
+fn rot_is_found_named_and_has_an_exit_code_of_its_own() {
+    let (dir, program) = home();
+    let data = dir.path().join("data");
+    fs::create_dir_all(&data).unwrap();
+    for name in ["sound", "rotten", "unknown"] {
+        fs::write(data.join(name), name).unwrap();
+    }
+    let path = data.to_str().unwrap();
+    fs::rename(data.join("unknown"), dir.path().join("unknown")).unwrap();
+    program.ok(&["cache", "migrate", "--path", path]);
+    fs::rename(dir.path().join("unknown"), data.join("unknown")).unwrap();
+    // A bit that falls over leaves the time alone.
+    let time = fs::metadata(data.join("rotten"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    fs::write(data.join("rotten"), "rottem").unwrap();
+    File::options()
+        .write(true)
+        .open(data.join("rotten"))
+        .unwrap()
+        .set_modified(time)
+        .unwrap();
+    let verify = ["cache", "verify", "--path", path, "--jobs", "1"];
+    insta::assert_snapshot!(program.run(&verify), @"
+    Verifying objects
+      Backend: ~/data
+      Bucket: default
+
+    default/rotten: failed: rotten: its bytes have 7d28b44427205b7344be3d863425a355, not 78226289aba350a58537ecc63eccdff6
+    default/sound: ok
+    default/unknown: skipped: its MD5 is not known
+
+    Summary:
+      Total files: 3
+      Verified: 1
+      Skipped: 1
+      Failed: 1
+    --- exit code Some(3)
+    error: 1 object failed
+    ");
+    insta::assert_snapshot!(program.run(&[&verify[..], &["--json"]].concat()), @r#"
+    {"bucket":"default","error":"rotten: its bytes have 7d28b44427205b7344be3d863425a355, not 78226289aba350a58537ecc63eccdff6","key":"rotten","outcome":"failed","size":6}
+    {"bucket":"default","key":"sound","outcome":"ok","size":5}
+    {"bucket":"default","key":"unknown","outcome":"unknown","size":7}
+    {"summary":{"failed":1,"skipped":1,"total":3,"verified":1}}
+    --- exit code Some(3)
+    error: 1 object failed
+    "#);
+    fs::write(data.join("rotten"), "new").unwrap();
+    program.ok(&verify);
+}
+
+#[tokio::test]
+async fn migrating_beside_a_running_server_never_spoils_an_object() {
+    let gateway = Options::default().start();
+    let s3 = gateway.s3();
+    s3.create_bucket("bucket").await;
+    for n in 0..60 {
+        let folder = gateway.data().join("bucket/objects");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join(format!("{n:02}")), format!("by hand {n}")).unwrap();
+    }
+    let program = Program::in_home(gateway.home());
+    let data = gateway.data();
+    let migrating = tokio::task::spawn_blocking(move || {
+        let path = data.to_str().unwrap();
+        let migrate = ["cache", "migrate", "--path", path, "--bucket", "bucket"];
+        for _ in 0..4 {
+            program.ok(&migrate);
+        }
+    });
+    let mut expected: Vec<(usize, String, String)> = Vec::new();
+    for round in 0..6 {
+        for n in (0..60).step_by(7) {
+            let body = format!("put {n} in round {round}");
+            let etag = s3.store("bucket", &format!("{n:02}"), body.clone()).await;
+            expected.retain(|(at, ..)| *at != n);
+            expected.push((n, body, etag));
+        }
+    }
+    migrating.await.unwrap();
+    for (n, body, etag) in expected {
+        let got = s3.get("bucket", &format!("{n:02}")).send().await;
+        assert_eq!(got.etag(), etag, "{n}");
+        assert_eq!(got.body, body.as_bytes(), "{n}");
+    }
+    let list = s3.list("bucket").send().await;
+    let list = list.text();
+    assert!(!list.contains("x-"), "an object without an MD5 in {list}");
+}

@@ -1,0 +1,69 @@
+use super::{home, old_home};
+use pys3local_tests::gateway::Options;
+use std::fs;
+
+#[test]
+fn a_database_of_a_later_program_is_refused_by_every_command() {
+    let (dir, program) = old_home();
+    program.ok(&["cache", "stats"]);
+    let path = program.config().join("metadata.db");
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.pragma_update(None, "user_version", 1000).unwrap();
+    db.close().unwrap();
+    let before = fs::read(&path).unwrap();
+    let data = dir.path().to_str().unwrap();
+    for command in [
+        &["cache", "stats"][..],
+        &["cache", "cleanup", "--all", "--yes"],
+        &["cache", "vacuum"],
+        &["cache", "migrate", "--path", data],
+        &["serve", "--listen", "127.0.0.1:0", "--path", data],
+    ] {
+        let refusal = program.fails(1, command);
+        assert!(refusal.contains("newer version of pys3local"), "{refusal}");
+        assert!(
+            refusal.contains("~/.config/pys3local/metadata.db"),
+            "{refusal}"
+        );
+    }
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn a_corrupt_database_is_replaced_and_the_server_starts() {
+    let mut gateway = Options::default().start();
+    gateway.kill9();
+    let directory = gateway.home().join(".config/pys3local");
+    for side in ["-wal", "-shm"] {
+        let _ = fs::remove_file(directory.join(format!("metadata.db{side}")));
+    }
+    fs::write(directory.join("metadata.db"), vec![0x5a; 100_000]).unwrap();
+    gateway.restart();
+    let log = gateway.stderr();
+    assert!(log.contains("was corrupt"), "{log}");
+    let names = fs::read_dir(&directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name());
+    let aside = names.filter(|name| name.to_str().unwrap().starts_with("metadata.db.corrupt-"));
+    assert_eq!(aside.count(), 1);
+}
+
+#[test]
+fn the_database_may_lie_elsewhere() {
+    let (dir, program) = old_home();
+    fs::create_dir_all(dir.path().join("else where")).unwrap();
+    let elsewhere = dir.path().join("else where/other#1.db");
+    fs::rename(program.config().join("metadata.db"), &elsewhere).unwrap();
+    let elsewhere = elsewhere.to_str().unwrap();
+    assert_eq!(program.ok(&["cache", "stats"]), "Cache is empty\n");
+    for args in [
+        ["cache", "stats", "--metadata-db", elsewhere],
+        ["cache", "--metadata-db", elsewhere, "stats"],
+    ] {
+        assert!(program.ok(&args).contains("Total files: 45"));
+    }
+    let (_dir, program) = home();
+    let config = elsewhere.strip_suffix("/other#1.db").unwrap();
+    let stats = program.ok(&["cache", "stats", "--config-dir", config]);
+    assert_eq!(stats, "Cache is empty\n");
+}

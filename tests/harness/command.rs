@@ -1,0 +1,87 @@
+//! Commands of the program that end by themselves.
+
+use crate::gateway::binary;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The program in a home directory.
+#[derive(Debug, Clone)]
+pub struct Program {
+    home: PathBuf,
+}
+
+/// What a command has left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// The exit code.
+    pub code: Option<i32>,
+    /// What it has printed on standard output, with `~` for the home directory.
+    pub stdout: String,
+    /// The same of standard error.
+    pub stderr: String,
+}
+
+impl Program {
+    /// In this home directory.
+    pub fn in_home(home: &Path) -> Self {
+        Self { home: home.into() }
+    }
+
+    /// The config directory, which may not be there.
+    pub fn config(&self) -> PathBuf {
+        self.home.join(".config/pys3local")
+    }
+
+    /// Runs a command to its end, without a terminal.
+    pub fn run(&self, args: &[&str]) -> Output {
+        let binary = binary().unwrap_or_else(|error| panic!("{error}"));
+        let done = Command::new(&binary)
+            .args(args)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", &self.home)
+            .env(
+                "XDG_CACHE_HOME",
+                binary.with_file_name("pys3local-tests-cache"),
+            )
+            .env("TMPDIR", &self.home)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap_or_else(|error| panic!("cannot run {}: {error}", binary.display()));
+        let home = self.home.display().to_string();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&home, "~");
+        Output {
+            code: done.status.code(),
+            stdout: text(&done.stdout),
+            stderr: text(&done.stderr),
+        }
+    }
+
+    /// Runs a command that must succeed, and answers its standard output.
+    #[track_caller]
+    pub fn ok(&self, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert_eq!(output.code, Some(0), "{args:?}\n{output}");
+        output.stdout
+    }
+
+    /// Runs a command that must fail with this code, and answers its standard error.
+    #[track_caller]
+    pub fn fails(&self, code: i32, args: &[&str]) -> String {
+        let output = self.run(args);
+        assert_eq!(output.code, Some(code), "{args:?}\n{output}");
+        output.stderr
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            code,
+            stdout,
+            stderr,
+        } = self;
+        write!(f, "{stdout}--- exit code {code:?}\n{stderr}")
+    }
+}
