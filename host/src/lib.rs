@@ -41,6 +41,87 @@
 //! - No reader sees the bytes of one state with the `ETag` of another.
 //! - No plugin reaches a file, a host or a clock that its config section does not grant.
 //! - No secret is printed in a log, an error or a `Debug` output.
+//!
+//! # In a program of one's own
+//! What the command line does, a program can do with the same parts. A database of metadata:
+//!
+//! ```
+//! use pys3local::cache::{CacheOptions, SqliteCache, Tally};
+//! use pys3local::model::Bucket;
+//!
+//! # let directory = tempfile::tempdir()?;
+//! # let path = directory.path().join("metadata.db");
+//! let cache = SqliteCache::open(&path, CacheOptions { durable: true })?;
+//! let reader = cache.reader()?;
+//! for store in reader.stores()? {
+//!     let buckets = reader.tallies(&store)?.into_iter();
+//!     let sum = buckets.fold(Tally::default(), |sum, bucket| sum.and(bucket.known));
+//!     println!("{}: {} objects of {} bytes", store.name, sum.files, sum.size);
+//!
+//!     // The MD5 of one object.
+//!     let bucket = Bucket::Named("photos".parse()?);
+//!     if let Some(etag) = reader.etag(&store, &bucket, &"2025/cat.jpg".parse()?)? {
+//!         println!("{etag}");
+//!     }
+//!     // Clean up a workspace.
+//!     if store.label == Some(1465) {
+//!         println!("forgotten: {}", cache.forget_md5s(&store, None)?);
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! And a gateway, as an [`axum::Router`] that may be part of a larger one:
+//!
+//! ```no_run
+//! use pys3local::backend::{self, BackendOptions, PluginConfig};
+//! use pys3local::cache::{CacheOptions, NamespaceBinding, SqliteCache};
+//! use pys3local::s3::auth::{Access, Authenticator, credentials::Credentials};
+//! use pys3local::s3::{Gateway, GatewayOptions};
+//! use pys3local::service::{BucketMode, Service};
+//! use std::sync::Arc;
+//!
+//! async fn router() -> Result<axum::Router, Box<dyn std::error::Error>> {
+//!     let plugin = PluginConfig {
+//!         kind: "local".to_owned(),
+//!         settings: [("path".to_owned(), "/srv/s3".to_owned())].into(),
+//!         ..PluginConfig::default()
+//!     };
+//!     let options = BackendOptions {
+//!         durable: true,
+//!         spool: "/var/lib/gateway/spool".into(),
+//!         ..BackendOptions::default()
+//!     };
+//!     let backend = backend::open(plugin, options).await?;
+//!     let database = "/var/lib/gateway/metadata.db".as_ref();
+//!     let cache = SqliteCache::open(database, CacheOptions { durable: true })?;
+//!     let cache = cache.namespace(&NamespaceBinding {
+//!         component: &backend.component,
+//!         name: &backend.namespace,
+//!         label: backend.label,
+//!     })?;
+//!     let service = Service::new(backend.store.clone(), Arc::new(cache), BucketMode::Advanced);
+//!     let service = Arc::new(service);
+//!     // Settles what a crash may have left open. Serving need not wait for it.
+//!     service.recover().await?;
+//!     let access = Access::Keys(vec![Credentials {
+//!         access_key_id: "id".into(),
+//!         secret_key: "secret".into(),
+//!     }]);
+//!     let gateway = Gateway::new(
+//!         service,
+//!         Authenticator::new(access, "us-east-1"),
+//!         GatewayOptions {
+//!             region: "us-east-1".to_owned(),
+//!             domains: Vec::new(),
+//!         },
+//!     );
+//!     Ok(pys3local::http::router(Arc::new(gateway)))
+//! }
+//! ```
+//!
+//! Before the program ends it waits for [`service::Service::quiesce`], and ends the plugin with
+//! [`backend::Backend::shutdown`].
 
 pub mod backend;
 pub mod cache;

@@ -167,3 +167,27 @@ async fn migrating_beside_a_running_server_never_spoils_an_object() {
     let list = list.text();
     assert!(!list.contains("x-"), "an object without an MD5 in {list}");
 }
+
+#[test]
+fn what_was_interrupted_goes_on_where_it_was() {
+    let (dir, program) = home();
+    let data = dir.path().join("data");
+    fs::create_dir_all(&data).unwrap();
+    for n in 0..200 {
+        fs::write(data.join(format!("{n:03}")), vec![7; 100_000]).unwrap();
+    }
+    let path = data.to_str().unwrap();
+    let migrate = ["cache", "migrate", "--path", path, "--jobs", "1"];
+    let lines = program.kill_after(&migrate, 20);
+    let migrated = lines.iter().filter(|line| line.contains(": migrated ("));
+    let migrated: Vec<_> = migrated
+        .map(|line| line.split(':').next().unwrap())
+        .collect();
+    assert!(!migrated.is_empty(), "{lines:?}");
+    let again = program.ok(&migrate);
+    for key in migrated {
+        assert!(again.contains(&format!("{key}: already cached")), "{key}");
+    }
+    assert!(again.contains("Total files: 200"), "{again}");
+    assert!(program.ok(&migrate).contains("Already cached: 200"));
+}

@@ -1,4 +1,5 @@
 use super::{home, old_home};
+use pys3local_tests::command::Program;
 use pys3local_tests::gateway::Options;
 use std::fs;
 
@@ -62,8 +63,51 @@ fn the_database_may_lie_elsewhere() {
     ] {
         assert!(program.ok(&args).contains("Total files: 45"));
     }
+    fs::write(
+        program.config().join("backends.toml"),
+        "[mine]\ntype = \"local\"\npath = \"data\"\nmetadata_db = \"../../else where/other#1.db\"\n",
+    )
+    .unwrap();
+    // Named in the section, it is found; that a store is there is another question.
+    let stats = program.fails(1, &["cache", "stats", "--backend-config", "mine"]);
+    assert!(stats.contains("data"), "{stats}");
     let (_dir, program) = home();
     let config = elsewhere.strip_suffix("/other#1.db").unwrap();
     let stats = program.ok(&["cache", "stats", "--config-dir", config]);
     assert_eq!(stats, "Cache is empty\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn servers_share_a_database_while_it_is_cleaned_vacuumed_and_copied() {
+    let first = Options::default().start();
+    let shared = first.home().join(".config/pys3local/metadata.db");
+    let second = Options::default().arg("--metadata-db").arg(&shared).start();
+    let puts = [&first, &second].map(|gateway| {
+        let s3 = gateway.s3();
+        tokio::spawn(async move {
+            s3.create_bucket("bucket").await;
+            for n in 0..150 {
+                s3.store("bucket", &format!("{n}"), "12345").await;
+            }
+        })
+    });
+    let program = Program::in_home(first.home());
+    let copy = first.home().join("copy.db");
+    tokio::task::spawn_blocking(move || {
+        for _ in 0..3 {
+            program.ok(&["cache", "vacuum"]);
+            program.ok(&["cache", "cleanup", "--bucket", "bucket"]);
+            program.ok(&["cache", "backup", "--force", copy.to_str().unwrap()]);
+            program.ok(&["cache", "stats"]);
+        }
+    })
+    .await
+    .unwrap();
+    for put in puts {
+        put.await.unwrap();
+    }
+    for gateway in [&first, &second] {
+        assert!(!gateway.stderr().contains("locked"), "{}", gateway.stderr());
+        assert_eq!(gateway.s3().keys("bucket").await.len(), 150);
+    }
 }

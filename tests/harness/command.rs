@@ -2,6 +2,7 @@
 
 use crate::gateway::binary;
 use std::fmt;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -33,10 +34,10 @@ impl Program {
         self.home.join(".config/pys3local")
     }
 
-    /// Runs a command to its end, without a terminal.
-    pub fn run(&self, args: &[&str]) -> Output {
+    fn command(&self, args: &[&str]) -> Command {
         let binary = binary().unwrap_or_else(|error| panic!("{error}"));
-        let done = Command::new(&binary)
+        let mut command = Command::new(&binary);
+        command
             .args(args)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -46,9 +47,26 @@ impl Program {
                 binary.with_file_name("pys3local-tests-cache"),
             )
             .env("TMPDIR", &self.home)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap_or_else(|error| panic!("cannot run {}: {error}", binary.display()));
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Starts a command, kills it when it has printed so many lines, and answers them.
+    pub fn kill_after(&self, args: &[&str], lines: usize) -> Vec<String> {
+        let mut command = self.command(args);
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the program");
+        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let lines = stdout.lines().take(lines).map(|line| line.expect("text"));
+        let lines = lines.collect();
+        child.kill().expect("a child");
+        child.wait().expect("a child");
+        lines
+    }
+
+    /// Runs a command to its end, without a terminal.
+    pub fn run(&self, args: &[&str]) -> Output {
+        let done = self.command(args).output().expect("the program");
         let home = self.home.display().to_string();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&home, "~");
         Output {

@@ -90,6 +90,7 @@ mod tests {
             component: None,
             grants: config::Grants::default(),
             sync: None,
+            metadata_db: None,
             settings: [
                 ("root_folder".to_owned(), folder),
                 ("colour".to_owned(), SettingValue::plain("red")),

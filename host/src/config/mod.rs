@@ -36,6 +36,8 @@ pub struct BackendConfig {
     pub grants: Grants,
     /// The key `sync`.
     pub sync: Option<SyncPolicy>,
+    /// The key `metadata_db`: where this backend has its metadata.
+    pub metadata_db: Option<PathBuf>,
     /// All other keys; they belong to the plugin.
     pub settings: BTreeMap<String, SettingValue>,
 }

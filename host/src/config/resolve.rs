@@ -148,7 +148,10 @@ pub fn serve(raw: RawServe, places: &Places) -> Result<Serve, ConfigError> {
         Some(given) => places.current.join(given.value),
         None => places.config.join(default),
     };
-    let metadata_db = place(raw.metadata_db, "metadata.db");
+    let metadata_db = match (raw.metadata_db, backend.metadata_db.clone()) {
+        (None, Some(path)) => path,
+        (given, _) => place(given, "metadata.db"),
+    };
     Ok(Serve {
         listen,
         access: if raw.no_auth {
@@ -260,6 +263,7 @@ fn backend(
             component: None,
             grants: Grants::default(),
             sync: None,
+            metadata_db: None,
             settings: BTreeMap::new(),
         };
         return Ok((backend, None));

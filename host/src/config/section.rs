@@ -59,11 +59,15 @@ impl<'a> Document<'a> {
         let mut component = None;
         let mut grants = Grants::default();
         let mut sync = None;
+        let mut metadata_db = None;
         let mut settings = BTreeMap::new();
         for (key, value) in section {
             let key: &str = key.get_ref();
             match key {
                 "type" => kind = Some(self.kind(value)?),
+                "metadata_db" => {
+                    metadata_db = Some(self.file_path(self.text_of(key, value)?));
+                }
                 "component" => component = Some(self.file_path(self.text_of(key, value)?)),
                 "hosts" => grants.hosts = self.texts(key, value)?,
                 "dirs" => grants.dirs = self.dirs(key, value)?,
@@ -84,6 +88,7 @@ impl<'a> Document<'a> {
             component,
             grants,
             sync,
+            metadata_db,
             settings,
         })
     }

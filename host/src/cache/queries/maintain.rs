@@ -93,7 +93,8 @@ pub(in crate::cache) fn buckets_of(
 pub(in crate::cache) type ForgetBatch =
     fn(&Connection, BucketNo, &str, u64) -> rusqlite::Result<(Option<String>, u64)>;
 
-/// Drops digests, and rows that have nothing else to tell.
+/// Drops digests, and imported rows that have nothing else to tell. A store's own rows may still
+/// tell that the object is there.
 pub(in crate::cache) fn forget_md5s(
     db: &Connection,
     bucket: BucketNo,
@@ -106,7 +107,9 @@ pub(in crate::cache) fn forget_md5s(
         .prepare_cached(
             "DELETE FROM objects WHERE bucket_id = ?1 AND key > ?2 AND (?3 IS NULL OR key <= ?3)
              AND digest IS NOT NULL
-             AND content_type IS NULL AND metadata IS NULL AND part_sizes IS NULL",
+             AND content_type IS NULL AND metadata IS NULL
+             AND (SELECT imported FROM namespaces JOIN buckets USING (namespace_id)
+                  WHERE bucket_id = ?1)",
         )?
         .execute(range)?;
     let emptied = db

@@ -191,6 +191,16 @@ pub(in crate::cache) fn settle(
     }
 }
 
+/// Whether an imported row has turned out to be about this very object. One that is not may be
+/// about an object of another store.
+fn takes_over(lesson: &Lesson) -> bool {
+    lesson.expected.as_ref().is_some_and(|old| {
+        old.state.version.is_empty()
+            && old.metadata == lesson.row.metadata
+            && (old.etag.is_none() || old.etag == lesson.row.etag)
+    })
+}
+
 /// Puts the row of each lesson in place of the one that it expects, an imported one included, if
 /// that is still there and the key has no intent; `false` if some were not.
 pub(in crate::cache) fn learn(
@@ -209,7 +219,9 @@ pub(in crate::cache) fn learn(
             continue;
         }
         put_row(db, bucket, &lesson.key, &lesson.row)?;
-        if let Some(imported) = imported {
+        if let Some(imported) = imported
+            && takes_over(lesson)
+        {
             db.prepare_cached("DELETE FROM objects WHERE bucket_id = ?1 AND key = ?2")?
                 .execute(params![imported.0, lesson.key.as_str()])?;
         }

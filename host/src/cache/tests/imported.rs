@@ -270,3 +270,23 @@ async fn a_lesson_about_a_row_that_has_changed_or_has_an_intent_is_not_learned()
         Some(row(9))
     );
 }
+
+#[tokio::test]
+async fn a_store_with_other_bytes_leaves_an_imported_row_to_others() {
+    let (_directory, database) = imported();
+    let at = key("hello.txt");
+    let local = database.namespace(&LOCAL).unwrap();
+    let found = local.object(&Bucket::Root, &at).await.unwrap().row;
+    let lesson = Lesson {
+        key: at.clone(),
+        expected: found.clone(),
+        row: row(5),
+    };
+    assert!(local.learn(&Bucket::Root, vec![lesson]).await.unwrap());
+    let other = NamespaceBinding {
+        name: "local:/srv/other",
+        ..LOCAL
+    };
+    let other = database.namespace(&other).unwrap();
+    assert_eq!(other.object(&Bucket::Root, &at).await.unwrap().row, found);
+}
