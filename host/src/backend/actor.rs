@@ -49,9 +49,18 @@ pub(super) struct Blueprint {
 }
 
 impl Blueprint {
-    pub(super) fn store(&self, grants: &Grants) -> wasmtime::Result<Store<Ctx>> {
+    fn store(&self) -> wasmtime::Result<Store<Ctx>> {
+        self.store_with(&self.grants, self.outgoing.clone())
+    }
+
+    /// A store with grants of its own.
+    pub(super) fn store_with(
+        &self,
+        grants: &Grants,
+        outgoing: Outgoing,
+    ) -> wasmtime::Result<Store<Ctx>> {
         let log = GuestLog::new(&self.name);
-        let ctx = Ctx::new(grants, self.outgoing.clone(), log)?;
+        let ctx = Ctx::new(grants, outgoing, log)?;
         let mut store = Store::new(self.loaded.pre.engine(), ctx);
         store.limiter(|ctx| &mut ctx.limits);
         Ok(store)
@@ -207,7 +216,7 @@ async fn serve(
     shared: &Arc<Shared>,
     queue: &mut mpsc::Receiver<Job>,
 ) -> wasmtime::Result<()> {
-    let mut store = blueprint.store(&blueprint.grants)?;
+    let mut store = blueprint.store()?;
     let native = Arc::clone(&store.data().native);
     *shared.native.lock().unwrap_or_else(PoisonError::into_inner) = native;
     watch(&mut store, Arc::clone(shared));
