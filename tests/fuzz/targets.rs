@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Request};
 use pys3local_core::model::{ByteStream, Piece, RangeSpec, Timestamp};
 use pys3local_core::s3::address::{Address, Domains};
 use pys3local_core::s3::auth::credentials::Credentials;
-use pys3local_core::s3::auth::{Access, Authenticated, Authenticator};
+use pys3local_core::s3::auth::{Access, Action, Authenticated, Authenticator, Rights};
 use pys3local_core::s3::operation::{self, Operation};
 use pys3local_core::s3::query::Query;
 use pys3local_core::s3::xml::read;
@@ -38,8 +38,9 @@ fn keys() -> Authenticator {
     let test = Credentials {
         access_key_id: "test".into(),
         secret_key: "test".into(),
+        rights: Rights::default(),
     };
-    Authenticator::new(Access::Keys(vec![test]), REGION)
+    Authenticator::new(Access::keys(vec![test]), REGION)
 }
 
 fn open() -> Authenticator {
@@ -85,7 +86,10 @@ pub fn presigned(data: &[u8]) {
     };
     let headers = usual_headers();
     if let Some(parts) = head("GET", &format!("/bucket/key?{query}"), &headers[..1]) {
-        assert!(keys().authenticate(&parts, NOW).is_err());
+        let bucket = "bucket".parse().expect("a name");
+        let sender = keys().authenticate(&parts, NOW);
+        let admitted = sender.and_then(|sender| sender.may(Action::Read, &bucket));
+        assert!(admitted.is_err());
     }
 }
 

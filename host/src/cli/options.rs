@@ -79,6 +79,10 @@ pub(super) struct ServeOptions {
     )]
     secret_access_key: Option<String>,
 
+    /// File of further keys with their rights [default: access.toml in the config directory]
+    #[arg(long, env = "PYS3LOCAL_ACCESS_FILE", value_name = "PATH")]
+    access_file: Option<PathBuf>,
+
     /// Region that clients must name [default: us-east-1]
     #[arg(long, env = "PYS3LOCAL_REGION")]
     region: Option<String>,
@@ -153,6 +157,7 @@ impl ServeOptions {
             listen: origins.text("listen", self.listen),
             access_key_id: origins.text("access_key_id", self.access_key_id),
             secret_access_key: origins.of("secret_access_key", secret),
+            access_file: origins.of("access_file", self.access_file),
             region: origins.text("region", self.region),
             no_auth: self.no_auth,
             backend: origins.text("backend", self.backend),

@@ -4,7 +4,7 @@ use super::options::ServeOptions;
 use super::{Failure, backend, log, startup};
 use crate::backend::Backend;
 use crate::cache::{CacheOptions, NamespaceBinding, SqliteCache};
-use crate::config::{self, Access, Places, Serve, resolve};
+use crate::config::{self, Access, KeyPair, Places, Serve, resolve};
 use crate::http::{self, Drained, Limits, Stop};
 use crate::s3::auth::{self, Authenticator, credentials::Credentials};
 use crate::s3::{Gateway, GatewayOptions};
@@ -151,10 +151,10 @@ fn service(settings: &Serve, backend: &Backend, cache: &SqliteCache) -> Result<S
 fn gateway(settings: &Serve, service: Arc<Service>) -> Gateway {
     let access = match &settings.access {
         Access::Open => auth::Access::Open,
-        Access::Key { id, secret } => auth::Access::Keys(vec![Credentials {
-            access_key_id: id.as_str().into(),
-            secret_key: secret.expose().into(),
-        }]),
+        Access::Keys { pairs, public } => auth::Access::Keys {
+            pairs: pairs.iter().map(credentials).collect(),
+            public: public.clone(),
+        },
     };
     let options = GatewayOptions {
         region: settings.region.clone(),
@@ -165,6 +165,14 @@ fn gateway(settings: &Serve, service: Arc<Service>) -> Gateway {
         Authenticator::new(access, &settings.region),
         options,
     )
+}
+
+fn credentials(pair: &KeyPair) -> Credentials {
+    Credentials {
+        access_key_id: pair.id.as_str().into(),
+        secret_key: pair.secret.expose().into(),
+        rights: pair.rights.clone(),
+    }
 }
 
 async fn recover(service: Arc<Service>) {

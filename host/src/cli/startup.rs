@@ -1,6 +1,6 @@
 //! What `serve` prints when it is ready, and what it warns of.
 
-use crate::config::{Access, Serve};
+use crate::config::{Access, SecretText, Serve};
 use crate::service::BucketMode;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -33,7 +33,18 @@ pub(super) fn text(settings: &Serve, label: Option<u64>, bound: SocketAddr, bold
     }
     match &settings.access {
         Access::Open => line("Authentication", "off"),
-        Access::Key { id, .. } => line("Authentication", &format!("on, access key {id}")),
+        Access::Keys { pairs, public } => {
+            let keys = match pairs.as_slice() {
+                [pair] => format!("on, access key {}", pair.id),
+                pairs => format!("on, {} access keys", pairs.len()),
+            };
+            let readers = if public.is_empty() {
+                ""
+            } else {
+                "; public buckets can be read without"
+            };
+            line("Authentication", &format!("{keys}{readers}"));
+        }
     }
     line("Region", &settings.region);
     line(
@@ -65,7 +76,9 @@ pub(super) fn text(settings: &Serve, label: Option<u64>, bound: SocketAddr, bold
          force_path_style = true\n\
          \n\
          Press Ctrl+C to stop.\n",
-        secret.expose(),
+        secret
+            .as_ref()
+            .map_or("(as in the file of keys)", SecretText::expose),
         settings.region,
     );
     text
@@ -86,11 +99,11 @@ pub(super) fn warnings(settings: &Serve, bound: SocketAddr, temporary: bool) -> 
     let mut warnings = Vec::new();
     let weakness = match &settings.access {
         Access::Open => Some(("without authentication", "Leave --no-auth out")),
-        Access::Key { .. } if settings.default_key => Some((
+        Access::Keys { .. } if settings.default_key => Some((
             "with the secret key that everybody knows",
             "Set --access-key-id and --secret-access-key",
         )),
-        Access::Key { .. } => None,
+        Access::Keys { .. } => None,
     };
     if let Some((weakness, remedy)) = weakness
         && !is_loopback(bound.ip())
@@ -123,7 +136,7 @@ fn is_loopback(ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Given, Origin, Places, RawServe, SecretText, resolve};
+    use crate::config::{Given, Origin, Places, RawServe, resolve};
     use std::path::Path;
 
     const LOOPBACK: &str = "127.0.0.1:10001";

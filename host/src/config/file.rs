@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 pub(super) const BACKENDS: &str = "backends.toml";
+/// Files that are no backend of their own.
+const RESERVED: [&str; 2] = ["backends", "access"];
 
 /// The backend called `name` in the config directory `dir`, and the file it is in.
 pub fn load(dir: &Path, name: &str) -> Result<(BackendConfig, PathBuf), ConfigError> {
@@ -49,7 +51,7 @@ pub(super) fn unknown(dir: &Path, name: &str) -> Result<ConfigError, ConfigError
 pub(super) fn own_file(dir: &Path, name: &str) -> Option<PathBuf> {
     // A name with a separator would leave the directory.
     let is_plain = Path::new(name).file_name() == Some(name.as_ref());
-    (is_plain && name != "backends").then(|| dir.join(format!("{name}.toml")))
+    (is_plain && !RESERVED.contains(&name)).then(|| dir.join(format!("{name}.toml")))
 }
 
 /// Says where a text is no TOML.
@@ -96,7 +98,7 @@ pub fn names(dir: &Path) -> Result<Vec<String>, ConfigError> {
         let path = entry.map_err(failed)?.path();
         if path.extension().is_some_and(|end| end == "toml")
             && let Some(stem) = path.file_stem().and_then(|stem| stem.to_str())
-            && stem != "backends"
+            && !RESERVED.contains(&stem)
         {
             names.insert(stem.to_owned());
         }

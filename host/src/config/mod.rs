@@ -4,6 +4,7 @@
 //! After [`resolve::serve`] no `Option` stands for "use the default", and every error says where
 //! the offending value came from. Nothing in here listens, opens a store or prints.
 
+pub mod access;
 pub mod edit;
 pub mod error;
 pub mod file;
@@ -13,6 +14,7 @@ pub mod resolve;
 pub mod secret;
 mod section;
 
+pub use access::KeyPair;
 pub use error::{ConfigError, Origin};
 pub use listen::ListenAddress;
 pub use places::Places;

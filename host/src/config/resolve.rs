@@ -2,11 +2,13 @@
 //!
 //! A flag wins over the environment, that over the config file, that over the default.
 
+use super::access::{self, AccessFile, KeyPair};
 use super::error::{ConfigError, Origin};
 use super::listen::ListenAddress;
 use super::places::Places;
 use super::secret::SecretText;
 use super::{BackendConfig, Grants, SettingValue, SyncPolicy, file, section};
+use crate::s3::auth::{BucketPattern, Rights};
 use crate::service::BucketMode;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,6 +33,8 @@ pub struct RawServe {
     pub access_key_id: Option<Given<String>>,
     /// `--secret-access-key`
     pub secret_access_key: Option<Given<SecretText>>,
+    /// `--access-file`
+    pub access_file: Option<Given<PathBuf>>,
     /// `--region`
     pub region: Option<Given<String>>,
     /// `--no-auth`
@@ -66,12 +70,12 @@ pub struct RawServe {
 pub enum Access {
     /// Everybody.
     Open,
-    /// Whoever has this key.
-    Key {
-        /// The access key.
-        id: String,
-        /// Its secret.
-        secret: SecretText,
+    /// Whoever has one of these keys.
+    Keys {
+        /// At least one.
+        pairs: Vec<KeyPair>,
+        /// Buckets that anybody may read.
+        public: Vec<BucketPattern>,
     },
 }
 
@@ -82,8 +86,9 @@ pub struct Serve {
     pub listen: ListenAddress,
     /// Who may use it.
     pub access: Access,
-    /// The access key that clients are told in the start-up text.
-    pub access_key: (String, SecretText),
+    /// The access key that clients are told in the start-up text; without its secret if that
+    /// is in a file.
+    pub access_key: (String, Option<SecretText>),
     /// Whether everybody knows the access key.
     pub default_key: bool,
     /// The region that signatures must name.
@@ -117,6 +122,7 @@ pub struct Serve {
 }
 
 const DEFAULT_KEY: &str = "test";
+const ACCESS_FILE: &str = "access.toml";
 const DEFAULT_PORT: u16 = 10001;
 const DEFAULT_REGION: &str = "us-east-1";
 const DEFAULT_CONNECTIONS: usize = 512;
@@ -126,14 +132,16 @@ const DRIME: &str = "drime";
 /// The settings of `serve`.
 pub fn serve(raw: RawServe, places: &Places) -> Result<Serve, ConfigError> {
     let listen = listen(raw.listen.as_ref())?;
-    let id = text(raw.access_key_id, DEFAULT_KEY)?;
-    let secret = match raw.secret_access_key {
-        Some(given) if given.value.expose().is_empty() => {
-            return Err(ConfigError::value(&given.origin, "must not be empty"));
-        }
-        Some(given) => given.value,
-        None => SecretText::new(DEFAULT_KEY),
-    };
+    let named = raw.access_key_id.is_some() || raw.secret_access_key.is_some();
+    let keys = keys(
+        raw.access_key_id,
+        raw.secret_access_key,
+        raw.access_file,
+        places,
+    )?;
+    let is_default = |pair: &KeyPair| pair.secret.expose() == DEFAULT_KEY;
+    // A secret of the file stays there.
+    let shown = named || keys.keys.iter().all(is_default);
     let region = text(raw.region, DEFAULT_REGION)?;
     let domains = raw.domains.iter().map(domain).collect::<Result<_, _>>()?;
     let max_connections = connections(raw.max_connections)?;
@@ -165,13 +173,16 @@ pub fn serve(raw: RawServe, places: &Places) -> Result<Serve, ConfigError> {
         access: if raw.no_auth {
             Access::Open
         } else {
-            Access::Key {
-                id: id.clone(),
-                secret: secret.clone(),
+            Access::Keys {
+                pairs: keys.keys.clone(),
+                public: keys.public.clone(),
             }
         },
-        default_key: secret.expose() == DEFAULT_KEY,
-        access_key: (id, secret),
+        default_key: keys.keys.iter().any(is_default),
+        access_key: match keys.keys.first() {
+            Some(pair) => (pair.id.clone(), shown.then(|| pair.secret.clone())),
+            None => (DEFAULT_KEY.to_owned(), None),
+        },
         region,
         mode: if raw.allow_bucket_creation {
             BucketMode::Advanced
@@ -200,20 +211,62 @@ fn listen(given: Option<&Given<String>>) -> Result<ListenAddress, ConfigError> {
     parsed.map_err(|error| ConfigError::advise(&given.origin, error.to_string(), error.hint()))
 }
 
+/// All keys: the one that flags name, and those of the file. Where neither names any, the key
+/// that everybody knows.
+fn keys(
+    id: Option<Given<String>>,
+    secret: Option<Given<SecretText>>,
+    file: Option<Given<PathBuf>>,
+    places: &Places,
+) -> Result<AccessFile, ConfigError> {
+    let mut found = match file {
+        Some(given) => {
+            let path = places.current.join(&given.value);
+            let missing = || ConfigError::value(&given.origin, "there is no such file");
+            access::load(&path)?.ok_or_else(missing)?
+        }
+        None => access::load(&places.config.join(ACCESS_FILE))?.unwrap_or_default(),
+    };
+    if id.is_none() && secret.is_none() && !found.keys.is_empty() {
+        return Ok(found);
+    }
+    let origin = id.as_ref().map(|given| given.origin.clone());
+    let id = text(id, DEFAULT_KEY)?;
+    let secret = match secret {
+        Some(given) if given.value.expose().is_empty() => {
+            return Err(ConfigError::value(&given.origin, "must not be empty"));
+        }
+        Some(given) => given.value,
+        None => SecretText::new(DEFAULT_KEY),
+    };
+    if found.keys.iter().any(|pair| pair.id == id) {
+        let origin = origin.unwrap_or(Origin::Default);
+        let why = format!("the access key {id:?} is in the file of keys, too");
+        return Err(ConfigError::value(&origin, why));
+    }
+    let rights = Rights::default();
+    found.keys.insert(0, KeyPair { id, secret, rights });
+    Ok(found)
+}
+
 fn text(given: Option<Given<String>>, default: &str) -> Result<String, ConfigError> {
     let Some(given) = given else {
         return Ok(default.to_owned());
     };
-    // Keys and regions stand in headers between `/` and `,`; see the SigV4 credential scope.
-    let odd = |c: char| !c.is_ascii_graphic() || matches!(c, '/' | ',');
-    if given.value.is_empty() {
-        return Err(ConfigError::value(&given.origin, "must not be empty"));
-    }
-    if given.value.contains(odd) {
-        let why = "must be visible ASCII without `/` and `,`";
-        return Err(ConfigError::value(&given.origin, why));
-    }
+    check_word(&given.value).map_err(|why| ConfigError::value(&given.origin, why))?;
     Ok(given.value)
+}
+
+/// Keys and regions stand in headers between `/` and `,`; see the SigV4 credential scope.
+pub(super) fn check_word(text: &str) -> Result<(), &'static str> {
+    let odd = |c: char| !c.is_ascii_graphic() || matches!(c, '/' | ',');
+    if text.is_empty() {
+        return Err("must not be empty");
+    }
+    if text.contains(odd) {
+        return Err("must be visible ASCII without `/` and `,`");
+    }
+    Ok(())
 }
 
 fn domain(given: &Given<String>) -> Result<String, ConfigError> {

@@ -41,10 +41,13 @@ fn setting<'a>(serve: &'a Serve, key: &str) -> &'a str {
 fn without_flags_everything_is_the_ancestors_default() {
     let found = serve(RawServe::default(), &nowhere()).unwrap();
     assert_eq!(found.listen.to_string(), ":10001");
-    let Access::Key { id, secret } = &found.access else {
+    let Access::Keys { pairs, .. } = &found.access else {
         panic!("authentication must be on")
     };
-    assert_eq!((id.as_str(), secret.expose()), ("test", "test"));
+    let [pair] = &pairs[..] else {
+        panic!("{pairs:?}")
+    };
+    assert_eq!((pair.id.as_str(), pair.secret.expose()), ("test", "test"));
     assert!(found.default_key);
     assert_eq!(found.region, "us-east-1");
     assert_eq!(found.mode, BucketMode::Default);
@@ -306,4 +309,41 @@ fn the_environment_of_drime_changes_no_config_and_no_other_backend() {
     };
     let found = serve(local, &nowhere()).unwrap();
     assert!(!found.backend.settings.contains_key("api_key"));
+}
+
+#[test]
+fn keys_of_the_file_stand_beside_that_of_the_flags_and_replace_the_default_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("access.toml");
+    let text = "public = [\"site\"]\n[[key]]\naccess_key_id = \"a\"\nsecret_access_key = \"b\"\n";
+    std::fs::write(&path, text).unwrap();
+    let raw = |id: Option<&str>| RawServe {
+        access_file: flag("--access-file", path.clone()),
+        access_key_id: id.and_then(|id| flag("--access-key-id", id.to_owned())),
+        ..RawServe::default()
+    };
+    let ids = |raw| {
+        let found = serve(raw, &nowhere()).unwrap();
+        let Access::Keys { pairs, public } = found.access else {
+            panic!("authentication must be on")
+        };
+        assert_eq!(public.len(), 1);
+        let ids: Vec<_> = pairs.into_iter().map(|pair| pair.id).collect();
+        (ids.join(" "), found.default_key)
+    };
+    assert_eq!(ids(raw(None)), ("a".to_owned(), false));
+    assert_eq!(ids(raw(Some("c"))), ("c a".to_owned(), true));
+    let twice = serve(raw(Some("a")), &nowhere()).unwrap_err();
+    assert_eq!(
+        twice.to_string(),
+        "--access-key-id: the access key \"a\" is in the file of keys, too"
+    );
+    // The secret of the file is not for the start-up text.
+    assert_eq!(serve(raw(None), &nowhere()).unwrap().access_key.1, None);
+    let missing = RawServe {
+        access_file: flag("--access-file", dir.path().join("other")),
+        ..RawServe::default()
+    };
+    let missing = serve(missing, &nowhere()).unwrap_err();
+    assert_eq!(missing.to_string(), "--access-file: there is no such file");
 }

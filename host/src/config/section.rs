@@ -10,7 +10,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-type Value<'a> = Spanned<DeValue<'a>>;
+pub(super) type Value<'a> = Spanned<DeValue<'a>>;
 
 /// The text of a config file, and how to point into it.
 pub(super) struct Document<'a> {
@@ -163,7 +163,7 @@ impl<'a> Document<'a> {
         entries.iter().map(grant).collect()
     }
 
-    fn texts(&self, key: &str, value: &Value<'_>) -> Result<Vec<String>, ConfigError> {
+    pub(super) fn texts(&self, key: &str, value: &Value<'_>) -> Result<Vec<String>, ConfigError> {
         let Some(entries) = value.get_ref().as_array() else {
             return Err(self.wrong(key, value, "an array of texts"));
         };
@@ -171,7 +171,11 @@ impl<'a> Document<'a> {
         entries.iter().map(text).collect()
     }
 
-    fn text_of<'v>(&self, key: &str, value: &'v Value<'_>) -> Result<&'v str, ConfigError> {
+    pub(super) fn text_of<'v>(
+        &self,
+        key: &str,
+        value: &'v Value<'_>,
+    ) -> Result<&'v str, ConfigError> {
         let text = value.get_ref().as_str();
         text.ok_or_else(|| self.wrong(key, value, "a text"))
     }
@@ -230,7 +234,7 @@ impl<'a> Document<'a> {
         self.path.parent().unwrap_or(Path::new("/")).join(text)
     }
 
-    fn wrong(&self, key: &str, value: &Value<'_>, expected: &str) -> ConfigError {
+    pub(super) fn wrong(&self, key: &str, value: &Value<'_>, expected: &str) -> ConfigError {
         let found = value.get_ref().type_str();
         let article = if found.starts_with(['a', 'i']) {
             "an"
@@ -241,7 +245,7 @@ impl<'a> Document<'a> {
         self.error(value.span(), why)
     }
 
-    fn bad(&self, key: &str, value: &Value<'_>, why: &str) -> ConfigError {
+    pub(super) fn bad(&self, key: &str, value: &Value<'_>, why: &str) -> ConfigError {
         self.error(value.span(), format!("`{key}`: {why}"))
     }
 }

@@ -24,6 +24,11 @@ impl Timestamp {
         u32::try_from(self.0.rem_euclid(1_000_000_000) / 1_000_000).unwrap_or(0)
     }
 
+    /// So many seconds after 1970.
+    pub fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1_000_000_000))
+    }
+
     /// The present, from the system clock.
     pub fn now() -> Self {
         std::time::SystemTime::now().into()

@@ -55,6 +55,12 @@ impl Domains {
         Self(domains)
     }
 
+    /// The bucket that the host of a request stands for.
+    pub fn bucket_of(&self, parts: &Parts) -> Option<String> {
+        let host = host_name(host(parts)?);
+        self.bucket(&host).map(str::to_owned)
+    }
+
     /// The bucket that a host name stands for.
     fn bucket<'h>(&self, host: &'h str) -> Option<&'h str> {
         if self.0.iter().any(|domain| domain == host) {
@@ -79,9 +85,8 @@ fn host_name(host: &str) -> String {
 impl Address {
     /// Reads host and path.
     pub fn parse(parts: &Parts, domains: &Domains) -> Result<Self, AddressError> {
-        let host = host(parts).map(host_name);
-        let bucket = host.as_deref().and_then(|host| domains.bucket(host));
-        Self::from_host_and_path(bucket, &parts.uri)
+        let bucket = domains.bucket_of(parts);
+        Self::from_host_and_path(bucket.as_deref(), &parts.uri)
     }
 
     fn from_host_and_path(host_bucket: Option<&str>, uri: &Uri) -> Result<Self, AddressError> {

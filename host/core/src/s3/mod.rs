@@ -64,11 +64,12 @@ impl Gateway {
         authenticator: Authenticator,
         options: GatewayOptions,
     ) -> Self {
+        let domains = Domains::new(options.domains);
         Self {
             service,
-            authenticator,
+            authenticator: authenticator.with_domains(domains.clone()),
             region: options.region,
-            domains: Domains::new(options.domains),
+            domains,
             ids: RequestIds::default(),
         }
     }

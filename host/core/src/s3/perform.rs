@@ -1,5 +1,6 @@
 //! Operations to service calls, and what these return to answers.
 
+use super::auth::Rights;
 use super::error::Error;
 use super::operation::{BucketsQuery, DeleteObjects, Operation};
 use super::response::{self, Reply, bucket, listing, multipart, object};
@@ -18,7 +19,7 @@ pub(super) async fn perform(
     operation: Operation,
 ) -> Result<Reply, Error> {
     Ok(match operation {
-        Operation::ListBuckets(query) => list_buckets(service, &query).await?,
+        Operation::ListBuckets(query, visible) => list_buckets(service, &query, &visible).await?,
         Operation::CreateBucket(name) => {
             match service.create_bucket(&name).await {
                 Err(ServiceError::BucketExists) if region == FORGIVING_REGION => {}
@@ -91,12 +92,17 @@ pub(super) async fn perform(
     })
 }
 
-async fn list_buckets(service: &Service, query: &BucketsQuery) -> Result<Reply, Error> {
+async fn list_buckets(
+    service: &Service,
+    query: &BucketsQuery,
+    visible: &Rights,
+) -> Result<Reply, Error> {
     let mut buckets = service.list_buckets().await?;
     buckets.retain(|bucket| {
         let name = bucket.name.as_str();
         let behind = query.after.as_deref().is_none_or(|after| name > after);
-        behind && name.starts_with(&query.prefix)
+        let asked = behind && !query.elsewhere && name.starts_with(&query.prefix);
+        asked && visible.include(&bucket.name)
     });
     let more = buckets.len() > query.limit;
     buckets.truncate(query.limit);

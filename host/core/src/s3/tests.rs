@@ -270,7 +270,7 @@ async fn a_bucket_can_be_the_host() {
 
 #[tokio::test]
 async fn a_refused_request_is_answered_without_its_body() {
-    let signed = gateway(Access::Keys(vec![credentials()]), REGION);
+    let signed = gateway(Access::keys(vec![credentials()]), REGION);
     let s3 = open();
     for (s3, method, target, status, code) in [
         (&signed, "PUT", "/abc/k", 403, "AccessDenied"),
@@ -303,7 +303,7 @@ async fn send_signed(s3: &Gateway, head: request::Parts, bytes: &'static str) ->
 
 #[tokio::test]
 async fn a_signed_request_is_let_in_and_its_body_is_checked() {
-    let s3 = gateway(Access::Keys(vec![credentials()]), REGION);
+    let s3 = gateway(Access::keys(vec![credentials()]), REGION);
     let signer = Signer::default();
     let sha256_of_x = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881";
     let put = |target: &'static str| {

@@ -2,12 +2,18 @@
 
 use super::credentials::{AccessKeyId, Credentials};
 use super::date::SignedAt;
+use super::error::Place;
 use super::header::{AuthorizationHeader, malformed};
 use super::query::{QueryFields, wrong};
+use super::rights::{Action, BucketPattern, Rights};
 use super::scope::{Credential, Scope};
 use super::signature::{ChunkSigner, Signature, SigningKey};
-use super::{AuthError, PayloadMode, X_AMZ_CONTENT_SHA256, X_AMZ_DATE, canonical};
-use crate::model::Timestamp;
+use super::version_2::{self, SignatureV2};
+use super::{
+    AuthError, PayloadMode, X_AMZ_CONTENT_SHA256, X_AMZ_DATE, X_AMZ_SECURITY_TOKEN, canonical,
+};
+use crate::model::{BucketName, Timestamp};
+use crate::s3::address::Domains;
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
 use http::{HeaderMap, Method};
@@ -19,8 +25,21 @@ use std::sync::{Mutex, PoisonError};
 pub enum Access {
     /// `--no-auth`: anything is accepted, signed or not.
     Open,
+    /// Requests must be signed by somebody known.
+    Keys {
+        /// Who is known.
+        pairs: Vec<Credentials>,
+        /// Buckets that anybody may read, signed or not.
+        public: Vec<BucketPattern>,
+    },
+}
+
+impl Access {
     /// Requests must be signed by one of these.
-    Keys(Vec<Credentials>),
+    pub fn keys(pairs: Vec<Credentials>) -> Self {
+        let public = Vec::new();
+        Self::Keys { pairs, public }
+    }
 }
 
 /// Checks signatures.
@@ -28,6 +47,8 @@ pub enum Access {
 pub struct Authenticator {
     access: Access,
     region: Box<str>,
+    /// Version 2 signs the bucket that the host stands for.
+    domains: Domains,
     /// Signing keys by index of the credentials and scope: made once a day each.
     derived: Mutex<HashMap<(usize, String), SigningKey>>,
 }
@@ -36,19 +57,60 @@ pub struct Authenticator {
 #[derive(Debug)]
 pub struct Authenticated {
     access_key_id: Option<AccessKeyId>,
+    rights: Rights,
+    /// Nobody signed, although somebody should have.
+    anonymous: bool,
     payload: PayloadMode,
     chunks: Option<ChunkSigner>,
 }
 
 impl Authenticated {
-    /// Who signed; `None` with [`Access::Open`].
+    /// Who signed; `None` with [`Access::Open`] and for who may read without a key.
     pub fn access_key_id(&self) -> Option<&str> {
         self.access_key_id.as_ref().map(AccessKeyId::as_str)
+    }
+
+    /// Refuses what the sender may not do to a bucket.
+    pub fn may(&self, action: Action, bucket: &BucketName) -> Result<(), AuthError> {
+        if self.rights.allow(action, bucket) {
+            Ok(())
+        } else {
+            Err(AuthError::AccessDenied)
+        }
+    }
+
+    /// The buckets that the sender may list; nobody lists them without a key.
+    pub fn may_list_buckets(&self) -> Result<Rights, AuthError> {
+        if self.anonymous {
+            Err(AuthError::AccessDenied)
+        } else {
+            Ok(self.rights.clone())
+        }
     }
 
     /// How the body is sent.
     pub fn payload(&self) -> &PayloadMode {
         &self.payload
+    }
+
+    fn of(credentials: &Credentials, payload: PayloadMode, chunks: Option<ChunkSigner>) -> Self {
+        Self {
+            access_key_id: Some(credentials.access_key_id.clone()),
+            rights: credentials.rights.clone(),
+            anonymous: false,
+            payload,
+            chunks,
+        }
+    }
+
+    fn anyone(payload: PayloadMode) -> Self {
+        Self {
+            access_key_id: None,
+            rights: Rights::default(),
+            anonymous: false,
+            payload,
+            chunks: None,
+        }
     }
 
     /// What checks the signatures of a chunked body; `None` if it has none, or nobody checks.
@@ -77,19 +139,59 @@ impl Authenticator {
         Self {
             access,
             region: region.into(),
+            domains: Domains::default(),
             derived: Mutex::default(),
         }
     }
 
-    /// Lets a request in, or says why not.
+    /// The same for a gateway with these domains.
+    #[must_use]
+    pub fn with_domains(self, domains: Domains) -> Self {
+        Self { domains, ..self }
+    }
+
+    /// Says who sent a request, or why it is refused. Who did not sign gets the rights of
+    /// everybody: to read the public buckets.
     ///
     /// `head.uri` must be as the client sent it: the signature covers it.
     pub fn authenticate(&self, head: &Parts, now: Timestamp) -> Result<Authenticated, AuthError> {
+        let Access::Keys { pairs, public } = &self.access else {
+            let query = QueryFields::read(head.uri.query().unwrap_or_default());
+            return anyone(head, &query);
+        };
         let query = QueryFields::read(head.uri.query().unwrap_or_default());
-        match &self.access {
-            Access::Open => anyone(head, &query),
-            Access::Keys(keys) if query.is_presigned() => self.presigned(keys, head, &query, now),
-            Access::Keys(keys) => self.signed_in_header(keys, head, &query, now),
+        let header = head.headers.get(AUTHORIZATION);
+        if header.is_some() && (query.is_presigned() || query.is_version_2()) {
+            return Err(AuthError::SeveralMechanisms);
+        }
+        let header = header
+            .map(|raw| raw.to_str())
+            .transpose()
+            .map_err(|_| malformed("it has characters that are not ASCII."))?;
+        let signed = query.is_presigned() || query.is_version_2() || header.is_some();
+        if signed && (has_token(&head.headers) || query.has_token) {
+            return Err(AuthError::InvalidToken);
+        }
+        if query.is_presigned() {
+            return self.presigned(pairs, head, &query, now);
+        }
+        if query.is_version_2() {
+            return self.presigned_version_2(pairs, head, &query, now);
+        }
+        let Some(header) = header else {
+            let rights = Rights {
+                read_only: true,
+                buckets: Some(public.clone()),
+            };
+            return Ok(Authenticated {
+                rights,
+                anonymous: true,
+                ..anyone(head, &query)?
+            });
+        };
+        match version_2::parse_header(header) {
+            Some(fields) => self.version_2_in_header(pairs, head, fields?, now),
+            None => self.signed_in_header(pairs, head, header, &query, now),
         }
     }
 
@@ -97,19 +199,10 @@ impl Authenticator {
         &self,
         keys: &[Credentials],
         head: &Parts,
+        raw: &str,
         query: &QueryFields,
         now: Timestamp,
     ) -> Result<Authenticated, AuthError> {
-        let Some(raw) = head.headers.get(AUTHORIZATION) else {
-            return Err(if query.version_2 {
-                AuthError::UnsupportedScheme
-            } else {
-                AuthError::AccessDenied
-            });
-        };
-        let raw = raw
-            .to_str()
-            .map_err(|_| malformed("it has characters that are not ASCII."))?;
         let header = AuthorizationHeader::parse(raw)?;
         let signed_at = SignedAt::of(&head.headers)?;
         let payload = content_sha256(&head.headers)?.ok_or(AuthError::MissingContentSha256)?;
@@ -124,14 +217,9 @@ impl Authenticator {
             ));
         }
         if !self.is_our_region(&header.credential.scope, head, query) {
-            return Err(AuthError::AuthorizationHeaderMalformed {
-                detail: "the region is wrong.",
-                region: Some(self.region.to_string()),
-            });
+            return Err(self.wrong_region(Place::Header, &header.credential.scope));
         }
-        if !signed_at.is_fresh(now) {
-            return Err(AuthError::RequestTimeTooSkewed);
-        }
+        signed_at.check_fresh(now)?;
         let claim = Claim {
             credential: header.credential,
             signed_at,
@@ -149,9 +237,6 @@ impl Authenticator {
         query: &QueryFields,
         now: Timestamp,
     ) -> Result<Authenticated, AuthError> {
-        if head.headers.contains_key(AUTHORIZATION) {
-            return Err(AuthError::SeveralMechanisms);
-        }
         let url = query.presigned()?;
         check_signed(head, url.signed_headers, |_| false)?;
         if url.credential.scope.day != url.signed_at.day() {
@@ -160,9 +245,7 @@ impl Authenticator {
             ));
         }
         if !self.is_our_region(&url.credential.scope, head, query) {
-            return Err(wrong(
-                "Error parsing the X-Amz-Credential parameter; the region is wrong.",
-            ));
+            return Err(self.wrong_region(Place::Query, &url.credential.scope));
         }
         url.check_time(now)?;
         let payload = content_sha256(&head.headers)?
@@ -178,6 +261,68 @@ impl Authenticator {
         self.verify(keys, head, &claim)
     }
 
+    fn version_2_in_header(
+        &self,
+        keys: &[Credentials],
+        head: &Parts,
+        (id, signature): (&str, &str),
+        now: Timestamp,
+    ) -> Result<Authenticated, AuthError> {
+        SignedAt::of(&head.headers)?.check_fresh(now)?;
+        let date = version_2::date_line(&head.headers);
+        self.verify_version_2(keys, head, (id, signature), date)
+    }
+
+    fn presigned_version_2(
+        &self,
+        keys: &[Credentials],
+        head: &Parts,
+        query: &QueryFields,
+        now: Timestamp,
+    ) -> Result<Authenticated, AuthError> {
+        let url = query.version_2()?;
+        if now.seconds() > url.expires_at {
+            return Err(AuthError::RequestExpired {
+                expires: Timestamp::from_seconds(url.expires_at),
+                now,
+            });
+        }
+        let pair = (url.access_key_id, url.signature);
+        self.verify_version_2(keys, head, pair, url.expires.as_bytes())
+    }
+
+    fn verify_version_2(
+        &self,
+        keys: &[Credentials],
+        head: &Parts,
+        (id, signature): (&str, &str),
+        date: &[u8],
+    ) -> Result<Authenticated, AuthError> {
+        let (_, credentials) = find(keys, id)?;
+        let sent = SignatureV2::parse(signature).ok_or(AuthError::SignatureDoesNotMatch)?;
+        let bucket = self.domains.bucket_of(head);
+        let text = version_2::text(head, bucket.as_deref(), date);
+        if !SignatureV2::of(&credentials.secret_key, &text).matches(&sent) {
+            return Err(AuthError::SignatureDoesNotMatch);
+        }
+        let payload = match content_sha256(&head.headers)? {
+            Some(raw) => PayloadMode::parse(raw)?,
+            None => PayloadMode::guess(&head.headers),
+        };
+        if matches!(payload, PayloadMode::Chunked { signed: true, .. }) {
+            return Err(AuthError::InvalidContentSha256); // Only version 4 signs chunks.
+        }
+        Ok(Authenticated::of(credentials, payload, None))
+    }
+
+    fn wrong_region(&self, place: Place, scope: &Scope<'_>) -> AuthError {
+        AuthError::WrongRegion {
+            place,
+            sent: scope.region.to_owned(),
+            expected: self.region.to_string(),
+        }
+    }
+
     /// A client that does not know the region yet asks for it, and has to sign that question for
     /// some region (minio's clients do).
     fn is_our_region(&self, scope: &Scope<'_>, head: &Parts, query: &QueryFields) -> bool {
@@ -190,12 +335,7 @@ impl Authenticator {
         head: &Parts,
         claim: &Claim<'_>,
     ) -> Result<Authenticated, AuthError> {
-        let id = claim.credential.access_key_id;
-        let (index, credentials) = keys
-            .iter()
-            .enumerate()
-            .find(|(_, key)| key.access_key_id.as_str() == id)
-            .ok_or_else(|| AuthError::InvalidAccessKeyId(id.to_owned()))?;
+        let (index, credentials) = find(keys, claim.credential.access_key_id)?;
         let payload = PayloadMode::parse(claim.payload)?;
         let sent =
             Signature::parse(claim.signature.as_bytes()).ok_or(AuthError::SignatureDoesNotMatch)?;
@@ -211,11 +351,7 @@ impl Authenticator {
         }
         let chunks = matches!(payload, PayloadMode::Chunked { signed: true, .. })
             .then(|| ChunkSigner::new(key, claim.signed_at, &scope, sent));
-        Ok(Authenticated {
-            access_key_id: Some(credentials.access_key_id.clone()),
-            payload,
-            chunks,
-        })
+        Ok(Authenticated::of(credentials, payload, chunks))
     }
 
     fn signing_key(
@@ -245,11 +381,20 @@ fn anyone(head: &Parts, query: &QueryFields) -> Result<Authenticated, AuthError>
         Some(raw) => PayloadMode::parse(raw)?,
         None => PayloadMode::guess(&head.headers),
     };
-    Ok(Authenticated {
-        access_key_id: None,
-        payload,
-        chunks: None,
-    })
+    Ok(Authenticated::anyone(payload))
+}
+
+fn find<'k>(keys: &'k [Credentials], id: &str) -> Result<(usize, &'k Credentials), AuthError> {
+    keys.iter()
+        .enumerate()
+        .find(|(_, key)| key.access_key_id.as_str() == id)
+        .ok_or_else(|| AuthError::InvalidAccessKeyId(id.to_owned()))
+}
+
+/// Temporary credentials: there are none here, so that no token can be valid.
+fn has_token(headers: &HeaderMap) -> bool {
+    let token = headers.get(X_AMZ_SECURITY_TOKEN);
+    token.is_some_and(|token| !token.is_empty())
 }
 
 fn content_sha256(headers: &HeaderMap) -> Result<Option<&str>, AuthError> {

@@ -1,5 +1,6 @@
 //! Access keys.
 
+use super::rights::Rights;
 use std::fmt;
 
 /// The public half of a key pair.
@@ -66,6 +67,8 @@ pub struct Credentials {
     pub access_key_id: AccessKeyId,
     /// What it is signed with.
     pub secret_key: SecretKey,
+    /// What it is good for.
+    pub rights: Rights,
 }
 
 #[cfg(test)]
@@ -77,6 +80,7 @@ mod tests {
         let credentials = Credentials {
             access_key_id: "me".into(),
             secret_key: "hush".into(),
+            rights: Rights::default(),
         };
         let text = format!("{credentials:?}");
         assert!(text.contains("me") && text.contains("SecretKey(..)"));

@@ -7,7 +7,7 @@ use http::header::DATE;
 use std::fmt;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
-use time::{OffsetDateTime, PrimitiveDateTime};
+use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
 /// `20130524T000000Z`.
 const ISO_BASIC: &[BorrowedFormatItem<'_>] =
@@ -15,6 +15,11 @@ const ISO_BASIC: &[BorrowedFormatItem<'_>] =
 /// `Fri, 24 May 2013 00:00:00 GMT`.
 const RFC_1123: &[BorrowedFormatItem<'_>] = format_description!(
     "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+);
+
+/// The same with a numeric zone, as old clients write it: `Fri, 24 May 2013 00:00:00 +0000`.
+const RFC_2822: &[BorrowedFormatItem<'_>] = format_description!(
+    "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] [offset_hour sign:mandatory][offset_minute]"
 );
 
 /// Clocks may differ by this many seconds, either way.
@@ -31,8 +36,10 @@ impl SignedAt {
         let raw = raw.trim();
         PrimitiveDateTime::parse(raw, ISO_BASIC)
             .or_else(|_| PrimitiveDateTime::parse(raw, RFC_1123))
+            .map(PrimitiveDateTime::assume_utc)
+            .or_else(|_| OffsetDateTime::parse(raw, RFC_2822))
             .ok()
-            .map(|date| Self(date.assume_utc()))
+            .map(|date| Self(date.to_offset(UtcOffset::UTC)))
     }
 
     /// `x-amz-date`, or else `Date`.
@@ -58,9 +65,18 @@ impl SignedAt {
         )
     }
 
-    /// The clock of whoever signed and ours agree.
-    pub(super) fn is_fresh(self, now: Timestamp) -> bool {
-        self.age(now).abs() <= ALLOWED_SKEW
+    /// Refuses a request from a clock that does not agree with ours.
+    pub(super) fn check_fresh(self, now: Timestamp) -> Result<(), AuthError> {
+        if self.age(now).abs() <= ALLOWED_SKEW {
+            return Ok(());
+        }
+        let signed = self.after(0);
+        Err(AuthError::RequestTimeTooSkewed { signed, now })
+    }
+
+    /// So many seconds behind the signature.
+    pub(super) fn after(self, seconds: i64) -> Timestamp {
+        Timestamp::from_seconds(self.0.unix_timestamp().saturating_add(seconds))
     }
 
     /// Signed further ahead than clocks may differ.
@@ -89,6 +105,12 @@ mod tests {
     fn both_forms_of_a_date_mean_the_same() {
         let iso = SignedAt::parse("20130524T000000Z").unwrap();
         assert_eq!(SignedAt::parse("Fri, 24 May 2013 00:00:00 GMT"), Some(iso));
+        for zone in ["+0000", "-0000"] {
+            let raw = format!("Fri, 24 May 2013 00:00:00 {zone}");
+            assert_eq!(SignedAt::parse(&raw), Some(iso), "{zone}");
+        }
+        let elsewhere = SignedAt::parse("Fri, 24 May 2013 02:00:00 +0200");
+        assert_eq!(elsewhere, Some(iso));
         assert_eq!(iso.to_string(), "20130524T000000Z");
         assert_eq!(iso.day(), "20130524");
         assert_eq!(iso.age(Timestamp(1_369_353_601_000_000_000)), 1);
@@ -115,8 +137,9 @@ mod tests {
     fn clocks_may_differ_by_a_quarter_of_an_hour_and_no_more() {
         let signed = SignedAt::parse("20130524T000000Z").unwrap();
         let after = |seconds: i64| Timestamp((1_369_353_600 + seconds) * 1_000_000_000);
-        assert!(signed.is_fresh(after(900)) && signed.is_fresh(after(-900)));
-        assert!(!signed.is_fresh(after(901)) && !signed.is_fresh(after(-901)));
+        let is_fresh = |seconds| signed.check_fresh(after(seconds)).is_ok();
+        assert!(is_fresh(900) && is_fresh(-900));
+        assert!(!is_fresh(901) && !is_fresh(-901));
         assert!(!signed.is_ahead(after(-900)) && signed.is_ahead(after(-901)));
     }
 }

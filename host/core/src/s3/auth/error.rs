@@ -1,5 +1,26 @@
 //! Why a request is refused before anything of it is done.
 
+use crate::model::Timestamp;
+use std::fmt;
+
+/// Where a signature stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In the `Authorization` header.
+    Header,
+    /// In the query of a URL, or in a form.
+    Query,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Header => "The authorization header is malformed",
+            Self::Query => "Error parsing the X-Amz-Credential parameter",
+        })
+    }
+}
+
 /// What is wrong with a request's signature, or with what its headers say about its body.
 ///
 /// The texts are fixed and fit for clients: no secret, no right signature is ever among them.
@@ -19,10 +40,20 @@ pub enum AuthError {
     SignatureDoesNotMatch,
     /// Signed more than 15 minutes ago or ahead (403 `RequestTimeTooSkewed`).
     #[error("The difference between the request time and the current time is too large.")]
-    RequestTimeTooSkewed,
+    RequestTimeTooSkewed {
+        /// When it was signed.
+        signed: Timestamp,
+        /// Our time.
+        now: Timestamp,
+    },
     /// A presigned URL whose time is over (403 `AccessDenied`).
     #[error("Request has expired")]
-    RequestExpired,
+    RequestExpired {
+        /// When it was over.
+        expires: Timestamp,
+        /// Our time.
+        now: Timestamp,
+    },
     /// A presigned URL from more than 15 minutes ahead (403 `AccessDenied`).
     #[error("Request is not valid yet")]
     RequestNotYetValid,
@@ -30,13 +61,32 @@ pub enum AuthError {
     #[error("There were headers present in the request which were not signed")]
     HeadersNotSigned(Vec<String>),
     /// `Authorization` does not parse or names another scope (400 `AuthorizationHeaderMalformed`).
-    #[error("The authorization header is malformed; {detail}")]
-    AuthorizationHeaderMalformed {
-        /// What is wrong.
-        detail: &'static str,
-        /// The region to sign for, when the one in the scope is wrong.
-        region: Option<String>,
+    #[error("The authorization header is malformed; {0}")]
+    AuthorizationHeaderMalformed(&'static str),
+    /// Signed for another region (400 `AuthorizationHeaderMalformed`, or
+    /// `AuthorizationQueryParametersError` in a URL).
+    #[error("{place}; the region '{sent}' is wrong; expecting '{expected}'")]
+    WrongRegion {
+        /// Where.
+        place: Place,
+        /// The region in the scope.
+        sent: String,
+        /// The region to sign for.
+        expected: String,
     },
+    /// A token of temporary credentials, which nobody issues here (400 `InvalidToken`).
+    #[error(
+        "The provided token is malformed or otherwise invalid: this server knows no temporary credentials."
+    )]
+    InvalidToken,
+    /// A URL of Signature Version 2 that lacks something or has it twice (403 `AccessDenied`).
+    #[error(
+        "Query-string authentication requires the Signature, Expires and AWSAccessKeyId parameters"
+    )]
+    IncompleteUrl,
+    /// `Expires` of such a URL is not a number (403 `AccessDenied`).
+    #[error("Invalid date (should be seconds since epoch)")]
+    InvalidExpires,
     /// The `X-Amz-*` query parameters of a presigned URL are wrong
     /// (400 `AuthorizationQueryParametersError`).
     #[error("{0}")]
@@ -72,7 +122,7 @@ pub enum AuthError {
     /// `x-amz-decoded-content-length` is not a number (400 `InvalidArgument`).
     #[error("The value of x-amz-decoded-content-length is not valid.")]
     InvalidDecodedLength,
-    /// Signature Version 2 or something else (400 `InvalidRequest`).
+    /// Neither Signature Version 4 nor 2 (400 `InvalidRequest`).
     #[error(
         "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
     )]

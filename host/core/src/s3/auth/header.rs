@@ -43,10 +43,7 @@ impl<'a> AuthorizationHeader<'a> {
 }
 
 pub(super) fn malformed(detail: &'static str) -> AuthError {
-    AuthError::AuthorizationHeaderMalformed {
-        detail,
-        region: None,
-    }
+    AuthError::AuthorizationHeaderMalformed(detail)
 }
 
 fn text(error: CredentialError) -> &'static str {
@@ -91,7 +88,7 @@ mod tests {
             let raw = format!("AWS4-HMAC-SHA256 {fields}");
             let error = AuthorizationHeader::parse(&raw);
             assert!(
-                matches!(error, Err(AuthError::AuthorizationHeaderMalformed { .. })),
+                matches!(error, Err(AuthError::AuthorizationHeaderMalformed(_))),
                 "{fields}: {error:?}"
             );
         }

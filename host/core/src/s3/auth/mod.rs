@@ -1,4 +1,5 @@
-//! Who sent a request: Signature Version 4 in the `Authorization` header or in a presigned URL.
+//! Who sent a request: Signature Version 4 or 2 in the `Authorization` header or in a presigned
+//! URL; and what the sender may do.
 //!
 //! [`Authenticator::authenticate`] is the only source of an [`Authenticated`], and everything
 //! that takes a body asks for one. Time is an argument, so that published examples with their
@@ -14,16 +15,19 @@ mod error;
 mod header;
 mod payload;
 mod query;
+pub mod rights;
 mod scope;
 mod signature;
 #[cfg(test)]
 pub(super) mod signer;
 #[cfg(test)]
 mod tests;
+mod version_2;
 
 pub use authenticator::{Access, Authenticated, Authenticator};
-pub use error::AuthError;
+pub use error::{AuthError, Place};
 pub use payload::PayloadMode;
+pub use rights::{Action, BucketPattern, Rights};
 pub(in crate::s3) use signature::{ChunkSigner, Signature};
 
 use http::HeaderName;
@@ -37,3 +41,5 @@ pub const X_AMZ_DECODED_CONTENT_LENGTH: HeaderName =
     HeaderName::from_static("x-amz-decoded-content-length");
 /// Names of the fields that follow the last chunk.
 pub const X_AMZ_TRAILER: HeaderName = HeaderName::from_static("x-amz-trailer");
+/// The token of temporary credentials.
+pub const X_AMZ_SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");

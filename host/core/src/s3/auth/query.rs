@@ -22,8 +22,12 @@ pub(super) struct QueryFields {
     signature: Option<String>,
     /// `X-Amz-Content-Sha256`, where some SDKs put what others send as a header.
     pub(super) content_sha256: Option<String>,
-    /// Signed as Signature Version 2.
-    pub(super) version_2: bool,
+    /// `AWSAccessKeyId`, `Expires` and `Signature`: Signature Version 2.
+    access_key_id: Option<String>,
+    expires_at: Option<String>,
+    signature_2: Option<String>,
+    /// There is a token of temporary credentials.
+    pub(super) has_token: bool,
     /// `?location`: asks for the region.
     pub(super) location: bool,
     twice: bool,
@@ -41,8 +45,11 @@ impl QueryFields {
                 b"X-Amz-SignedHeaders" => &mut fields.signed_headers,
                 b"X-Amz-Signature" => &mut fields.signature,
                 b"X-Amz-Content-Sha256" | b"x-amz-content-sha256" => &mut fields.content_sha256,
-                b"AWSAccessKeyId" => {
-                    fields.version_2 = true;
+                b"AWSAccessKeyId" => &mut fields.access_key_id,
+                b"Expires" => &mut fields.expires_at,
+                b"Signature" => &mut fields.signature_2,
+                b"X-Amz-Security-Token" | b"x-amz-security-token" => {
+                    fields.has_token |= !value.is_empty();
                     continue;
                 }
                 b"location" => {
@@ -60,6 +67,26 @@ impl QueryFields {
     /// The request claims to be presigned.
     pub(super) fn is_presigned(&self) -> bool {
         self.algorithm.is_some() || self.signature.is_some() || self.credential.is_some()
+    }
+
+    /// The request claims to be presigned by Signature Version 2.
+    pub(super) fn is_version_2(&self) -> bool {
+        self.access_key_id.is_some() || self.signature_2.is_some()
+    }
+
+    /// That signature, if all of it is there and in order.
+    pub(super) fn version_2(&self) -> Result<PresignedV2<'_>, AuthError> {
+        let fields = (&self.access_key_id, &self.expires_at, &self.signature_2);
+        let ((Some(access_key_id), Some(expires), Some(signature)), false) = (fields, self.twice)
+        else {
+            return Err(AuthError::IncompleteUrl);
+        };
+        Ok(PresignedV2 {
+            access_key_id,
+            expires,
+            expires_at: number(expires).ok_or(AuthError::InvalidExpires)?,
+            signature,
+        })
     }
 
     /// The signature, if all of it is there and in order.
@@ -94,13 +121,15 @@ impl QueryFields {
         let signed_at = SignedAt::parse(date).ok_or(wrong(
             "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"",
         ))?;
-        let expires = match expires.parse::<i64>() {
-            Ok(seconds) if seconds > LONGEST => Err(wrong(
+        let negative = expires.strip_prefix('-').and_then(number);
+        let expires = match number(expires) {
+            Some(seconds) if seconds > LONGEST => Err(wrong(
                 "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds",
             )),
-            Ok(seconds) if seconds < 1 => Err(wrong("X-Amz-Expires must be positive")),
-            Ok(seconds) => Ok(seconds),
-            Err(_) => Err(wrong("X-Amz-Expires should be a number")),
+            Some(0) => Err(wrong("X-Amz-Expires must be positive")),
+            Some(seconds) => Ok(seconds),
+            None if negative.is_some() => Err(wrong("X-Amz-Expires must be positive")),
+            None => Err(wrong("X-Amz-Expires should be a number")),
         }?;
         Ok(Presigned {
             credential: Credential::parse(credential).map_err(|error| wrong(text(error)))?,
@@ -110,6 +139,23 @@ impl QueryFields {
             signature,
         })
     }
+}
+
+/// A URL presigned by Signature Version 2.
+#[derive(Debug)]
+pub(super) struct PresignedV2<'a> {
+    pub(super) access_key_id: &'a str,
+    /// As sent, which is what was signed.
+    pub(super) expires: &'a str,
+    /// Seconds since 1970.
+    pub(super) expires_at: i64,
+    pub(super) signature: &'a str,
+}
+
+/// Digits only: `parse` alone would take a sign.
+fn number(raw: &str) -> Option<i64> {
+    let digits = raw.bytes().all(|byte| byte.is_ascii_digit());
+    raw.parse().ok().filter(|_| digits)
 }
 
 /// A presigned URL.
@@ -130,7 +176,10 @@ impl Presigned<'_> {
             return Err(AuthError::RequestNotYetValid);
         }
         if self.signed_at.age(now) > self.expires {
-            return Err(AuthError::RequestExpired);
+            return Err(AuthError::RequestExpired {
+                expires: self.signed_at.after(self.expires),
+                now,
+            });
         }
         Ok(())
     }
@@ -140,7 +189,7 @@ pub(super) fn wrong(text: &'static str) -> AuthError {
     AuthError::AuthorizationQueryParametersError(text)
 }
 
-fn text(error: CredentialError) -> &'static str {
+pub(super) fn text(error: CredentialError) -> &'static str {
     match error {
         CredentialError::Shape => {
             "Error parsing the X-Amz-Credential parameter; the Credential is mal-formed; expecting \"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\"."

@@ -20,6 +20,7 @@ pub(in crate::s3) fn credentials() -> Credentials {
     Credentials {
         access_key_id: "AKIAIOSFODNN7EXAMPLE".into(),
         secret_key: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into(),
+        rights: super::Rights::default(),
     }
 }
 

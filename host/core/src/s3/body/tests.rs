@@ -32,7 +32,7 @@ fn authenticate(head: request::Parts, access: Access) -> Signed {
 
 fn signed(request: request::Builder, payload: &str) -> Signed {
     let head = Signer::default().sign(request, payload);
-    authenticate(head, Access::Keys(vec![credentials()]))
+    authenticate(head, Access::keys(vec![credentials()]))
 }
 
 fn put(size: usize) -> request::Builder {
@@ -135,7 +135,7 @@ fn published(
         }
     }
     body.extend(tail.bytes());
-    (authenticate(head, Access::Keys(vec![credentials()])), body)
+    (authenticate(head, Access::keys(vec![credentials()])), body)
 }
 
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html>

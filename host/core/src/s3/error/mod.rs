@@ -11,7 +11,7 @@ pub use text::PART_NUMBER;
 
 use crate::model::UploadError;
 use crate::s3::address::AddressError;
-use crate::s3::auth::AuthError;
+use crate::s3::auth::{AuthError, Place};
 use crate::s3::body::DocumentError;
 use crate::s3::route::RouteError;
 use crate::s3::xml::read::XmlError;
@@ -88,6 +88,7 @@ pub enum Code {
     InvalidRange,
     InvalidRequest,
     InvalidStorageClass,
+    InvalidToken,
     InvalidUri,
     KeyTooLong,
     MalformedXml,
@@ -120,16 +121,27 @@ impl Error {
             Self::Address(AddressError::KeyTooLong(_)) => Code::KeyTooLong,
             Self::Auth(error) => match error {
                 A::AccessDenied
-                | A::RequestExpired
+                | A::RequestExpired { .. }
+                | A::IncompleteUrl
+                | A::InvalidExpires
                 | A::RequestNotYetValid
                 | A::HeadersNotSigned(_)
                 | A::MissingDate
                 | A::InvalidDate => Code::AccessDenied,
                 A::InvalidAccessKeyId(_) => Code::InvalidAccessKeyId,
                 A::SignatureDoesNotMatch => Code::SignatureDoesNotMatch,
-                A::RequestTimeTooSkewed => Code::RequestTimeTooSkewed,
-                A::AuthorizationHeaderMalformed { .. } => Code::AuthorizationHeaderMalformed,
-                A::AuthorizationQueryParametersError(_) => Code::AuthorizationQueryParametersError,
+                A::RequestTimeTooSkewed { .. } => Code::RequestTimeTooSkewed,
+                A::AuthorizationHeaderMalformed(_)
+                | A::WrongRegion {
+                    place: Place::Header,
+                    ..
+                } => Code::AuthorizationHeaderMalformed,
+                A::AuthorizationQueryParametersError(_)
+                | A::WrongRegion {
+                    place: Place::Query,
+                    ..
+                } => Code::AuthorizationQueryParametersError,
+                A::InvalidToken => Code::InvalidToken,
                 A::SeveralMechanisms
                 | A::InvalidContentSha256
                 | A::InvalidContentLength
@@ -234,6 +246,7 @@ impl Code {
             Self::InvalidRange => (S::RANGE_NOT_SATISFIABLE, "InvalidRange", "The requested range is not satisfiable"),
             Self::InvalidRequest => (S::BAD_REQUEST, "InvalidRequest", "Invalid Request"),
             Self::InvalidStorageClass => (S::BAD_REQUEST, "InvalidStorageClass", "The storage class you specified is not valid"),
+            Self::InvalidToken => (S::BAD_REQUEST, "InvalidToken", "The provided token is malformed or otherwise invalid."),
             Self::InvalidUri => (S::BAD_REQUEST, "InvalidURI", "Couldn't parse the specified URI."),
             Self::KeyTooLong => (S::BAD_REQUEST, "KeyTooLongError", "Your key is too long"),
             Self::MalformedXml => (S::BAD_REQUEST, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema"),

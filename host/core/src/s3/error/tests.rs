@@ -81,13 +81,18 @@ fn a_body_that_is_not_as_declared_is_the_clients_mistake() {
 #[test]
 fn refusals_at_the_door_have_the_codes_of_s3() {
     assert_eq!(wire(AuthError::AccessDenied), (403, "AccessDenied"));
-    assert_eq!(wire(AuthError::RequestExpired), (403, "AccessDenied"));
+    let (expires, signed, now) = (Timestamp(0), Timestamp(0), Timestamp(0));
+    assert_eq!(
+        wire(AuthError::RequestExpired { expires, now }),
+        (403, "AccessDenied")
+    );
+    assert_eq!(wire(AuthError::InvalidToken), (400, "InvalidToken"));
     assert_eq!(
         wire(AuthError::SignatureDoesNotMatch),
         (403, "SignatureDoesNotMatch")
     );
     assert_eq!(
-        wire(AuthError::RequestTimeTooSkewed),
+        wire(AuthError::RequestTimeTooSkewed { signed, now }),
         (403, "RequestTimeTooSkewed")
     );
     assert_eq!(

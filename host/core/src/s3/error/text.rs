@@ -4,6 +4,7 @@ use super::{Error, RequestError};
 use crate::model::{ObjectKey, UploadError};
 use crate::s3::address::AddressError;
 use crate::s3::auth::AuthError;
+use crate::s3::date::XmlDate;
 use crate::s3::route::RouteError;
 use crate::s3::xml::read::XmlError;
 use crate::service::ServiceError;
@@ -53,10 +54,18 @@ impl Error {
                 ("MaxSizeAllowed", ObjectKey::MAX_BYTES.to_string()),
             ],
             Self::Auth(AuthError::InvalidAccessKeyId(id)) => vec![("AWSAccessKeyId", id.clone())],
-            Self::Auth(AuthError::AuthorizationHeaderMalformed {
-                region: Some(region),
-                ..
-            }) => vec![("Region", region.clone())],
+            Self::Auth(AuthError::WrongRegion { expected, .. }) => {
+                vec![("Region", expected.clone())]
+            }
+            Self::Auth(AuthError::RequestExpired { expires, now }) => vec![
+                ("Expires", XmlDate(*expires).to_string()),
+                ("ServerTime", XmlDate(*now).to_string()),
+            ],
+            Self::Auth(AuthError::RequestTimeTooSkewed { signed, now }) => vec![
+                ("RequestTime", XmlDate(*signed).to_string()),
+                ("ServerTime", XmlDate(*now).to_string()),
+                ("MaxAllowedSkewMilliseconds", "900000".to_owned()),
+            ],
             Self::Auth(AuthError::HeadersNotSigned(names)) => {
                 vec![("HeadersNotSigned", names.join(", "))]
             }

@@ -15,6 +15,8 @@ use crate::s3::xml::read;
 pub struct BucketsQuery {
     /// Only names that start with this.
     pub prefix: String,
+    /// Another region than ours was asked for, so that there is nothing to show.
+    pub elsewhere: bool,
     /// Only names behind this one.
     pub after: Option<String>,
     /// Most buckets of a page, 1 to 10,000.
@@ -24,7 +26,7 @@ pub struct BucketsQuery {
 impl BucketsQuery {
     const MAX: usize = 10_000;
 
-    pub(super) fn parse(query: &Query) -> Result<Self, RequestError> {
+    pub(super) fn parse(query: &Query, region: &str) -> Result<Self, RequestError> {
         let limit = match query.non_empty("max-buckets") {
             None => Self::MAX,
             Some(raw) => match raw.parse() {
@@ -40,6 +42,9 @@ impl BucketsQuery {
         };
         Ok(Self {
             prefix: query.get("prefix").unwrap_or_default().to_owned(),
+            elsewhere: query
+                .non_empty("bucket-region")
+                .is_some_and(|asked| asked != region),
             after: super::listing::continuation(query)?,
             limit,
         })

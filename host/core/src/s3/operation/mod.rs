@@ -8,7 +8,7 @@ mod object;
 pub use bucket::{BucketsQuery, DeleteObjects};
 pub use listing::{ListEcho, PartsQuery, UploadsEcho, Version};
 
-use super::auth::Authenticated;
+use super::auth::{Action, Authenticated, Rights};
 use super::body;
 use super::error::{Error, RequestError};
 use super::header;
@@ -36,7 +36,7 @@ const MAX_DOCUMENT: usize = 4 << 20;
     reason = "the names are AWS's, and the whole description"
 )]
 pub enum Operation {
-    ListBuckets(BucketsQuery),
+    ListBuckets(BucketsQuery, Rights),
     CreateBucket(BucketName),
     HeadBucket(BucketName),
     DeleteBucket(BucketName),
@@ -77,9 +77,14 @@ impl Operation {
         request: &Request<'_>,
         body: ByteStream,
     ) -> Result<Self, Error> {
+        authorize(&route, request)?;
         refuse_unsupported(request)?;
         match route {
-            Route::ListBuckets => Ok(Self::ListBuckets(BucketsQuery::parse(request.query)?)),
+            Route::ListBuckets => {
+                let visible = request.identity.may_list_buckets()?;
+                let query = BucketsQuery::parse(request.query, request.region)?;
+                Ok(Self::ListBuckets(query, visible))
+            }
             Route::Bucket(call, bucket) => Self::on_bucket(call, bucket, request, body).await,
             Route::Object(call, bucket, key) => {
                 Self::on_object(call, (bucket, key), request, body).await
@@ -156,6 +161,23 @@ impl Request<'_> {
     fn header(&self, name: &http::HeaderName) -> Option<&str> {
         self.parts.headers.get(name)?.to_str().ok()
     }
+}
+
+/// Refuses what the sender may not do: to the bucket that the request is about, and to the one
+/// that it copies from.
+fn authorize(route: &Route, request: &Request<'_>) -> Result<(), Error> {
+    let bucket = match route {
+        Route::ListBuckets => return Ok(()), // shows each sender what is theirs
+        Route::Bucket(_, bucket) | Route::Object(_, bucket, _) => bucket,
+    };
+    let action = Action::of(&request.parts.method);
+    request.identity.may(action, bucket)?;
+    if let (Action::Write, Some(source)) = (action, request.parts.headers.get(header::COPY_SOURCE))
+    {
+        let (bucket, _) = object::copy_source(source.as_bytes())?;
+        request.identity.may(Action::Read, &bucket)?;
+    }
+    Ok(())
 }
 
 /// Refuses what must not be ignored silently.
