@@ -49,9 +49,18 @@ pub(super) struct Blueprint {
 }
 
 impl Blueprint {
-    pub(super) fn store(&self, grants: &Grants) -> wasmtime::Result<Store<Ctx>> {
+    fn store(&self) -> wasmtime::Result<Store<Ctx>> {
+        self.store_with(&self.grants, self.outgoing.clone())
+    }
+
+    /// A store with grants of its own.
+    pub(super) fn store_with(
+        &self,
+        grants: &Grants,
+        outgoing: Outgoing,
+    ) -> wasmtime::Result<Store<Ctx>> {
         let log = GuestLog::new(&self.name);
-        let ctx = Ctx::new(grants, self.outgoing.clone(), log)?;
+        let ctx = Ctx::new(grants, outgoing, log)?;
         let mut store = Store::new(self.loaded.pre.engine(), ctx);
         store.limiter(|ctx| &mut ctx.limits);
         Ok(store)
@@ -83,9 +92,19 @@ struct Shared {
     /// Turns of the event loop, seen by the watchdog.
     turns: AtomicU64,
     in_flight: AtomicUsize,
+    /// Whether there is an instance to take calls.
+    ready: AtomicBool,
     retired: AtomicBool,
     last_failure: Mutex<String>,
     native: Mutex<Arc<NativeWork>>,
+}
+
+/// How well an actor can take one more call: the least is the best.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Standing {
+    /// It is being started, or waits after its instance has died: calls would wait, too.
+    absent: bool,
+    calls: usize,
 }
 
 /// Counts a call (and the body that it returned) for as long as it needs its instance.
@@ -104,6 +123,7 @@ impl Actor {
         let shared = Arc::new(Shared {
             turns: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
+            ready: AtomicBool::new(false),
             retired: AtomicBool::new(false),
             last_failure: Mutex::new("the plugin instance was stopped".into()),
             native: Mutex::default(),
@@ -130,8 +150,11 @@ impl Actor {
         Busy(Arc::clone(&self.shared))
     }
 
-    pub(super) fn load(&self) -> usize {
-        self.shared.in_flight.load(Ordering::Relaxed)
+    pub(super) fn standing(&self) -> Standing {
+        Standing {
+            absent: !self.shared.ready.load(Ordering::Relaxed),
+            calls: self.shared.in_flight.load(Ordering::Relaxed),
+        }
     }
 
     /// Queues a call; gives it back when the actor is gone.
@@ -177,7 +200,9 @@ async fn supervise(blueprint: &Blueprint, shared: &Arc<Shared>, mut queue: mpsc:
     let mut pause = PAUSE;
     loop {
         let started = Instant::now();
-        let Err(error) = serve(blueprint, shared, &mut queue).await else {
+        let served = serve(blueprint, shared, &mut queue).await;
+        shared.ready.store(false, Ordering::Relaxed);
+        let Err(error) = served else {
             return;
         };
         let text = one_line(&format!("{error:#}"));
@@ -207,7 +232,7 @@ async fn serve(
     shared: &Arc<Shared>,
     queue: &mut mpsc::Receiver<Job>,
 ) -> wasmtime::Result<()> {
-    let mut store = blueprint.store(&blueprint.grants)?;
+    let mut store = blueprint.store()?;
     let native = Arc::clone(&store.data().native);
     *shared.native.lock().unwrap_or_else(PoisonError::into_inner) = native;
     watch(&mut store, Arc::clone(shared));
@@ -229,6 +254,7 @@ async fn serve(
             if first.namespace != configured.namespace {
                 wasmtime::bail!("an instance answered another namespace than the first");
             }
+            shared.ready.store(true, Ordering::Relaxed);
             let mut tick = tokio::time::interval(TICK);
             tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
             loop {
@@ -277,5 +303,24 @@ impl AccessorTask<Ctx, HasSelf<Ctx>> for Run {
     async fn run(self, accessor: &Accessor<Ctx>) -> wasmtime::Result<()> {
         (self.0)(accessor, &self.1).await;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_instance_that_is_not_there_comes_after_the_busiest_one() {
+        let standing = |absent, calls| Standing { absent, calls };
+        let mut actors = [
+            standing(true, 0),
+            standing(false, 200),
+            standing(true, 3),
+            standing(false, 0),
+        ];
+        actors.sort_unstable();
+        let calls = actors.map(|actor| (actor.absent, actor.calls));
+        assert_eq!(calls, [(false, 0), (false, 200), (true, 0), (true, 3)]);
     }
 }

@@ -5,18 +5,56 @@
 //! runs on the blocking pool, one piece ahead of the network.
 
 use crate::model::ByteStream;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 /// Bytes of the first read.
 const FIRST: usize = 64 * 1024;
 /// Bytes of a later read, and of a batch of writes.
 const PIECE: usize = 512 * 1024;
+
+/// Pieces that are kept for the next read: memory of this size is dear to get from the system
+/// and given back late, and never at all where many threads have taken it in turn.
+const SPARE: usize = 8;
+
+static SPARES: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+
+fn spares() -> std::sync::MutexGuard<'static, Vec<Vec<u8>>> {
+    SPARES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Room for [`PIECE`] bytes; goes back to the others when the last reader drops it.
+struct Lent {
+    room: Vec<u8>,
+    filled: usize,
+}
+
+impl Lent {
+    fn new() -> Self {
+        let room = spares().pop().unwrap_or_else(|| vec![0; PIECE]);
+        Self { room, filled: 0 }
+    }
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        self.room.get(..self.filled).unwrap_or_default()
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        let mut spares = spares();
+        if spares.len() < SPARE {
+            spares.push(std::mem::take(&mut self.room));
+        }
+    }
+}
 
 struct Reader {
     file: Arc<File>,
@@ -34,15 +72,28 @@ enum Next {
 fn read_at(file: &File, offset: u64, most: usize) -> io::Result<(Bytes, bool)> {
     let left = file.metadata()?.len().saturating_sub(offset);
     let wanted = usize::try_from(left).unwrap_or(most).min(most);
-    let mut piece = BytesMut::zeroed(wanted);
-    let count = loop {
-        match file.read_at(&mut piece, offset) {
+    let whole = |count: usize| count == 0 || count as u64 >= left;
+    if wanted <= FIRST {
+        let mut piece = vec![0; wanted];
+        let count = fill(file, &mut piece, offset)?;
+        piece.truncate(count);
+        return Ok((piece.into(), whole(count)));
+    }
+    let mut piece = Lent::new();
+    let room = piece.room.get_mut(..wanted).unwrap_or_default();
+    piece.filled = fill(file, room, offset)?;
+    let count = piece.filled;
+    Ok((Bytes::from_owner(piece), whole(count)))
+}
+
+/// One read; answers how many bytes came.
+fn fill(file: &File, room: &mut [u8], offset: u64) -> io::Result<usize> {
+    loop {
+        match file.read_at(room, offset) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            done => break done?,
+            done => return done,
         }
-    };
-    piece.truncate(count);
-    Ok((piece.freeze(), count == 0 || count as u64 >= left))
+    }
 }
 
 /// The bytes of `file` from `offset` to its end.

@@ -230,7 +230,10 @@ fn first_line(error: &wasmtime::Error) -> String {
 
 /// An error text of the engine as one line of bounded length.
 pub(super) fn one_line(text: &str) -> String {
-    let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    // What would move a terminal's cursor is no part of a line either.
+    let odd = |c: char| c.is_whitespace() || c.is_control();
+    let words = text.split(odd).filter(|word| !word.is_empty());
+    let joined = words.collect::<Vec<_>>().join(" ");
     let cut = joined.floor_char_boundary(400);
     joined.get(..cut).unwrap_or_default().to_owned()
 }

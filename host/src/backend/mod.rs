@@ -6,6 +6,7 @@
 mod actor;
 #[allow(unsafe_code, unreachable_pub, reason = "generated")]
 mod bindings;
+mod component;
 mod context;
 mod convert;
 mod directory;
@@ -25,20 +26,19 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use component::{
+    Choice, Component, Description, DirWish, Setting, SettingKind, available_types,
+};
 pub use error::OpenError;
 pub use grants::{DirGrant, Grants, HostPattern, HostPatternError};
 
 use crate::service::ports::{RowTrust, Store};
-use actor::Blueprint;
-use bindings::exports::pys3local::storage::setup::{self, Description, SettingKind};
-use load::{Loaded, Origin, one_line};
-use outgoing::Outgoing;
+use bindings::exports::pys3local::storage::setup;
 use pool::Pool;
 use pulse::Pulse;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::Arc;
 
 /// Which plugin, and what it is told and granted: a config section, resolved.
 #[derive(Debug, Clone, Default)]
@@ -94,39 +94,22 @@ impl Backend {
 /// Starts a plugin: finds and checks the component, asks what it wants, grants that or less,
 /// and configures its first instance. Must be called within a tokio runtime.
 pub async fn open(config: PluginConfig, options: BackendOptions) -> Result<Backend, OpenError> {
-    let engine_error = |error: wasmtime::Error| OpenError::Engine(one_line(&format!("{error:#}")));
-    let PluginConfig {
+    let component = Component::load(&config, &options).await?;
+    component.start(config.settings, &options).await
+}
+
+/// Starts the first instance of a component whose settings and grants are complete.
+async fn start(
+    component: Component,
+    unknown_settings: Vec<String>,
+    options: &BackendOptions,
+) -> Result<Backend, OpenError> {
+    let Component {
         kind,
-        component,
-        grants,
-        settings,
-    } = config;
-    let engine = engine::engine(options.compile_cache.as_deref()).map_err(engine_error)?;
-    let origin = Origin::find(&kind, component.as_deref(), options.plugin_dir.as_deref())?;
-    let loaded = {
-        let (engine, origin) = (engine.clone(), origin.clone());
-        let load = move || Loaded::load(&engine, &origin);
-        tokio::task::spawn_blocking(load)
-            .await
-            .map_err(|error| OpenError::Engine(error.to_string()))??
-    };
-    let has_multipart = loaded.has_multipart();
-    let mut blueprint = Blueprint {
-        name: kind.as_str().into(),
-        loaded,
-        outgoing: Outgoing::new(&grants.hosts),
-        grants,
-        settings: Vec::new(),
-        single_bucket: options.single_bucket,
-        durable: options.durable,
-        configured: OnceLock::new(),
-    };
-    let description = describe(&blueprint).await?;
-    let (settings, unknown_settings) = check_settings(&kind, &description, settings)?;
-    if origin.is_built_in() {
-        grant_wishes(&mut blueprint.grants, &description, &settings)?;
-        blueprint.outgoing = Outgoing::new(&blueprint.grants.hosts);
-    }
+        mut blueprint,
+        ..
+    } = component;
+    let has_multipart = blueprint.loaded.has_multipart();
     for dir in &mut blueprint.grants.dirs {
         dir.host = canonical(&dir.host)?;
     }
@@ -136,9 +119,7 @@ pub async fn open(config: PluginConfig, options: BackendOptions) -> Result<Backe
         .iter()
         .map(|dir| dir.host.display().to_string())
         .collect();
-    blueprint.settings = settings.into_iter().collect();
-    let blueprint = Arc::new(blueprint);
-    let pool = Pool::start(Arc::clone(&blueprint)).map_err(|e| OpenError::Engine(e.to_string()))?;
+    let pool = Pool::start(Arc::new(blueprint)).map_err(|e| OpenError::Engine(e.to_string()))?;
     let configured = first_answer(&pool, &kind).await?;
     let namespace = match configured.namespace {
         Some(name) if !name.is_empty() && name.len() <= 1024 => format!("{kind}:{name}"),
@@ -167,91 +148,6 @@ pub async fn open(config: PluginConfig, options: BackendOptions) -> Result<Backe
         unknown_settings,
         pool,
     })
-}
-
-/// Asks a plugin who it is, in a store that has no grants at all.
-async fn describe(blueprint: &Blueprint) -> Result<Description, OpenError> {
-    let plugin = blueprint.name.to_string();
-    let ask = async {
-        let nothing = Grants {
-            memory: blueprint.grants.memory,
-            ..Grants::default()
-        };
-        let mut store = blueprint.store(&nothing)?;
-        // Two seconds of computing are plenty to say one's name.
-        store.set_epoch_deadline(40);
-        let instance = blueprint.loaded.pre.instantiate_async(&mut store).await?;
-        let guest = blueprint.loaded.guest(&mut store, &instance)?;
-        store
-            .run_concurrent(async |accessor| guest.setup.call_describe(accessor).await)
-            .await?
-    };
-    let answer = tokio::time::timeout(Duration::from_secs(10), ask).await;
-    let why = match answer {
-        Ok(Ok(description)) => return Ok(description),
-        Ok(Err(error)) => one_line(&format!("{error:#}")),
-        Err(_) => "it does not say who it is".into(),
-    };
-    Err(OpenError::Configure { plugin, why })
-}
-
-/// The settings that the plugin gets, with its defaults, and the names that it does not know.
-fn check_settings(
-    kind: &str,
-    description: &Description,
-    mut given: BTreeMap<String, String>,
-) -> Result<(BTreeMap<String, String>, Vec<String>), OpenError> {
-    let mut settings = BTreeMap::new();
-    for setting in &description.settings {
-        let name = &setting.name;
-        let Some(value) = given.remove(name).or_else(|| setting.default.clone()) else {
-            if setting.required {
-                return Err(OpenError::MissingSetting {
-                    kind: kind.into(),
-                    setting: name.clone(),
-                    help: one_line(&setting.help),
-                });
-            }
-            continue;
-        };
-        let wrong = |why: &str| OpenError::BadSetting {
-            setting: name.clone(),
-            why: why.into(),
-        };
-        match setting.kind {
-            SettingKind::Number if value.parse::<i64>().is_err() => {
-                return Err(wrong("a whole number is expected"));
-            }
-            SettingKind::Flag if value.parse::<bool>().is_err() => {
-                return Err(wrong("true or false is expected"));
-            }
-            _ => {}
-        }
-        settings.insert(name.clone(), value);
-    }
-    Ok((settings, given.into_keys().collect()))
-}
-
-/// A built-in gets the directories and hosts that it asks for.
-fn grant_wishes(
-    grants: &mut Grants,
-    description: &Description,
-    settings: &BTreeMap<String, String>,
-) -> Result<(), OpenError> {
-    for wish in &description.dirs {
-        if let Some(host) = settings.get(&wish.setting) {
-            grants.dirs.push(DirGrant {
-                guest: wish.guest_path.clone(),
-                host: host.into(),
-                writable: wish.writable,
-            });
-        }
-    }
-    for host in &description.hosts {
-        let wrong = |error: HostPatternError| OpenError::Engine(error.to_string());
-        grants.hosts.push(host.parse().map_err(wrong)?);
-    }
-    Ok(())
 }
 
 fn canonical(dir: &Path) -> Result<PathBuf, OpenError> {

@@ -21,8 +21,10 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use wasmtime::component::{Access, Accessor, FutureReader, Linker, Resource, StreamReader};
 use wasmtime::{Result, StoreContextMut};
-use wasmtime_wasi::filesystem::{Descriptor, OpenMode};
-use wasmtime_wasi::p3::bindings::filesystem::types::ErrorCode as FsError;
+use wasmtime_wasi::filesystem::{Descriptor, OpenMode, WasiFilesystem, WasiFilesystemView as _};
+use wasmtime_wasi::p3::bindings::filesystem::types::{
+    DescriptorStat, ErrorCode as FsError, HostDescriptorWithStore, PathFlags,
+};
 use wasmtime_wasi::{WasiCtxView, WasiView};
 use wasmtime_wasi_http::p3::bindings::http::types::{ErrorCode as HttpError, HostRequestWithStore};
 use wasmtime_wasi_http::p3::{MaybeMutable, Request, Response};
@@ -117,6 +119,13 @@ fn add_files(linker: &mut Linker<Ctx>) -> Result<()> {
         },
     )?;
     files.func_wrap_concurrent(
+        "[method]descriptor.stat-at",
+        |accessor: &Accessor<Ctx>,
+         (descriptor, flags, path): (Resource<Descriptor>, PathFlags, String)| {
+            Box::pin(async move { Ok((stat_at(accessor, descriptor, flags, path).await?,)) })
+        },
+    )?;
+    files.func_wrap_concurrent(
         "[method]descriptor.sync",
         |accessor: &Accessor<Ctx>, (descriptor,): (Resource<Descriptor>,)| {
             Box::pin(async move { Ok((sync(accessor, &descriptor, File::sync_all).await?,)) })
@@ -134,6 +143,31 @@ fn add_files(linker: &mut Linker<Ctx>) -> Result<()> {
 fn reopened(dir: &File) -> io::Result<File> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(dir, ".", flags, Mode::empty())?.into())
+}
+
+async fn stat_at(
+    accessor: &Accessor<Ctx>,
+    descriptor: Resource<Descriptor>,
+    flags: PathFlags,
+    path: String,
+) -> Result<std::result::Result<DescriptorStat, FsError>> {
+    let quick = accessor.with(|mut access| {
+        let WasiCtxView { table, .. } = access.get().ctx();
+        match table.get(&descriptor)? {
+            Descriptor::Dir(dir) => Ok(directory::stat_child(&dir.dir, &path)),
+            Descriptor::File(_) => Ok::<_, wasmtime::Error>(None),
+        }
+    })?;
+    if let Some(stat) = quick {
+        return Ok(Ok(stat));
+    }
+    let files = accessor.with_getter::<WasiFilesystem>(Ctx::filesystem);
+    let stat =
+        <WasiFilesystem as HostDescriptorWithStore<Ctx>>::stat_at(&files, descriptor, flags, path);
+    match stat.await {
+        Ok(stat) => Ok(Ok(stat)),
+        Err(error) => Ok(Err(error.downcast()?)),
+    }
 }
 
 /// Syncs on another thread: the store's own goes on with other calls meanwhile.

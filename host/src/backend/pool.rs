@@ -54,14 +54,14 @@ impl Pool {
         &self.blueprint
     }
 
-    /// The least busy actor, in turn.
+    /// The least busy actor that is there, in turn.
     fn pick(&self) -> Option<Arc<Actor>> {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let (front, back) = slots.split_at(turn.checked_rem(slots.len())?);
         back.iter()
             .chain(front)
-            .min_by_key(|actor| actor.load())
+            .min_by_key(|actor| actor.standing())
             .cloned()
     }
 

@@ -29,8 +29,11 @@ impl Readers {
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
         self.with(|db| {
-            let snapshot = db.unchecked_transaction()?;
-            read(&snapshot)
+            db.prepare_cached("BEGIN")?.execute([])?;
+            let result = read(db);
+            // Nothing was written. When this fails, the connection is not used again.
+            db.prepare_cached("ROLLBACK")?.execute([])?;
+            result
         })
     }
 
@@ -46,7 +49,7 @@ impl Readers {
         };
         let result = self.health.watch(read(&db));
         let mut idle = self.idle();
-        if idle.len() < KEPT {
+        if idle.len() < KEPT && db.is_autocommit() {
             idle.push(db);
         }
         result

@@ -1,15 +1,19 @@
-//! The one thread that writes, with **group commit**: whatever waits in its queue goes into one
-//! transaction, and all of it is answered after the commit.
+//! The one connection that writes, with **group commit**: whatever waits in its thread's queue goes
+//! into one transaction, and all of it is answered after the commit.
+//!
+//! A small write that need not be synced takes some ten microseconds, less than it takes to wake
+//! a thread and be woken by it. So when nobody else writes, it is committed where it is asked for.
 
 use super::file;
 use super::health::Health;
 use super::queries::{self, BucketNo, NamespaceNo};
 use crate::model::{ObjectKey, UploadId};
 use crate::service::ports::{Intent, Lesson, PartRow, Row, UploadRow};
-use rusqlite::{Connection, TransactionBehavior};
-use std::sync::{Arc, mpsc};
+use rusqlite::Connection;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// More writes are not put into one transaction, so that no one waits for long.
@@ -18,8 +22,12 @@ const GROUP: usize = 512;
 /// So long after the last write the log is moved into the database file.
 const IDLE: Duration = Duration::from_secs(2);
 
-/// Pages of the log after which `SQLite` moves them into the database file in passing: 16 megabytes.
-const LOG_PAGES: u32 = 4096;
+/// So many writes make a log of some megabytes. The thread then moves it into the database file
+/// in passing.
+const LOG_WRITES: usize = 2048;
+
+/// Pages of the log after which `SQLite` does that itself, if large writes have made so many.
+const LOG_PAGES: u32 = 16_384;
 
 /// Something to write.
 pub(super) enum Write {
@@ -52,6 +60,20 @@ impl Write {
             Self::PutPart(bucket, id, part) => return queries::put_part(db, *bucket, id, part),
         }
         .map(|()| true)
+    }
+
+    /// Whether it touches a few rows only.
+    fn is_small(&self) -> bool {
+        match self {
+            Self::InternBucket(..)
+            | Self::Announce(..)
+            | Self::Settle(..)
+            | Self::Withdraw(..)
+            | Self::CreateUpload(..)
+            | Self::PutPart(..) => true,
+            Self::Forget(_, keys) => keys.len() == 1,
+            Self::Learn(..) | Self::DeleteUpload(..) => false,
+        }
     }
 
     /// Whether it has to survive the loss of power once it was answered. The others follow from
@@ -87,20 +109,37 @@ impl From<rusqlite::Error> for WriteError {
 
 type Answer<T> = oneshot::Sender<Result<T, WriteError>>;
 
-#[expect(clippy::large_enum_variant, reason = "the small variant is rare")]
+#[expect(clippy::large_enum_variant, reason = "the small variants are rare")]
 enum Job {
     Write(Write, Answer<bool>),
     Checkpoint(Answer<()>),
+    /// The log is no longer empty: see to it when it has been idle.
+    LogBegun,
 }
 
-/// The writing thread. Dropping this finishes all queued writes and closes the connection.
+/// The writing connection with its thread. Dropping this finishes all queued writes and closes
+/// the connection.
 pub(super) struct Writer {
+    shared: Arc<Shared>,
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
 
+struct Shared {
+    worker: Mutex<Worker>,
+    /// Jobs that were asked for and are not done.
+    queued: AtomicUsize,
+}
+
+impl Shared {
+    fn worker(&self) -> std::sync::MutexGuard<'_, Worker> {
+        // A write that panicked was rolled back by the next one.
+        self.worker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Writer {
-    /// Gives the connection to a thread of its own.
+    /// Takes the connection over.
     pub(super) fn start(
         db: Connection,
         durable: bool,
@@ -112,11 +151,21 @@ impl Writer {
             durable,
             health,
             synced: None,
+            patient: true,
+            // An earlier process may have left a log.
+            written: Some(Instant::now()),
+            logged: 0,
         };
+        let shared = Arc::new(Shared {
+            worker: Mutex::new(worker),
+            queued: AtomicUsize::new(0),
+        });
+        let of_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
             .name("metadata-db".to_owned())
-            .spawn(move || worker.run(&queue))?;
+            .spawn(move || run(&of_thread, &queue))?;
         Ok(Self {
+            shared,
             jobs: Some(jobs),
             thread: Some(thread),
         })
@@ -124,7 +173,10 @@ impl Writer {
 
     /// Returns after the commit. It happens even if nobody waits for it any more.
     pub(super) async fn write(&self, write: Write) -> Result<bool, WriteError> {
-        self.ask(|answer| Job::Write(write, answer)).await
+        match self.write_here(&write) {
+            Some(outcome) => outcome,
+            None => self.ask(|answer| Job::Write(write, answer)).await,
+        }
     }
 
     /// Moves the log into the database file now.
@@ -132,9 +184,39 @@ impl Writer {
         self.ask(Job::Checkpoint).await
     }
 
+    /// Commits on the caller's thread, if that takes a moment only; else does nothing.
+    fn write_here(&self, write: &Write) -> Option<Result<bool, WriteError>> {
+        // Nothing overtakes what was asked for before.
+        if !write.is_small() || self.shared.queued.load(Ordering::Acquire) > 0 {
+            return None;
+        }
+        let mut worker = self.shared.worker.try_lock().ok()?;
+        if (worker.durable && write.must_survive()) || worker.logged >= LOG_WRITES {
+            return None;
+        }
+        let committed = worker
+            .set_patience(false)
+            .and_then(|()| worker.commit([write]));
+        if let Err(error) = &committed
+            && !may_be_one_writes_fault(error)
+        {
+            // Another process writes, and the thread can wait for that.
+            return None;
+        }
+        let committed = worker.health.watch(committed);
+        let begun = worker.written.replace(Instant::now()).is_none();
+        drop(worker);
+        if begun && let Some(jobs) = &self.jobs {
+            let _ = jobs.send(Job::LogBegun);
+        }
+        let outcome = committed.map(|outcomes| outcomes.contains(&true));
+        Some(outcome.map_err(WriteError::from))
+    }
+
     async fn ask<T>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Result<T, WriteError> {
         let (answer, answered) = oneshot::channel();
         let jobs = self.jobs.as_ref().ok_or(WriteError::Closed)?;
+        self.shared.queued.fetch_add(1, Ordering::AcqRel);
         jobs.send(job(answer)).map_err(|_| WriteError::Closed)?;
         answered.await.map_err(|_| WriteError::Closed)?
     }
@@ -151,67 +233,89 @@ impl Drop for Writer {
     }
 }
 
+/// The thread: takes what waits in the queue, group by group, and empties the log.
+fn run(shared: &Shared, queue: &mpsc::Receiver<Job>) {
+    if let Err(error) = shared.worker().limit_log() {
+        tracing::warn!(%error, "the metadata database's log may grow more often than needed");
+    }
+    let mut group = Vec::new();
+    loop {
+        let written = shared.worker().written;
+        let first = match written {
+            None => queue
+                .recv()
+                .map_err(|_| mpsc::RecvTimeoutError::Disconnected),
+            Some(at) => queue.recv_timeout(IDLE.saturating_sub(at.elapsed())),
+        };
+        let first = match first {
+            Ok(first) => first,
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                let mut worker = shared.worker();
+                // Else there was a write meanwhile.
+                if worker.written == written {
+                    let _ = worker.empty_log();
+                }
+                continue;
+            }
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+        };
+        let mut checkpoint = None;
+        let mut taken = 0;
+        for job in std::iter::once(first).chain(queue.try_iter().take(GROUP - 1)) {
+            match job {
+                Job::Write(write, answer) => group.push((write, answer)),
+                Job::Checkpoint(answer) => {
+                    taken += 1;
+                    checkpoint = Some(answer);
+                    break;
+                }
+                Job::LogBegun => {}
+            }
+        }
+        taken += group.len();
+        let mut worker = shared.worker();
+        if !group.is_empty() {
+            worker.write(&mut group);
+        }
+        if let Some(answer) = checkpoint {
+            // Nobody waiting is no error.
+            let _ = answer.send(worker.empty_log().map(drop).map_err(WriteError::from));
+        } else if worker.logged >= LOG_WRITES {
+            worker.shorten_log();
+        }
+        drop(worker);
+        shared.queued.fetch_sub(taken, Ordering::AcqRel);
+    }
+    if let Err(error) = shared.worker().empty_log() {
+        tracing::warn!(%error, "the metadata database's log stays beside it");
+    }
+}
+
 struct Worker {
     db: Connection,
     durable: bool,
     health: Arc<Health>,
     /// Whether commits are synced now; `None` before the first.
     synced: Option<bool>,
+    /// Whether it waits for other processes that write.
+    patient: bool,
+    /// When the last write was; `None` when the log is empty.
+    written: Option<Instant>,
+    /// Writes since the log was moved into the database file.
+    logged: usize,
 }
 
 impl Worker {
-    fn run(mut self, queue: &mpsc::Receiver<Job>) {
-        if let Err(error) = self.db.pragma_update(None, "wal_autocheckpoint", LOG_PAGES) {
-            tracing::warn!(%error, "the metadata database's log may grow more often than needed");
-        }
-        // An earlier process may have left a log.
-        let mut log_is_empty = false;
-        let mut group = Vec::new();
-        loop {
-            let first = if log_is_empty {
-                queue
-                    .recv()
-                    .map_err(|_| mpsc::RecvTimeoutError::Disconnected)
-            } else {
-                queue.recv_timeout(IDLE)
-            };
-            let first = match first {
-                Ok(first) => first,
-                Err(mpsc::RecvTimeoutError::Timeout) => {
-                    log_is_empty = self.empty_log().unwrap_or(false);
-                    continue;
-                }
-                Err(mpsc::RecvTimeoutError::Disconnected) => break,
-            };
-            let mut checkpoint = None;
-            for job in std::iter::once(first).chain(queue.try_iter().take(GROUP - 1)) {
-                match job {
-                    Job::Write(write, answer) => group.push((write, answer)),
-                    Job::Checkpoint(answer) => {
-                        checkpoint = Some(answer);
-                        break;
-                    }
-                }
-            }
-            if !group.is_empty() {
-                self.write(&mut group);
-                log_is_empty = false;
-            }
-            if let Some(answer) = checkpoint {
-                let emptied = self.empty_log();
-                log_is_empty = matches!(emptied, Ok(true));
-                // Nobody waiting is no error.
-                let _ = answer.send(emptied.map(drop).map_err(WriteError::from));
-            }
-        }
-        if let Err(error) = self.empty_log() {
-            tracing::warn!(%error, "the metadata database's log stays beside it");
-        }
+    fn limit_log(&self) -> rusqlite::Result<()> {
+        self.db.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)
     }
 
     /// Commits and answers a group of writes.
     fn write(&mut self, group: &mut Vec<(Write, Answer<bool>)>) {
-        let committed = self.commit(group.iter().map(|(write, _)| write));
+        self.written = Some(Instant::now());
+        let committed = self
+            .set_patience(true)
+            .and_then(|()| self.commit(group.iter().map(|(write, _)| write)));
         match self.health.watch(committed) {
             Ok(outcomes) => {
                 for ((_, answer), outcome) in group.drain(..).zip(outcomes) {
@@ -243,15 +347,40 @@ impl Worker {
     ) -> rusqlite::Result<Vec<bool>> {
         let sync = self.durable && writes.clone().into_iter().any(Write::must_survive);
         self.set_sync(sync)?;
-        let transaction = self
-            .db
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let outcomes = writes
+        if !self.db.is_autocommit() {
+            self.execute("ROLLBACK")?; // Left by a panic.
+        }
+        self.execute("BEGIN IMMEDIATE")?;
+        let outcomes: rusqlite::Result<Vec<bool>> = writes
             .into_iter()
-            .map(|write| write.apply(&transaction))
-            .collect::<Result<_, _>>()?;
-        transaction.commit()?;
-        Ok(outcomes)
+            .map(|write| write.apply(&self.db))
+            .collect();
+        let committed = outcomes.and_then(|outcomes| {
+            self.execute("COMMIT")?;
+            Ok(outcomes)
+        });
+        match &committed {
+            Ok(outcomes) => self.logged += outcomes.len(),
+            Err(_) if !self.db.is_autocommit() => self.execute("ROLLBACK")?,
+            Err(_) => {}
+        }
+        committed
+    }
+
+    fn execute(&self, statement: &str) -> rusqlite::Result<()> {
+        self.db.prepare_cached(statement)?.execute([]).map(drop)
+    }
+
+    fn set_patience(&mut self, patient: bool) -> rusqlite::Result<()> {
+        if self.patient != patient {
+            if patient {
+                file::wait_for_others(&mut self.db)?;
+            } else {
+                self.db.busy_timeout(Duration::ZERO)?;
+            }
+            self.patient = patient;
+        }
+        Ok(())
     }
 
     /// Whether the next commits are on the disk when they return, or only safe from the end of
@@ -270,14 +399,29 @@ impl Worker {
     /// Moves the log into the database file and cuts it to no length, so that a copy of the file
     /// alone is complete. `false` when somebody is just reading or writing.
     fn empty_log(&mut self) -> rusqlite::Result<bool> {
-        self.db.busy_timeout(Duration::ZERO)?;
+        self.written = Some(Instant::now());
+        self.set_patience(false)?;
         let busy = self
             .db
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
                 row.get::<_, bool>(0)
-            });
-        file::wait_for_others(&mut self.db)?;
-        busy.map(|busy| !busy)
+            })?;
+        if !busy {
+            self.written = None;
+            self.logged = 0;
+        }
+        Ok(!busy)
+    }
+
+    /// Moves what nobody reads any more out of the log, so that it can start anew.
+    fn shorten_log(&mut self) {
+        let moved = self
+            .db
+            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
+        if let Err(error) = moved {
+            tracing::debug!(%error, "the metadata database's log goes on growing");
+        }
+        self.logged = 0;
     }
 }
 

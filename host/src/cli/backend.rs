@@ -1,9 +1,13 @@
 //! From a config section to a running plugin.
 
 use super::Failure;
-use crate::backend::{self, Backend, BackendOptions, HostPattern, PluginConfig};
-use crate::config::{self, BackendConfig, Serve};
+use crate::backend::{
+    self, Backend, BackendOptions, Component, Description, HostPattern, OpenError, PluginConfig,
+    SettingKind,
+};
+use crate::config::{self, BackendConfig, Serve, secret};
 use crate::service::BucketMode;
+use std::collections::BTreeMap;
 
 /// Starts what stores the objects.
 pub(super) async fn open(settings: &Serve) -> Result<Backend, Failure> {
@@ -15,18 +19,39 @@ pub(super) async fn open(settings: &Serve) -> Result<Backend, Failure> {
         compile_cache: settings.compile_cache.clone(),
         spool: settings.spool.clone(),
     };
-    let plugin = plugin_config(section)?;
-    let backend = backend::open(plugin, options)
-        .await
-        .map_err(|error| Failure::new(error.to_string()))?;
+    let failed = |error: OpenError| Failure::new(error.to_string());
+    let config = plugin_config(section)?;
+    let component = Component::load(&config, &options).await.map_err(failed)?;
+    let plain = revealed(section, component.description());
+    let backend = component.start(plain, &options).await.map_err(failed)?;
     if let Some(failure) = undeclared_flag(section, &backend.unknown_settings) {
         backend.shutdown();
         return Err(failure);
     }
     for setting in &backend.unknown_settings {
-        tracing::warn!(setting, "the backend does not know this setting");
+        let place = section.name.as_ref().map_or_else(String::new, |name| {
+            format!(" in the backend config {name:?}")
+        });
+        let kind = &section.kind;
+        tracing::warn!("the key {setting:?}{place} is not one that the backend {kind:?} knows");
     }
     Ok(backend)
+}
+
+/// The settings in plain text. What a section says was revealed as it was read, as far as its
+/// key was known to be a secret; the plugin knows the others.
+fn revealed(section: &BackendConfig, description: &Description) -> BTreeMap<String, String> {
+    let settings = section.settings.iter().map(|(key, value)| {
+        let declared = description.setting(key);
+        let is_secret = declared.is_some_and(|setting| setting.kind == SettingKind::Secret);
+        let text = if is_secret && !value.secret && value.flag.is_none() {
+            secret::reveal_or_plain(&value.text)
+        } else {
+            value.text.clone()
+        };
+        (key.clone(), text)
+    });
+    settings.collect()
 }
 
 /// What a section says to the component host.
@@ -108,6 +133,46 @@ mod tests {
             "error: --root-folder: the backend `mine` has no such setting"
         );
         assert!(undeclared_flag(&section(), &both[..1]).is_none());
+    }
+
+    #[test]
+    fn secrets_that_only_the_plugin_knows_of_are_revealed_once() {
+        let obscured = secret::obscure("open sesame").unwrap();
+        let setting = |name: &str, kind| backend::Setting {
+            name: name.into(),
+            help: String::new(),
+            kind,
+            required: false,
+            default: None,
+        };
+        let description = Description {
+            name: "mine".into(),
+            version: "1".into(),
+            summary: String::new(),
+            settings: vec![
+                setting("passphrase", SettingKind::Secret),
+                setting("api_key", SettingKind::Secret),
+                setting("note", SettingKind::Text),
+            ],
+            hosts: Vec::new(),
+            dirs: Vec::new(),
+        };
+        let mut section = section();
+        // The text of a secret that was revealed already may look obscured itself.
+        let read = SettingValue {
+            secret: true,
+            ..SettingValue::plain(&obscured)
+        };
+        section.settings = [
+            ("passphrase".to_owned(), SettingValue::plain(&obscured)),
+            ("api_key".to_owned(), read),
+            ("note".to_owned(), SettingValue::plain(&obscured)),
+        ]
+        .into();
+        let found = revealed(&section, &description);
+        assert_eq!(found["passphrase"], "open sesame");
+        assert_eq!(found["api_key"], obscured);
+        assert_eq!(found["note"], obscured);
     }
 
     #[test]

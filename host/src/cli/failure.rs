@@ -1,6 +1,7 @@
 //! How a command fails.
 
 use crate::config::ConfigError;
+use crate::config::error::io_text;
 use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
@@ -21,6 +22,11 @@ impl Failure {
             hint: None,
             code: 1,
         }
+    }
+
+    /// A failure of the operating system.
+    pub fn io(what: &str, error: &std::io::Error) -> Self {
+        Self::new(format!("{what}: {}", io_text(error)))
     }
 
     /// A mistake on the command line, with exit code 2.

@@ -3,8 +3,10 @@
 
 mod backend;
 mod cache;
+mod config;
 mod failure;
 pub mod log;
+mod manual;
 mod obscure;
 mod options;
 mod output;
@@ -41,6 +43,10 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve objects over S3.
+    ///
+    /// Prints where it listens and a section for rclone.conf, and serves until it is told to stop
+    /// by Ctrl+C or SIGTERM; then it finishes what is running. A flag wins over its environment
+    /// variable, that over the config file, that over the default.
     Serve(Box<ServeOptions>),
     /// Look after the database of MD5s and metadata.
     #[command(after_help = EXIT_CODES)]
@@ -50,9 +56,25 @@ enum Command {
     /// Without PASSWORD it is asked for, or read as a line from a stdin that is no terminal.
     /// An obscured password is hidden from a glance, not encrypted.
     #[command(after_help = EXIT_CODES)]
-    Obscure {
-        /// The password; other users of the machine may see it in the list of processes
-        password: Option<String>,
+    Obscure(obscure::ObscureOptions),
+    /// Look after the backends in the config directory: a session, or one step by a subcommand.
+    #[command(after_help = EXIT_CODES)]
+    Config(config::ConfigOptions),
+    /// Print a completion script for a shell.
+    ///
+    /// For example: pys3local completions bash > ~/.local/share/bash-completion/completions/pys3local
+    #[command(after_help = EXIT_CODES)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write one for each command into a directory.
+    ///
+    /// For example: pys3local man | man -l -
+    #[command(after_help = EXIT_CODES)]
+    Man {
+        /// Where to write the pages
+        directory: Option<std::path::PathBuf>,
     },
     /// Write plugins, and look at those of others.
     #[command(subcommand, after_help = EXIT_CODES)]
@@ -96,13 +118,24 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             serve::run(*options, matches, log)
         }
         Some(Command::Cache(arguments)) => cache::run(arguments),
-        Some(Command::Obscure { password }) => obscure::run(password),
+        Some(Command::Obscure(options)) => obscure::run(options),
+        Some(Command::Config(options)) => config::run(options),
+        Some(Command::Completions { shell }) => manual::completions(Arguments::command(), shell),
+        Some(Command::Man { directory }) => manual::man(Arguments::command(), directory.as_deref()),
         Some(Command::Plugin(command)) => plugin::run(command),
         None => {
             let printed = Arguments::command().print_help();
             printed.map_err(|error| Failure::new(format!("cannot print the help: {error}")))
         }
     }
+}
+
+/// Threads for a command.
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    runtime.map_err(|error| Failure::io("cannot start threads", &error))
 }
 
 #[cfg(test)]
@@ -118,12 +151,73 @@ mod tests {
     fn the_exit_codes_are_in_every_help() {
         let mut command = Arguments::command();
         assert!(command.render_help().to_string().contains("Exit codes:"));
-        for name in ["serve", "cache", "obscure", "plugin"] {
+        for name in [
+            "serve",
+            "cache",
+            "obscure",
+            "config",
+            "plugin",
+            "completions",
+            "man",
+        ] {
             let help = command
                 .find_subcommand_mut(name)
                 .unwrap()
                 .render_long_help();
             assert!(help.to_string().contains("Exit codes:"), "{name}");
         }
+    }
+
+    /// The help as a terminal of 100 columns would show it, without anybody's environment.
+    fn help(path: &[&str]) -> String {
+        let mut command = Arguments::command().term_width(100);
+        command.build();
+        let mut found = &mut command;
+        for name in path {
+            found = found.find_subcommand_mut(name).unwrap();
+        }
+        let own = found.clone().mut_args(|arg| arg.hide_env_values(true));
+        own.term_width(100).render_long_help().to_string()
+    }
+
+    #[test]
+    fn the_help_texts_are_a_contract() {
+        for path in [
+            &["serve"][..],
+            &["obscure"],
+            &["config"],
+            &["config", "list"],
+            &["config", "show"],
+            &["config", "add"],
+            &["config", "remove"],
+            &["completions"],
+            &["man"],
+        ] {
+            insta::assert_snapshot!(format!("help_{}", path.join("_")), help(path));
+        }
+    }
+
+    #[test]
+    fn completions_and_manual_know_every_command() {
+        let command = Arguments::command();
+        let mut script = Vec::new();
+        let shell = clap_complete::Shell::Bash;
+        clap_complete::generate(shell, &mut command.clone(), "pys3local", &mut script);
+        let script = String::from_utf8(script).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        manual::man(command.clone(), Some(dir.path())).unwrap();
+        for sub in command.get_subcommands() {
+            let name = sub.get_name();
+            assert!(script.contains(name), "{name}");
+            assert!(
+                dir.path().join(format!("pys3local-{name}.1")).is_file(),
+                "{name}"
+            );
+        }
+        let serve = std::fs::read_to_string(dir.path().join("pys3local-serve.1")).unwrap();
+        assert!(
+            serve.contains("listen") && serve.contains("Exit codes"),
+            "{serve}"
+        );
     }
 }

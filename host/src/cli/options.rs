@@ -1,15 +1,62 @@
 //! The flags of `serve`, as they are written. What they mean is in `config/resolve.rs`.
 
 use super::log;
-use crate::config::{Given, Origin, RawServe, SecretText};
+use crate::config::{ConfigError, Given, Origin, Places, RawServe, SecretText};
 use clap::ArgMatches;
 use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
 use std::path::PathBuf;
 
+/// Where config files and plugins are.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Directories {
+    /// Config directory [default: pys3local in $XDG_CONFIG_HOME or ~/.config]
+    #[arg(long, env = "PYS3LOCAL_CONFIG_DIR", value_name = "DIR", global = true)]
+    config_dir: Option<PathBuf>,
+
+    /// Directory of plugins [default: plugins in the config directory]
+    #[arg(long, env = "PYS3LOCAL_PLUGIN_DIR", value_name = "DIR", global = true)]
+    plugin_dir: Option<PathBuf>,
+}
+
+impl Directories {
+    /// With this config directory.
+    #[cfg(test)]
+    pub(super) fn of(config_dir: &std::path::Path) -> Self {
+        Self {
+            config_dir: Some(config_dir.to_owned()),
+            plugin_dir: None,
+        }
+    }
+
+    /// The places of this process. A variable that is set to nothing is not set.
+    pub(super) fn places(&self) -> Result<Places, ConfigError> {
+        let config = self.config_dir.as_deref();
+        Places::of_this_process(config.filter(|dir| !dir.as_os_str().is_empty()))
+    }
+
+    /// The directory of plugins.
+    pub(super) fn plugin_dir(&self, places: &Places) -> PathBuf {
+        match &self.plugin_dir {
+            Some(given) if !given.as_os_str().is_empty() => places.current.join(given),
+            _ => places.config.join("plugins"),
+        }
+    }
+}
+
+/// What stands below the options of `serve`.
+fn after_serve() -> String {
+    let environment = "\
+Environment:
+  Every option has a variable, which the option overrides. Without --backend-config, the backend
+  `drime` takes DRIME_API_KEY and DRIME_WORKSPACE_ID. RUST_LOG chooses what is logged, and
+  NO_COLOR turns colours off.";
+    format!("{environment}\n\n{}", super::EXIT_CODES)
+}
+
 /// Each flag has a variable, which a flag overrides.
 #[derive(Debug, clap::Args)]
-#[command(after_help = super::EXIT_CODES)]
+#[command(after_help = after_serve())]
 pub(super) struct ServeOptions {
     /// Directory that holds the objects [default: `s3store` in the system's temp directory]
     #[arg(long, env = "PYS3LOCAL_PATH", value_name = "DIR")]
@@ -76,13 +123,8 @@ pub(super) struct ServeOptions {
     #[arg(long, env = "PYS3LOCAL_METADATA_DB", value_name = "PATH")]
     metadata_db: Option<PathBuf>,
 
-    /// Config directory [default: pys3local in $XDG_CONFIG_HOME or ~/.config]
-    #[arg(long, env = "PYS3LOCAL_CONFIG_DIR", value_name = "DIR")]
-    pub(super) config_dir: Option<PathBuf>,
-
-    /// Directory of plugins [default: plugins in the config directory]
-    #[arg(long, env = "PYS3LOCAL_PLUGIN_DIR", value_name = "DIR")]
-    plugin_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) directories: Directories,
 
     /// Connections at once; more have to wait [default: 512]
     #[arg(long, env = "PYS3LOCAL_MAX_CONNECTIONS", value_name = "N")]
@@ -111,7 +153,7 @@ impl ServeOptions {
         let domains = self.domain.into_iter();
         let domains = domains.filter_map(|name| origins.text("domain", Some(name)));
         RawServe {
-            path: origins.of("path", self.path),
+            path: origins.path("path", self.path),
             listen: origins.text("listen", self.listen),
             access_key_id: origins.text("access_key_id", self.access_key_id),
             secret_access_key: origins.of("secret_access_key", secret),
@@ -125,11 +167,23 @@ impl ServeOptions {
             sync: origins.text("sync", self.sync),
             layout: origins.text("layout", self.layout),
             domains: domains.collect(),
-            metadata_db: origins.of("metadata_db", self.metadata_db),
-            plugin_dir: origins.of("plugin_dir", self.plugin_dir),
+            metadata_db: origins.path("metadata_db", self.metadata_db),
+            plugin_dir: origins.path("plugin_dir", self.directories.plugin_dir),
             max_connections: origins.text("max_connections", self.max_connections),
+            drime_api_key: variable("DRIME_API_KEY").map(|given| Given {
+                value: SecretText::new(given.value),
+                origin: given.origin,
+            }),
+            drime_workspace_id: variable("DRIME_WORKSPACE_ID"),
         }
     }
+}
+
+/// A variable that no flag stands for.
+fn variable(name: &str) -> Option<Given<String>> {
+    let value = std::env::var(name).ok().filter(|value| !value.is_empty())?;
+    let origin = Origin::Env(name.to_owned());
+    Some(Given { value, origin })
 }
 
 /// Tells flags from variables.
@@ -147,6 +201,14 @@ impl Origins<'_> {
     }
 
     /// A variable that is set to nothing is not set.
+    fn path(&self, id: &str, value: Option<PathBuf>) -> Option<Given<PathBuf>> {
+        let is_unset = |given: &Given<PathBuf>| {
+            given.value.as_os_str().is_empty() && matches!(given.origin, Origin::Env(_))
+        };
+        self.of(id, value).filter(|given| !is_unset(given))
+    }
+
+    /// The same for a text.
     fn text(&self, id: &str, value: Option<String>) -> Option<Given<String>> {
         let is_unset = |given: &Given<String>| {
             given.value.is_empty() && matches!(given.origin, Origin::Env(_))

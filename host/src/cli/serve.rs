@@ -4,7 +4,7 @@ use super::options::ServeOptions;
 use super::{Failure, backend, log, startup};
 use crate::backend::Backend;
 use crate::cache::{CacheOptions, NamespaceBinding, SqliteCache};
-use crate::config::{Access, KeyPair, Places, Serve, resolve};
+use crate::config::{self, Access, KeyPair, Places, Serve, resolve};
 use crate::http::{self, Drained, Limits, Stop};
 use crate::s3::auth::{self, Authenticator, credentials::Credentials};
 use crate::s3::{Gateway, GatewayOptions};
@@ -24,12 +24,9 @@ pub(super) fn run(
     matches: Option<&ArgMatches>,
     log: log::Options,
 ) -> Result<(), Failure> {
-    let places = Places::of_this_process(options.config_dir.as_deref())?;
+    let places = options.directories.places()?;
     let settings = resolve::serve(options.into_raw(matches), &places)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(format!("cannot start threads: {error}")))?;
+    let runtime = super::runtime()?;
     let outcome = runtime.block_on(serve(settings, &places, log));
     // A thread that hangs in a system call must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
@@ -107,19 +104,9 @@ fn prepare_directories(settings: &Serve) -> Result<(), Failure> {
         std::fs::create_dir_all(dir).map_err(|error| cannot(dir, error))?;
     }
     if let Some(dir) = settings.metadata_db.parent() {
-        private_dir(dir).map_err(|error| cannot(dir, error))?;
+        config::private_dir(dir).map_err(|error| cannot(dir, error))?;
     }
     Ok(())
-}
-
-/// Makes a directory that only its owner can look into, if it is not there: config files hold
-/// secrets.
-fn private_dir(dir: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(dir)
 }
 
 async fn listen(settings: &Serve) -> Result<TcpListener, Failure> {

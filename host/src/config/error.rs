@@ -32,6 +32,15 @@ impl fmt::Display for Origin {
     }
 }
 
+/// The text of an error of the operating system without its number.
+pub fn io_text(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error ") {
+        Some((words, _)) => words.to_owned(),
+        None => text,
+    }
+}
+
 /// Why the settings are unusable. `Display` is one line.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -58,12 +67,28 @@ pub enum ConfigError {
         why: String,
     },
     /// A config file cannot be read.
-    #[error("cannot read {}: {cause}", path.display())]
+    #[error("cannot read {}: {}", path.display(), io_text(cause))]
     Read {
         /// The file.
         path: PathBuf,
         /// Why.
         cause: io::Error,
+    },
+    /// A config file cannot be written.
+    #[error("cannot write {}: {why}", path.display())]
+    Write {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// A secret cannot be stored.
+    #[error("`{key}`: {why}")]
+    Secret {
+        /// The key.
+        key: String,
+        /// Why.
+        why: String,
     },
     /// No section and no file has this name.
     #[error("no backend config is named {name:?} in {}", dir.display())]
@@ -107,11 +132,12 @@ impl ConfigError {
         match self {
             Self::Value { hint, .. } => hint.clone(),
             Self::UnknownBackend { known, .. } if known.is_empty() => {
-                Some("there are no backend configs yet; write one into backends.toml".into())
+                Some("there are no backend configs yet; `pys3local config add` makes one".into())
             }
             Self::UnknownBackend { known, .. } => Some(format!("there are: {}", known.join(", "))),
             Self::NoHome { .. } => Some("name the directory with --config-dir".into()),
-            Self::File { .. } | Self::Read { .. } => None,
+            Self::Write { .. } => Some("another directory can be named with --config-dir".into()),
+            Self::File { .. } | Self::Read { .. } | Self::Secret { .. } => None,
         }
     }
 

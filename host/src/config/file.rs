@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
-const BACKENDS: &str = "backends.toml";
+pub(super) const BACKENDS: &str = "backends.toml";
 /// Files that are no backend of their own.
 const RESERVED: [&str; 2] = ["backends", "access"];
 
@@ -27,11 +27,7 @@ pub fn load(dir: &Path, name: &str) -> Result<(BackendConfig, PathBuf), ConfigEr
             return Ok((config, path));
         }
     }
-    let path = dir.join(format!("{name}.toml"));
-    // A name with a separator would leave the directory.
-    let is_plain = Path::new(name).file_name() == Some(name.as_ref());
-    if is_plain
-        && !RESERVED.contains(&name)
+    if let Some(path) = own_file(dir, name)
         && let Some(text) = read(&path)?
     {
         let document = Document::new(&path, &text);
@@ -39,24 +35,57 @@ pub fn load(dir: &Path, name: &str) -> Result<(BackendConfig, PathBuf), ConfigEr
         let config = document.backend(name, &section, 0..0)?;
         return Ok((config, path));
     }
-    Err(ConfigError::UnknownBackend {
+    Err(unknown(dir, name)?)
+}
+
+/// What to say of a name that no backend has.
+pub(super) fn unknown(dir: &Path, name: &str) -> Result<ConfigError, ConfigError> {
+    Ok(ConfigError::UnknownBackend {
         name: name.to_owned(),
         dir: dir.to_owned(),
         known: names(dir)?,
     })
 }
 
+/// Where the ancestor would keep a backend of this name.
+pub(super) fn own_file(dir: &Path, name: &str) -> Option<PathBuf> {
+    // A name with a separator would leave the directory.
+    let is_plain = Path::new(name).file_name() == Some(name.as_ref());
+    (is_plain && !RESERVED.contains(&name)).then(|| dir.join(format!("{name}.toml")))
+}
+
+/// Says where a text is no TOML.
+pub(super) fn check(path: &Path, text: &str) -> Result<(), ConfigError> {
+    Document::new(path, text).parse().map(drop)
+}
+
+/// The file that the backend called `name` is in, whatever it says there.
+pub fn locate(dir: &Path, name: &str) -> Result<PathBuf, ConfigError> {
+    let path = dir.join(BACKENDS);
+    if sections(&path)?.iter().any(|section| section == name) {
+        return Ok(path);
+    }
+    match own_file(dir, name) {
+        Some(path) if path.is_file() => Ok(path),
+        _ => Err(unknown(dir, name)?),
+    }
+}
+
+/// The names of the sections of `backends.toml`.
+fn sections(path: &Path) -> Result<Vec<String>, ConfigError> {
+    let Some(text) = read(path)? else {
+        return Ok(Vec::new());
+    };
+    let tables = Document::new(path, &text).parse()?;
+    let sections = tables
+        .iter()
+        .filter(|(_, value)| value.get_ref().is_table());
+    Ok(sections.map(|(key, _)| key.get_ref().to_string()).collect())
+}
+
 /// The names of all backends in `dir`, in order.
 pub fn names(dir: &Path) -> Result<Vec<String>, ConfigError> {
-    let mut names = BTreeSet::new();
-    let path = dir.join(BACKENDS);
-    if let Some(text) = read(&path)? {
-        let tables = Document::new(&path, &text).parse()?;
-        let sections = tables
-            .iter()
-            .filter(|(_, value)| value.get_ref().is_table());
-        names.extend(sections.map(|(key, _)| key.get_ref().to_string()));
-    }
+    let mut names = BTreeSet::from_iter(sections(&dir.join(BACKENDS))?);
     let failed = |cause| ConfigError::Read {
         path: dir.to_owned(),
         cause,
@@ -77,7 +106,7 @@ pub fn names(dir: &Path) -> Result<Vec<String>, ConfigError> {
     Ok(Vec::from_iter(names))
 }
 
-fn read(path: &Path) -> Result<Option<String>, ConfigError> {
+pub(super) fn read(path: &Path) -> Result<Option<String>, ConfigError> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -5,6 +5,7 @@
 //! the offending value came from. Nothing in here listens, opens a store or prints.
 
 pub mod access;
+pub mod edit;
 pub mod error;
 pub mod file;
 pub mod listen;
@@ -22,11 +23,12 @@ pub use secret::SecretText;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// One backend: a section of `backends.toml`, a `NAME.toml`, or what the flags describe.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BackendConfig {
     /// The section's name; `None` when flags alone describe the backend.
     pub name: Option<String>,
@@ -98,6 +100,16 @@ impl fmt::Debug for SettingValue {
     }
 }
 
+/// Makes a directory that only its owner can look into, if it is not there: config files hold
+/// secrets.
+pub fn private_dir(dir: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir)
+}
+
 /// Whether an acknowledged write must survive a power failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SyncPolicy {
@@ -115,6 +127,14 @@ impl SyncPolicy {
             "always" => Ok(Self::Always),
             "never" => Ok(Self::Never),
             _ => Err("expected `always` or `never`"),
+        }
+    }
+
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Always => "always",
+            Self::Never => "never",
         }
     }
 

@@ -54,6 +54,11 @@ impl Places {
         })
     }
 
+    /// Where compiled components are kept.
+    pub fn compile_cache(&self) -> Option<PathBuf> {
+        Some(self.cache.as_ref()?.join("compiled"))
+    }
+
     /// Whether what is stored at `path` may be gone after a restart of the machine.
     pub fn is_temporary(&self, path: &Path) -> bool {
         let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());

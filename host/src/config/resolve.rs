@@ -59,6 +59,10 @@ pub struct RawServe {
     pub plugin_dir: Option<Given<PathBuf>>,
     /// `--max-connections`
     pub max_connections: Option<Given<String>>,
+    /// `DRIME_API_KEY`
+    pub drime_api_key: Option<Given<SecretText>>,
+    /// `DRIME_WORKSPACE_ID`
+    pub drime_workspace_id: Option<Given<String>>,
 }
 
 /// Who may use the gateway.
@@ -123,6 +127,7 @@ const DEFAULT_PORT: u16 = 10001;
 const DEFAULT_REGION: &str = "us-east-1";
 const DEFAULT_CONNECTIONS: usize = 512;
 const LOCAL: &str = "local";
+const DRIME: &str = "drime";
 
 /// The settings of `serve`.
 pub fn serve(raw: RawServe, places: &Places) -> Result<Serve, ConfigError> {
@@ -143,6 +148,9 @@ pub fn serve(raw: RawServe, places: &Places) -> Result<Serve, ConfigError> {
 
     let (mut backend, origin) = backend(raw.backend, raw.backend_config, places)?;
     let named_here = raw.path.is_some() || backend.name.is_none();
+    if backend.name.is_none() {
+        apply_drime(&mut backend, raw.drime_api_key, raw.drime_workspace_id);
+    }
     apply_flags(&mut backend, raw.path, raw.layout, raw.root_folder, places)?;
     let data_dir = complete_local(&mut backend, origin, places)?;
     let sync = match (raw.sync, backend.sync) {
@@ -190,7 +198,7 @@ pub fn serve(raw: RawServe, places: &Places) -> Result<Serve, ConfigError> {
         spool: metadata_db.with_file_name("spool"),
         metadata_db,
         plugin_dir: place(raw.plugin_dir, "plugins"),
-        compile_cache: places.cache.as_ref().map(|cache| cache.join("compiled")),
+        compile_cache: places.compile_cache(),
         max_connections,
     })
 }
@@ -336,6 +344,31 @@ fn backend(
         ));
     }
     Ok((backend, Some(path)))
+}
+
+/// Drime without a config: the variables of the ancestor give its account.
+fn apply_drime(
+    backend: &mut BackendConfig,
+    api_key: Option<Given<SecretText>>,
+    workspace_id: Option<Given<String>>,
+) {
+    if backend.kind != DRIME || backend.component.is_some() {
+        return;
+    }
+    let mut set = |key: &str, text: String, secret, origin| {
+        let value = SettingValue {
+            text,
+            secret,
+            flag: Some(origin),
+        };
+        backend.settings.insert(key.to_owned(), value);
+    };
+    if let Some(key) = api_key {
+        set("api_key", key.value.expose().to_owned(), true, key.origin);
+    }
+    if let Some(workspace) = workspace_id {
+        set("workspace_id", workspace.value, false, workspace.origin);
+    }
 }
 
 /// Adds the flags that stand for settings of a plugin.

@@ -276,6 +276,41 @@ fn domains_are_compared_in_lower_case_and_without_final_dot() {
     assert_eq!(serve(raw, &nowhere()).unwrap().domains, ["s3.example.org"]);
 }
 
+fn drime(backend_config: Option<Given<String>>) -> RawServe {
+    RawServe {
+        backend: backend_config.is_none().then(|| Given {
+            value: "drime".to_owned(),
+            origin: Origin::Default,
+        }),
+        backend_config,
+        drime_api_key: env("DRIME_API_KEY", SecretText::new("from-env")),
+        drime_workspace_id: env("DRIME_WORKSPACE_ID", "7".to_owned()),
+        ..RawServe::default()
+    }
+}
+
+#[test]
+fn drime_without_a_config_takes_its_account_from_the_environment() {
+    let found = serve(drime(None), &nowhere()).unwrap();
+    assert_eq!(setting(&found, "api_key"), "from-env");
+    assert_eq!(setting(&found, "workspace_id"), "7");
+    assert!(!format!("{found:?}").contains("from-env"));
+}
+
+#[test]
+fn the_environment_of_drime_changes_no_config_and_no_other_backend() {
+    let (_dir, places) = configured("[a]\ntype = \"drime\"\napi_key = \"own\"\n");
+    let found = serve(drime(flag("--backend-config", "a".to_owned())), &places).unwrap();
+    assert_eq!(setting(&found, "api_key"), "own");
+    assert!(!found.backend.settings.contains_key("workspace_id"));
+    let local = RawServe {
+        backend: None,
+        ..drime(None)
+    };
+    let found = serve(local, &nowhere()).unwrap();
+    assert!(!found.backend.settings.contains_key("api_key"));
+}
+
 #[test]
 fn keys_of_the_file_stand_beside_that_of_the_flags_and_replace_the_default_one() {
     let dir = tempfile::tempdir().unwrap();

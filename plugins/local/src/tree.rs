@@ -54,6 +54,11 @@ impl<D: Dir> Tree<D> {
         Ok((near, if rest.is_empty() { "." } else { rest }))
     }
 
+    pub(crate) async fn open_dir(&self, path: &str) -> Result<D, Fault> {
+        let (near, rest) = self.near(path).await?;
+        near.dir().open_dir(rest).await
+    }
+
     pub(crate) async fn open(&self, path: &str) -> Result<D::File, Fault> {
         let (near, rest) = self.near(path).await?;
         near.dir().open(rest).await
@@ -115,8 +120,7 @@ impl<D: Dir> Tree<D> {
     pub(crate) async fn sync_dir(&self, path: &str) -> Result<(), Fault> {
         // Always through a new descriptor: the root's may be one for paths only, which the
         // system does not sync.
-        let (near, rest) = self.near(path).await?;
-        near.dir().open_dir(rest).await?.sync().await
+        self.open_dir(path).await?.sync().await
     }
 
     /// Call `each` with every entry of a directory; see [`Dir::read`].
@@ -125,8 +129,7 @@ impl<D: Dir> Tree<D> {
         path: &str,
         each: impl FnMut(&str, Kind) -> ControlFlow<()>,
     ) -> Result<(), Fault> {
-        let (near, rest) = self.near(path).await?;
-        near.dir().open_dir(rest).await?.read(each).await
+        self.open_dir(path).await?.read(each).await
     }
 
     /// Remove directories that have become empty, upwards from `dir` and below `base`.

@@ -5,7 +5,7 @@
 //! the order of their bytes.
 
 use crate::disk::{Dir, Fault, Kind};
-use crate::layout::{MAX_KEY, Mark, child, join, split_mark};
+use crate::layout::{MAX_KEY, Mark, child, join, parent, split_mark};
 use crate::objects::Info;
 use crate::window::{Sources, Window};
 use crate::{Error, Local};
@@ -53,21 +53,24 @@ enum Found {
 }
 
 /// A directory on the way down.
-struct Frame {
+struct Frame<D> {
     /// What its keys start with.
     above: String,
     sources: Sources,
     window: Arc<Window>,
     at: usize,
+    /// The directory that an object was last found in, and its path: a name without a path is
+    /// looked at faster.
+    opened: Option<(String, D)>,
 }
 
 /// A walk through the keys that start with `above` and `rest`.
-struct Walk<'q> {
+struct Walk<'q, D> {
     after: Option<&'q str>,
     /// What names of the first directory start with.
     rest: &'q str,
     shallow: bool,
-    frames: Vec<Frame>,
+    frames: Vec<Frame<D>>,
 }
 
 impl<D: Dir> Local<D> {
@@ -195,9 +198,32 @@ impl<D: Dir> Local<D> {
         }
     }
 
+    /// The same. The directory of the path is opened, unless it was the last time.
+    async fn is_object_in(
+        &self,
+        opened: &mut Option<(String, D)>,
+        path: &str,
+    ) -> Result<Option<Info>, Fault> {
+        let dir = parent(path);
+        if opened.as_ref().is_none_or(|(path, _)| path != dir) {
+            *opened = match self.tree.open_dir(dir).await {
+                Ok(found) => Some((dir.to_owned(), found)),
+                Err(_) => None,
+            };
+        }
+        let name = path.rsplit('/').next().unwrap_or(path);
+        if let Some((_, dir)) = opened
+            && let Ok(stat) = dir.stat(name).await
+        {
+            return Ok((stat.kind == Kind::File).then(|| stat.into()));
+        }
+        // A link out of the directory, or nothing at all any more.
+        self.is_object(path).await
+    }
+
     async fn enter_folder(
         &self,
-        walk: &mut Walk<'_>,
+        walk: &mut Walk<'_, D>,
         above: String,
         sources: Sources,
     ) -> Result<(), Error> {
@@ -226,12 +252,13 @@ impl<D: Dir> Local<D> {
             sources,
             window,
             at,
+            opened: None,
         });
         Ok(())
     }
 
     /// The next thing in the order of keys.
-    async fn advance(&self, walk: &mut Walk<'_>) -> Result<Option<Found>, Error> {
+    async fn advance(&self, walk: &mut Walk<'_, D>) -> Result<Option<Found>, Error> {
         loop {
             let outermost = walk.frames.len() == 1;
             let Some(frame) = walk.frames.last_mut() else {
@@ -272,7 +299,7 @@ impl<D: Dir> Local<D> {
                     continue;
                 }
                 for path in &paths {
-                    if let Some(info) = self.is_object(path).await? {
+                    if let Some(info) = self.is_object_in(&mut frame.opened, path).await? {
                         return Ok(Some(Found::Object(Entry { key, info })));
                     }
                 }

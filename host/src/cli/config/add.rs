@@ -1,0 +1,382 @@
+//! Adding a backend: what a plugin declares decides what is asked for and what is allowed.
+
+use super::dialog::{self, Console, Dialog, say};
+use super::site::Site;
+use crate::backend::{Choice, Component, Description, Setting, SettingKind, available_types};
+use crate::cli::{Failure, output};
+use crate::config::edit::{self, NewSection, NewValue};
+use crate::config::{BackendConfig, DirGrant, SecretText, file};
+use clap::Args;
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::io::{self, IsTerminal};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Args)]
+pub(super) struct AddOptions {
+    /// The new backend's name, for --backend-config
+    name: Option<String>,
+
+    /// What it is: a built-in (local), or the name of a plugin
+    #[arg(long = "type", value_name = "TYPE", requires = "name")]
+    kind: Option<String>,
+
+    /// The file of its component, for a type that is neither built in nor in the plugin directory
+    #[arg(long, value_name = "PATH", requires = "kind")]
+    component: Option<PathBuf>,
+
+    /// A setting; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair, requires = "kind")]
+    settings: Vec<(String, String)>,
+
+    /// A setting that is asked for without echo, or read as a line from a stdin that is no
+    /// terminal; may be repeated
+    #[arg(long = "secret", value_name = "KEY", requires = "kind")]
+    secrets: Vec<String>,
+
+    /// Grant the hosts and directories that the plugin asks for (a built-in has them anyway)
+    #[arg(long, requires = "kind")]
+    grant: bool,
+
+    /// Replace a backend of this name
+    #[arg(long)]
+    replace: bool,
+
+    /// Print an object with `name` and `file`
+    #[arg(long)]
+    json: bool,
+}
+
+fn pair(text: &str) -> Result<(String, String), &'static str> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// `config add` on the command line.
+pub(super) fn run(site: &Site, options: AddOptions) -> Result<(), Failure> {
+    let (Some(name), Some(kind)) = (options.name.as_deref(), options.kind.clone()) else {
+        if !io::stdin().is_terminal() {
+            return Err(
+                Failure::usage("--type is missing, and there is nobody to ask").hint(format!(
+                    "types: {}",
+                    available_types(site.plugin_dir()).join(", ")
+                )),
+            );
+        }
+        return ask(site, &mut Console, options.name.as_deref());
+    };
+    check_name(name).map_err(|why| Failure::usage(format!("{name:?} {why}")))?;
+    if !options.replace && exists(site, name)? {
+        return Err(Failure::new(format!("there is a backend {name:?} already"))
+            .hint("--replace replaces it"));
+    }
+    let component_file = options
+        .component
+        .as_ref()
+        .map(|path| site.absolute(&path.display().to_string()));
+    let component = component(site, &kind, component_file.as_deref())?;
+    let description = component.description();
+    let mut given: BTreeMap<String, String> = options.settings.into_iter().collect();
+    for key in options.secrets {
+        let secret = Console.ask_secret(&format!("{key}: "));
+        let secret = secret.map_err(|error| dialog::failed(&error))?;
+        given.insert(key, secret.ok_or_else(dialog::ended)?);
+    }
+    for setting in &description.settings {
+        if setting.kind == SettingKind::Directory
+            && let Some(path) = given.get_mut(&setting.name)
+        {
+            *path = site.absolute(path).display().to_string();
+        }
+    }
+    let (_, unknown) = component.check_settings(given.clone()).map_err(|error| {
+        Failure::new(error.to_string())
+            .hint("--set KEY=VALUE gives a setting, --secret KEY asks for one")
+    })?;
+    if let Some(key) = unknown.first() {
+        let known: Vec<_> = description
+            .settings
+            .iter()
+            .map(|s| s.name.as_str())
+            .collect();
+        return Err(
+            Failure::usage(format!("the backend type {kind:?} has no setting {key:?}"))
+                .hint(format!("it has: {}", known.join(", "))),
+        );
+    }
+    let mut section = NewSection {
+        kind,
+        component: component_file,
+        ..NewSection::default()
+    };
+    if options.grant && !component.is_built_in() {
+        grant(&mut section, description, &given);
+    }
+    for setting in &description.settings {
+        if let Some(value) = given.remove(&setting.name) {
+            section
+                .settings
+                .push((setting.name.clone(), new_value(setting, value)));
+        }
+    }
+    let path = edit::write(site.dir(), name, &section)?;
+    if options.json {
+        return output::print(&super::pretty(&json!({"name": name, "file": path})));
+    }
+    output::print(&format!(
+        "Added {name} to {}\nServe it: pys3local serve --backend-config {name}\n",
+        path.display()
+    ))
+}
+
+/// The same in the session.
+pub(super) fn ask(site: &Site, dialog: &mut dyn Dialog, name: Option<&str>) -> Result<(), Failure> {
+    let name = match name {
+        Some(name) => {
+            check_name(name).map_err(|why| Failure::usage(format!("{name:?} {why}")))?;
+            name.to_owned()
+        }
+        None => ask_name(dialog)?,
+    };
+    if exists(site, &name)? {
+        let question = format!("There is a backend {name:?} already. Replace it?");
+        if !dialog::confirm(dialog, &question, false)? {
+            return say(dialog, "Nothing was changed.\n");
+        }
+    }
+    let types: Vec<_> = available_types(site.plugin_dir())
+        .into_iter()
+        .map(|value| Choice {
+            value,
+            label: String::new(),
+        })
+        .collect();
+    let kind = dialog::choose(dialog, "Type", &types, None, false)?;
+    let component = component(site, &kind, None)?;
+    let description = component.description();
+    let header = format!(
+        "\n{} {}: {}\n",
+        kind, description.version, description.summary
+    );
+    say(dialog, &header)?;
+    let mut section = NewSection {
+        kind,
+        ..NewSection::default()
+    };
+    let mut given = BTreeMap::new();
+    for setting in &description.settings {
+        let Some(value) = ask_setting(site, dialog, &component, setting, &given)? else {
+            continue;
+        };
+        given.insert(setting.name.clone(), value.clone());
+        section
+            .settings
+            .push((setting.name.clone(), new_value(setting, value)));
+    }
+    let asks = !(description.hosts.is_empty() && description.dirs.is_empty());
+    if asks && !component.is_built_in() {
+        let mut asked = NewSection::default();
+        grant(&mut asked, description, &given);
+        say(dialog, "\nThis plugin asks for\n")?;
+        for host in &asked.hosts {
+            say(dialog, &format!("  the host {host}\n"))?;
+        }
+        for dir in &asked.dirs {
+            let access = if dir.writable {
+                "read and write"
+            } else {
+                "read"
+            };
+            say(
+                dialog,
+                &format!("  the directory {} ({access})\n", dir.host.display()),
+            )?;
+        }
+        if dialog::confirm(dialog, "Grant it?", false)? {
+            section.hosts = asked.hosts;
+            section.dirs = asked.dirs;
+        }
+    }
+    let path = edit::write(site.dir(), &name, &section)?;
+    say(
+        dialog,
+        &format!(
+            "\nAdded {name} to {}\nServe it: pys3local serve --backend-config {name}\n",
+            path.display()
+        ),
+    )
+}
+
+fn ask_name(dialog: &mut dyn Dialog) -> Result<String, Failure> {
+    loop {
+        let name = dialog.ask("Name of the new backend: ");
+        let name = name
+            .map_err(|error| dialog::failed(&error))?
+            .ok_or_else(dialog::ended)?;
+        match check_name(&name) {
+            Ok(()) => return Ok(name),
+            Err(why) => say(dialog, &format!("{name:?} {why}.\n"))?,
+        }
+    }
+}
+
+/// A value for a setting; `None` when the plugin is to decide.
+fn ask_setting(
+    site: &Site,
+    dialog: &mut dyn Dialog,
+    component: &Component,
+    setting: &Setting,
+    given: &BTreeMap<String, String>,
+) -> Result<Option<String>, Failure> {
+    let optional = if setting.required || setting.default.is_some() {
+        ""
+    } else {
+        " (optional)"
+    };
+    say(
+        dialog,
+        &format!("\n{}{optional}: {}\n", setting.name, setting.help),
+    )?;
+    let choices = match setting.kind {
+        SettingKind::Secret | SettingKind::Directory => Vec::new(),
+        _ => match site.wait(component.choices(&setting.name, given)) {
+            Ok(choices) => choices,
+            Err(error) => {
+                say(
+                    dialog,
+                    &format!("(There is no list to choose from: {error}.)\n"),
+                )?;
+                Vec::new()
+            }
+        },
+    };
+    loop {
+        let value = if choices.is_empty() {
+            let default = setting
+                .default
+                .as_deref()
+                .filter(|default| !default.is_empty());
+            let shown = default.map_or_else(String::new, |default| format!(" [{default}]"));
+            let prompt = format!("{}{shown}: ", setting.name);
+            let answer = match setting.kind {
+                SettingKind::Secret => dialog.ask_secret(&prompt),
+                _ => dialog.ask(&prompt),
+            };
+            answer
+                .map_err(|error| dialog::failed(&error))?
+                .ok_or_else(dialog::ended)?
+        } else {
+            let free = !setting.required;
+            dialog::choose(
+                dialog,
+                &setting.name,
+                &choices,
+                setting.default.as_deref(),
+                free,
+            )?
+        };
+        if value.is_empty() || Some(&value) == setting.default.as_ref() {
+            if setting.required && setting.default.is_none() {
+                say(dialog, "This one is needed.\n")?;
+                continue;
+            }
+            return Ok(None);
+        }
+        if let Err(why) = setting.check(&value) {
+            say(dialog, &format!("{value:?} cannot be: {why}.\n"))?;
+            continue;
+        }
+        if setting.kind != SettingKind::Directory {
+            return Ok(Some(value));
+        }
+        if let Some(dir) = ask_directory(dialog, &site.absolute(&value))? {
+            return Ok(Some(dir));
+        }
+    }
+}
+
+/// The directory, which is made if it is wanted; `None` to ask again.
+fn ask_directory(dialog: &mut dyn Dialog, dir: &Path) -> Result<Option<String>, Failure> {
+    let Some(text) = dir.to_str().map(str::to_owned) else {
+        say(dialog, "The path is not UTF-8.\n")?;
+        return Ok(None);
+    };
+    if dir.exists() && !dir.is_dir() {
+        say(dialog, &format!("{text} is no directory.\n"))?;
+        return Ok(None);
+    }
+    if !dir.exists()
+        && dialog::confirm(dialog, &format!("{text} is not there. Make it?"), true)?
+        && let Err(error) = std::fs::create_dir_all(dir)
+    {
+        let why = crate::config::error::io_text(&error);
+        say(dialog, &format!("cannot make {text}: {why}\n"))?;
+        return Ok(None);
+    }
+    Ok(Some(text))
+}
+
+fn component(site: &Site, kind: &str, component: Option<&Path>) -> Result<Component, Failure> {
+    let loaded = site.component(&BackendConfig {
+        kind: kind.to_owned(),
+        component: component.map(Path::to_owned),
+        ..BackendConfig::default()
+    });
+    loaded.map_err(|failure| {
+        let types = available_types(site.plugin_dir());
+        if types.iter().any(|known| known == kind) {
+            return failure;
+        }
+        failure.hint(format!("types: {}", types.join(", ")))
+    })
+}
+
+fn exists(site: &Site, name: &str) -> Result<bool, Failure> {
+    Ok(file::names(site.dir())?.iter().any(|known| known == name))
+}
+
+/// Says what is wrong with a name, as in "NAME is …".
+fn check_name(name: &str) -> Result<(), &'static str> {
+    if name.is_empty() {
+        return Err("is no name");
+    }
+    if name == "backends" {
+        return Err("is the name of the file with all backends");
+    }
+    if name.contains(['/', '\\'])
+        || name.chars().any(char::is_control)
+        || name != name.trim()
+        || name.starts_with(['.', '-'])
+    {
+        return Err("is no name for a file, which a backend can have");
+    }
+    Ok(())
+}
+
+fn new_value(setting: &Setting, value: String) -> NewValue {
+    match setting.kind {
+        SettingKind::Secret => NewValue::Secret(SecretText::new(value)),
+        SettingKind::Number => match value.parse() {
+            Ok(number) => NewValue::Number(number),
+            Err(_) => NewValue::Text(value),
+        },
+        SettingKind::Flag => NewValue::Flag(value == "true"),
+        SettingKind::Text | SettingKind::Directory => NewValue::Text(value),
+    }
+}
+
+/// Grants what the plugin asks for.
+fn grant(section: &mut NewSection, description: &Description, given: &BTreeMap<String, String>) {
+    section.hosts.clone_from(&description.hosts);
+    for wish in &description.dirs {
+        let setting = description.setting(&wish.setting);
+        let default = setting.and_then(|setting| setting.default.as_ref());
+        if let Some(host) = given.get(&wish.setting).or(default) {
+            section.dirs.push(DirGrant {
+                guest: wish.guest.clone(),
+                host: host.into(),
+                writable: wish.writable,
+            });
+        }
+    }
+}

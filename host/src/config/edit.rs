@@ -1,0 +1,366 @@
+//! Changing `backends.toml`: one section at a time, with the comments and the order of
+//! everything else left alone. The file is replaced as a whole, so that a reader sees the old one
+//! or the new one, and only its owner can read it.
+
+use super::error::ConfigError;
+use super::{file, secret};
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
+
+/// A section to be written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NewSection {
+    /// The key `type`.
+    pub kind: String,
+    /// The key `component`.
+    pub component: Option<PathBuf>,
+    /// The grant `hosts`.
+    pub hosts: Vec<String>,
+    /// The grant `dirs`.
+    pub dirs: Vec<super::DirGrant>,
+    /// The plugin's own settings, in order.
+    pub settings: Vec<(String, NewValue)>,
+}
+
+/// A value to be written.
+#[derive(Clone, PartialEq, Eq)]
+pub enum NewValue {
+    /// As it stands.
+    Text(String),
+    /// Obscured.
+    Secret(secret::SecretText),
+    /// A whole number.
+    Number(i64),
+    /// `true` or `false`.
+    Flag(bool),
+}
+
+impl std::fmt::Debug for NewValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => text.fmt(f),
+            Self::Secret(_) => f.write_str("(hidden)"),
+            Self::Number(number) => number.fmt(f),
+            Self::Flag(flag) => flag.fmt(f),
+        }
+    }
+}
+
+/// Writes the section `name` into the `backends.toml` of `dir`, in place of one that has this
+/// name, and answers where it is. The directory is made if it is not there.
+pub fn write(dir: &Path, name: &str, section: &NewSection) -> Result<PathBuf, ConfigError> {
+    super::private_dir(dir).map_err(failed(dir))?;
+    let _lock = lock(dir)?;
+    let path = dir.join(file::BACKENDS);
+    let mut document = parse(&path)?;
+    let mut table = table(section)?;
+    if let Some(old) = document.get_mut(name).and_then(Item::as_table_mut) {
+        // The comment above a section is about the backend, not about its old settings.
+        *table.decor_mut() = old.decor().clone();
+        table.set_position(old.position());
+        *old = table;
+    } else {
+        if !document.is_empty() {
+            table.decor_mut().set_prefix("\n");
+        }
+        document.insert(name, Item::Table(table));
+    }
+    replace(&path, &document.to_string())?;
+    Ok(path)
+}
+
+/// Removes the backend `name`: its section, and the file of its own if there is one, which would
+/// come to light otherwise. Answers where it was.
+pub fn remove(dir: &Path, name: &str) -> Result<Vec<PathBuf>, ConfigError> {
+    let mut removed = Vec::new();
+    if dir.is_dir() {
+        let _lock = lock(dir)?;
+        let path = dir.join(file::BACKENDS);
+        let mut document = parse(&path)?;
+        if document.remove(name).is_some() {
+            replace(&path, &document.to_string())?;
+            removed.push(path);
+        }
+        if let Some(own) = file::own_file(dir, name)
+            && own.is_file()
+        {
+            std::fs::remove_file(&own).map_err(failed(&own))?;
+            removed.push(own);
+        }
+    }
+    if removed.is_empty() {
+        return Err(file::unknown(dir, name)?);
+    }
+    Ok(removed)
+}
+
+fn table(section: &NewSection) -> Result<Table, ConfigError> {
+    let text = |path: &Path| {
+        let text = path.to_str().map(str::to_owned);
+        text.ok_or_else(|| ConfigError::Write {
+            path: path.to_owned(),
+            why: "the path is not UTF-8".into(),
+        })
+    };
+    let mut table = Table::new();
+    table.insert("type", value(section.kind.as_str()));
+    if let Some(component) = &section.component {
+        table.insert("component", value(text(component)?));
+    }
+    if !section.hosts.is_empty() {
+        let hosts: Array = section.hosts.iter().collect();
+        table.insert("hosts", value(hosts));
+    }
+    if !section.dirs.is_empty() {
+        let mut dirs = Array::new();
+        for dir in &section.dirs {
+            let mut entry = InlineTable::new();
+            entry.insert("guest", dir.guest.as_str().into());
+            entry.insert("host", text(&dir.host)?.into());
+            entry.insert("writable", dir.writable.into());
+            dirs.push(entry);
+        }
+        table.insert("dirs", value(dirs));
+    }
+    for (key, setting) in &section.settings {
+        let setting = match setting {
+            NewValue::Text(text) => value(text.as_str()),
+            NewValue::Number(number) => value(*number),
+            NewValue::Flag(flag) => value(*flag),
+            NewValue::Secret(secret) => {
+                let obscured = secret::obscure(secret.expose());
+                value(obscured.map_err(|error| ConfigError::Secret {
+                    key: key.clone(),
+                    why: error.to_string(),
+                })?)
+            }
+        };
+        table.insert(key, setting);
+    }
+    Ok(table)
+}
+
+fn value(value: impl Into<Value>) -> Item {
+    Item::Value(value.into())
+}
+
+fn parse(path: &Path) -> Result<DocumentMut, ConfigError> {
+    let text = file::read(path)?.unwrap_or_default();
+    // The reader's words for what is wrong; what it accepts, the editor does too.
+    file::check(path, &text)?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    text.parse()
+        .map_err(|error: toml_edit::TomlError| ConfigError::Write {
+            path: path.to_owned(),
+            why: error.message().to_owned(),
+        })
+}
+
+/// One writer at a time; the lock ends with the returned handle.
+fn lock(dir: &Path) -> Result<File, ConfigError> {
+    let handle = File::open(dir).map_err(failed(dir))?;
+    match handle.lock() {
+        // Some network file systems have no locks. One user seldom writes twice at once.
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => {}
+        other => other.map_err(failed(dir))?,
+    }
+    Ok(handle)
+}
+
+/// Replaces a file at once by one with mode 0600.
+fn replace(path: &Path, text: &str) -> Result<(), ConfigError> {
+    // Who keeps the file elsewhere, behind a link, keeps the link.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    let write = || {
+        let mut new = tempfile::Builder::new()
+            .prefix(".backends.")
+            .suffix(".tmp")
+            .tempfile_in(dir)?;
+        new.write_all(text.as_bytes())?;
+        new.as_file().sync_all()?;
+        new.persist(&path).map_err(|error| error.error)?;
+        File::open(dir)?.sync_all()
+    };
+    write().map_err(failed(&path))
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> ConfigError {
+    move |error| ConfigError::Write {
+        path: path.to_owned(),
+        why: super::error::io_text(&error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::DirGrant;
+    use std::fs;
+
+    fn section(settings: &[(&str, NewValue)]) -> NewSection {
+        NewSection {
+            kind: "drime".into(),
+            settings: settings
+                .iter()
+                .map(|(key, value)| ((*key).to_owned(), value.clone()))
+                .collect(),
+            ..NewSection::default()
+        }
+    }
+
+    fn written(dir: &tempfile::TempDir) -> String {
+        fs::read_to_string(dir.path().join("backends.toml")).unwrap()
+    }
+
+    #[test]
+    fn a_section_that_was_written_is_read_again_with_its_secret() {
+        let dir = tempfile::tempdir().unwrap();
+        let new = NewSection {
+            component: Some("/opt/x.wasm".into()),
+            hosts: vec!["*.example.org".into()],
+            dirs: vec![DirGrant {
+                guest: "/".into(),
+                host: "/srv/x".into(),
+                writable: true,
+            }],
+            ..section(&[
+                (
+                    "api_key",
+                    NewValue::Secret(secret::SecretText::new("s3cr\"et")),
+                ),
+                ("workspace_id", NewValue::Number(1465)),
+                ("quiet", NewValue::Flag(true)),
+                ("root_folder", NewValue::Text("a \"b\"\nc".into())),
+            ])
+        };
+        write(dir.path(), "my drime", &new).unwrap();
+        let (read, _) = file::load(dir.path(), "my drime").unwrap();
+        assert_eq!(read.kind, "drime");
+        assert_eq!(read.component.as_deref(), Some(Path::new("/opt/x.wasm")));
+        assert_eq!(read.grants.hosts, new.hosts);
+        assert_eq!(read.grants.dirs, new.dirs);
+        assert_eq!(read.settings["api_key"].text, "s3cr\"et");
+        assert_eq!(read.settings["workspace_id"].text, "1465");
+        assert_eq!(read.settings["quiet"].text, "true");
+        assert_eq!(read.settings["root_folder"].text, "a \"b\"\nc");
+        assert!(!written(&dir).contains("s3cr"));
+    }
+
+    const OTHERS: &str = "# my backends\n\n[b] # second letter, first place\ntype = \"local\" # here\n\n\
+        # the old one\n[a]\ntype   =   'local'\npath = \"/a\"\n\n# trailing\n";
+
+    #[test]
+    fn other_sections_keep_their_comments_and_order() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("backends.toml"), OTHERS).unwrap();
+        write(dir.path(), "new", &section(&[])).unwrap();
+        let text = written(&dir);
+        assert!(
+            text.starts_with(OTHERS.trim_end_matches("\n# trailing\n")),
+            "{text}"
+        );
+        assert!(text.contains("# trailing"), "{text}");
+        assert!(text.contains("[new]\ntype = \"drime\"\n"), "{text}");
+    }
+
+    #[test]
+    fn a_replaced_section_stays_in_its_place_below_its_comment() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("backends.toml"), OTHERS).unwrap();
+        write(dir.path(), "b", &section(&[("x", NewValue::Number(1))])).unwrap();
+        let text = written(&dir);
+        assert!(
+            text.starts_with(
+                "# my backends\n\n[b] # second letter, first place\ntype = \"drime\"\nx = 1\n"
+            ),
+            "{text}"
+        );
+        assert!(
+            text.contains("\n# the old one\n[a]\ntype   =   'local'\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_removed_section_leaves_the_others_as_they_were() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("backends.toml"), OTHERS).unwrap();
+        assert_eq!(
+            remove(dir.path(), "b").unwrap(),
+            [dir.path().join("backends.toml")]
+        );
+        let text = written(&dir);
+        assert!(
+            text.contains("# the old one\n[a]\ntype   =   'local'\npath = \"/a\"\n"),
+            "{text}"
+        );
+        assert!(!text.contains("[b]"));
+    }
+
+    #[test]
+    fn removing_a_backend_removes_the_file_of_its_own_too() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("backends.toml"), "[a]\ntype = \"local\"\n").unwrap();
+        fs::write(dir.path().join("a.toml"), "type = \"drime\"\n").unwrap();
+        assert_eq!(remove(dir.path(), "a").unwrap().len(), 2);
+        assert!(file::names(dir.path()).unwrap().is_empty());
+        let again = remove(dir.path(), "a").unwrap_err();
+        assert!(
+            matches!(again, ConfigError::UnknownBackend { .. }),
+            "{again}"
+        );
+        assert!(remove(dir.path(), "backends").is_err());
+        assert!(dir.path().join("backends.toml").exists());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_file_is_for_its_owner_only_and_a_link_to_it_stays_one() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let dir = tempfile::tempdir().unwrap();
+        let (config, real) = (dir.path().join("config"), dir.path().join("dotfile"));
+        fs::create_dir(&config).unwrap();
+        fs::write(&real, "[a]\ntype = \"local\"\n").unwrap();
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o644)).unwrap();
+        symlink(&real, config.join("backends.toml")).unwrap();
+        write(&config, "b", &section(&[])).unwrap();
+        assert!(config.join("backends.toml").is_symlink());
+        assert_eq!(
+            fs::metadata(&real).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(file::names(&config).unwrap(), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("backends.toml"), "[a\n").unwrap();
+        let error = write(dir.path(), "b", &section(&[])).unwrap_err();
+        assert!(error.to_string().contains("backends.toml:1:3"), "{error}");
+        assert_eq!(written(&dir), "[a\n");
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_made_is_named() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let error = write(&file.path().join("x"), "b", &section(&[])).unwrap_err();
+        assert!(error.to_string().contains("cannot write"), "{error}");
+        assert!(!error.to_string().contains("os error"), "{error}");
+    }
+
+    #[test]
+    fn writers_at_once_lose_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for number in 0..8 {
+                let dir = dir.path();
+                scope.spawn(move || write(dir, &format!("b{number}"), &section(&[])).unwrap());
+            }
+        });
+        assert_eq!(file::names(dir.path()).unwrap().len(), 8);
+    }
+}

@@ -1,0 +1,218 @@
+//! `config` in scripts.
+
+use crate::program::{Home, output};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+const BACKENDS: &str = "# kept\n[mydrime]\ntype = \"drime\"\napi_key = \"i0nYnsBQHmFXPIAKOwHh5zyzn8PsUeYRcUKe_tA_\"\nworkspace_id = 1465\n\n[mylocal] # kept, too\ntype = \"local\"\npath = \"/srv/s3\"\n";
+
+#[test]
+fn an_empty_home_has_no_backends_and_gets_no_files() {
+    let home = Home::new();
+    assert_eq!(
+        home.ok(&["config", "list"]),
+        "No backends in HOME/.config/pys3local; `pys3local config add` adds one.\n"
+    );
+    assert_eq!(home.ok(&["config", "list", "--json"]), "[]\n");
+    assert_eq!(
+        home.fails(1, &["config", "show", "x"]),
+        "error: no backend config is named \"x\" in HOME/.config/pys3local\n\
+         hint: there are no backend configs yet; `pys3local config add` makes one\n"
+    );
+    assert!(!home.config().exists());
+}
+
+#[test]
+fn sections_and_files_are_listed() {
+    let home = Home::with_backends(BACKENDS);
+    fs::write(
+        home.config().join("old.toml"),
+        "type = \"local\"\npath = \"/old\"\n",
+    )
+    .unwrap();
+    assert_eq!(
+        home.ok(&["config", "list"]),
+        "NAME     TYPE   FILE\n\
+         mydrime  drime  HOME/.config/pys3local/backends.toml\n\
+         mylocal  local  HOME/.config/pys3local/backends.toml\n\
+         old      local  HOME/.config/pys3local/old.toml\n"
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&home.ok(&["config", "list", "--json"])).unwrap();
+    assert_eq!(json[2]["name"], "old");
+    assert_eq!(json[2]["type"], "local");
+    assert_eq!(json[2]["file"], "HOME/.config/pys3local/old.toml");
+}
+
+#[test]
+fn secrets_are_shown_only_to_who_asks() {
+    let home = Home::with_backends(BACKENDS);
+    assert_eq!(
+        home.ok(&["config", "show", "mydrime"]),
+        "mydrime\n  file:          HOME/.config/pys3local/backends.toml\n  type:          drime\n  \
+         api_key:       (hidden)\n  workspace_id:  1465\n"
+    );
+    let revealed = home.ok(&["config", "show", "mydrime", "--reveal"]);
+    assert!(
+        revealed.contains("api_key:       secret-key-123\n"),
+        "{revealed}"
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&home.ok(&["config", "show", "mydrime", "--json"])).unwrap();
+    assert_eq!(json["hidden"], serde_json::json!(["api_key"]));
+    assert_eq!(
+        json["settings"],
+        serde_json::json!({"workspace_id": "1465"})
+    );
+    let json: serde_json::Value =
+        serde_json::from_str(&home.ok(&["config", "show", "mydrime", "--json", "--reveal"]))
+            .unwrap();
+    assert_eq!(json["settings"]["api_key"], "secret-key-123");
+}
+
+#[test]
+fn an_added_backend_can_be_served_and_removed() {
+    let home = Home::with_backends(BACKENDS);
+    let said = home.ok(&[
+        "config",
+        "add",
+        "new",
+        "--type",
+        "local",
+        "--set",
+        "path=store",
+    ]);
+    assert_eq!(
+        said,
+        "Added new to HOME/.config/pys3local/backends.toml\n\
+         Serve it: pys3local serve --backend-config new\n"
+    );
+    let text = fs::read_to_string(home.config().join("backends.toml")).unwrap();
+    assert!(text.starts_with(BACKENDS), "{text}");
+    let mode = fs::metadata(home.config().join("backends.toml"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // A relative path was meant from here.
+    let path = home.0.path().join("store").display().to_string();
+    assert!(text.contains(&format!("path = \"{path}\"")), "{text}");
+    let again = home.fails(
+        1,
+        &["config", "add", "new", "--type", "local", "--set", "path=x"],
+    );
+    assert!(again.contains("hint: --replace"), "{again}");
+    home.ok(&[
+        "config",
+        "add",
+        "new",
+        "--type",
+        "local",
+        "--set",
+        "path=x",
+        "--replace",
+    ]);
+    let refused = home.fails(2, &["config", "remove", "new"]);
+    assert!(refused.contains("hint: --yes"), "{refused}");
+    home.ok(&["config", "remove", "new", "--yes"]);
+    assert_eq!(
+        fs::read_to_string(home.config().join("backends.toml")).unwrap(),
+        BACKENDS
+    );
+}
+
+#[test]
+fn what_the_backend_does_not_declare_is_refused() {
+    let home = Home::new();
+    let cases = [
+        (
+            1,
+            vec!["--type", "local"],
+            "needs the setting \"path\": the directory",
+        ),
+        (
+            2,
+            vec!["--type", "local", "--set", "path=x", "--set", "colour=red"],
+            "it has: path, layout",
+        ),
+        (1, vec!["--type", "tape"], "hint: types: local"),
+        (2, vec!["--set", "path=x"], "--type"),
+    ];
+    for (code, args, expected) in cases {
+        let all: Vec<&str> = ["config", "add", "new"].into_iter().chain(args).collect();
+        let said = home.fails(code, &all);
+        assert!(said.contains(expected), "{all:?}: {said}");
+    }
+    assert!(
+        home.fails(2, &["config", "add", "a/b", "--type", "local"])
+            .contains("no name for a file")
+    );
+    assert!(!home.config().exists());
+}
+
+#[test]
+fn broken_toml_is_named_with_line_and_column_and_left_alone() {
+    let home = Home::with_backends("[a]\ntype = local\n");
+    for args in [
+        &["config", "list"][..],
+        &["config", "show", "a"],
+        &["config", "add", "b", "--type", "local", "--set", "path=x"],
+        &["serve", "--backend-config", "a"],
+    ] {
+        let said = home.fails(1, args);
+        assert!(
+            said.starts_with("error: HOME/.config/pys3local/backends.toml:2:8: "),
+            "{said}"
+        );
+    }
+    let text = fs::read_to_string(home.config().join("backends.toml")).unwrap();
+    assert_eq!(text, "[a]\ntype = local\n");
+}
+
+#[test]
+fn a_section_without_sense_does_not_hide_the_others() {
+    let home = Home::with_backends("[a]\npath = \"/x\"\n\n[b]\ntype = \"local\"\n");
+    let output = home.run(&["config", "list"]);
+    assert!(
+        output.stdout.contains("a     ?") && output.stdout.contains("b     local"),
+        "{output:?}"
+    );
+    assert!(
+        output
+            .stderr
+            .contains("backends.toml:1:1: `type` is missing"),
+        "{output:?}"
+    );
+}
+
+#[test]
+fn a_session_can_be_piped() {
+    let home = Home::with_backends(BACKENDS);
+    let output = home.run_with(&["config"], "show mylocal\nexit\n");
+    assert_eq!(output.code, Some(0));
+    assert!(output.stdout.contains("path:  /srv/s3"), "{output:?}");
+}
+
+#[test]
+fn another_config_directory_can_be_named_in_two_ways() {
+    let home = Home::with_backends(BACKENDS);
+    let config = home.config();
+    let config = config.to_str().unwrap();
+    let empty = Home::new();
+    assert!(
+        empty
+            .ok(&["config", "--config-dir", config, "list"])
+            .contains("mylocal")
+    );
+    assert!(
+        empty
+            .ok(&["config", "list", "--config-dir", config])
+            .contains("mylocal")
+    );
+    let mut command = empty.command(&["config", "list"]);
+    command.env("PYS3LOCAL_CONFIG_DIR", config);
+    assert!(output(command, "").stdout.contains("mylocal"));
+    let mut command = empty.command(&["config", "list"]);
+    command.env("XDG_CONFIG_HOME", home.0.path().join(".config"));
+    assert!(output(command, "").stdout.contains("mylocal"));
+}

@@ -1,0 +1,88 @@
+//! The interactive session on a real terminal.
+
+use crate::program::Home;
+use rexpect::session::{PtySession, spawn_command};
+
+const PATIENCE_MS: u64 = 20_000;
+
+fn spawn(home: &Home, args: &[&str]) -> PtySession {
+    let mut command = home.command(args);
+    command.env("TERM", "dumb");
+    spawn_command(command, Some(PATIENCE_MS)).unwrap()
+}
+
+#[test]
+fn a_backend_is_added_and_removed_in_a_session() {
+    let home = Home::new();
+    let mut session = spawn(&home, &["config"]);
+    session.exp_string("What to do? ").unwrap();
+    session.send_line("a").unwrap();
+    session.exp_string("Name of the new backend: ").unwrap();
+    session.send_line("mine").unwrap();
+    session.exp_string("Type: ").unwrap();
+    session.send_line("local").unwrap();
+    session.exp_string("path: ").unwrap();
+    session.exp_string("path: ").unwrap();
+    session.send_line("~/store").unwrap();
+    session.exp_string("Make it? [Y/n] ").unwrap();
+    session.send_line("").unwrap();
+    session.exp_string("layout [objects]: ").unwrap();
+    session.send_line("plain").unwrap();
+    session.exp_string("Added mine to").unwrap();
+    session.exp_string("What to do? ").unwrap();
+    session.send_line("exit").unwrap();
+    session.exp_eof().unwrap();
+    let text = std::fs::read_to_string(home.config().join("backends.toml")).unwrap();
+    let store = home.0.path().join("store");
+    assert!(store.is_dir());
+    assert_eq!(
+        text,
+        format!(
+            "[mine]\ntype = \"local\"\npath = \"{}\"\nlayout = \"plain\"\n",
+            store.display()
+        )
+    );
+}
+
+#[test]
+fn a_secret_is_not_echoed() {
+    let home = Home::new();
+    let mut session = spawn(&home, &["obscure"]);
+    session.exp_string("Password: ").unwrap();
+    session.send_line("hunter2").unwrap();
+    let rest = session.exp_eof().unwrap();
+    assert!(!rest.contains("hunter2"), "{rest}");
+    let obscured = rest
+        .lines()
+        .map(str::trim)
+        .find(|line| line.len() > 20)
+        .unwrap();
+    assert_eq!(home.ok(&["obscure", "--reveal", obscured]), "hunter2\n");
+}
+
+#[test]
+fn removing_asks_on_a_terminal() {
+    let home = Home::with_backends("[a]\ntype = \"local\"\npath = \"/x\"\n");
+    let mut session = spawn(&home, &["config", "remove", "a"]);
+    session
+        .exp_string("Remove the backend \"a\"? [y/N] ")
+        .unwrap();
+    session.send_line("").unwrap();
+    session.exp_string("nothing was removed").unwrap();
+    session.exp_eof().unwrap();
+    assert!(home.ok(&["config", "list"]).contains("local"));
+}
+
+#[test]
+fn colours_are_for_terminals_that_want_them() {
+    let home = Home::new();
+    let mut coloured = home.command(&["--help"]);
+    coloured.env("TERM", "xterm");
+    let mut session = spawn_command(coloured, Some(PATIENCE_MS)).unwrap();
+    assert!(session.exp_eof().unwrap().contains("\x1b["));
+    let mut plain = home.command(&["--help"]);
+    plain.env("TERM", "xterm").env("NO_COLOR", "1");
+    let mut session = spawn_command(plain, Some(PATIENCE_MS)).unwrap();
+    assert!(!session.exp_eof().unwrap().contains("\x1b["));
+    assert!(!home.ok(&["--help"]).contains("\x1b["));
+}
