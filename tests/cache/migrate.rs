@@ -1,6 +1,6 @@
 use super::home;
 use pys3local_tests::command::Program;
-use pys3local_tests::gateway::Options;
+use pys3local_tests::gateway::{Options, component};
 use std::fs::{self, File};
 
 #[test]
@@ -190,4 +190,102 @@ fn what_was_interrupted_goes_on_where_it_was() {
     }
     assert!(again.contains("Total files: 200"), "{again}");
     assert!(program.ok(&migrate).contains("Already cached: 200"));
+}
+
+/// A home with a plugin by somebody else, whose buckets are named for what is wrong with them.
+fn with_hostile_plugin() -> (tempfile::TempDir, Program) {
+    let (dir, program) = home();
+    let component = component("guest-hostile").unwrap();
+    let toml = format!(
+        "[mine]\ntype = \"hostile\"\ncomponent = {:?}\n",
+        component.to_str().unwrap()
+    );
+    fs::create_dir_all(program.config()).unwrap();
+    fs::write(program.config().join("backends.toml"), toml).unwrap();
+    (dir, program)
+}
+
+#[test]
+fn objects_that_cannot_be_read_are_named_and_the_others_migrated() {
+    let (_dir, program) = with_hostile_plugin();
+    let migrate = |bucket| {
+        let store = ["--backend-config", "mine", "--bucket", bucket];
+        program.run(&[&["cache", "migrate"], &store[..]].concat())
+    };
+    let failed = migrate("short-body");
+    assert_eq!(failed.code, Some(3), "{failed}");
+    for part in [
+        "short-body/a: failed: ",
+        "short-body/b: failed: ",
+        "  Migrated: 0\n  Failed: 2\n",
+    ] {
+        assert!(failed.stdout.contains(part), "{failed}");
+    }
+    assert_eq!(failed.stderr, "error: 2 objects failed\n");
+    let fine = migrate("fine");
+    assert_eq!(fine.code, Some(0), "{fine}");
+    assert!(fine.stdout.contains("  Migrated: 2\n"), "{fine}");
+    // A store without a workspace goes by its name.
+    let stats = program.ok(&["cache", "stats"]);
+    assert!(stats.contains("\n  Backend hostile:"), "{stats}");
+    let cleanup = ["cache", "cleanup", "--backend-config", "mine"];
+    assert_eq!(
+        program.ok(&cleanup),
+        "✓ Removed 2 entries for backend mine\n"
+    );
+}
+
+#[test]
+fn the_help_says_what_each_command_is_for() {
+    let (_dir, program) = home();
+    let help: String = ["migrate", "cleanup"]
+        .iter()
+        .map(|command| program.ok(&["cache", command, "-h"]))
+        .collect();
+    insta::assert_snapshot!(help, @"
+    Find out the MD5s that are missing, by reading the objects
+
+    Usage: pys3local cache migrate [OPTIONS]
+
+    Options:
+          --backend-config <NAME>  Backend from the config directory: a section of backends.toml, or NAME.toml
+          --path <DIR>             Directory of objects, as in `serve --path`
+          --workspace <N>          Workspace, instead of the one in the config
+          --bucket <NAME>          Only this bucket
+          --root-folder <PATH>     Folder of the backend that is the root, for backends that have such a setting
+          --allow-bucket-creation  All buckets, as `serve` with this option has them, instead of the one bucket `default` [env: PYS3LOCAL_ALLOW_BUCKET_CREATION=]
+      -j, --jobs <N>               Objects that are read at the same time [default: 4]
+          --dry-run                Only say what would be done, and how much would be read
+          --json                   Print JSON: a line for each object, and one for the sum
+      -h, --help                   Print help (see more with '--help')
+
+    Places:
+          --metadata-db <PATH>  Database of metadata [default: metadata.db in the config directory] [env: PYS3LOCAL_METADATA_DB=]
+          --config-dir <DIR>    Config directory [default: pys3local in $XDG_CONFIG_HOME or ~/.config] [env: PYS3LOCAL_CONFIG_DIR=]
+          --plugin-dir <DIR>    Directory of plugins [default: plugins in the config directory] [env: PYS3LOCAL_PLUGIN_DIR=]
+
+    Exit codes:
+      0  done, or stopped in order
+      1  something failed
+      2  the command line is wrong
+      3  some objects failed, as listed, and the others did not
+    Forget MD5s. Objects stay, and so does what clients have said about them
+
+    Usage: pys3local cache cleanup [OPTIONS]
+
+    Options:
+          --workspace <N>          Only this workspace
+          --bucket <NAME>          Only this bucket; for a store with a workspace also say which
+          --backend-config <NAME>  Only the store of this backend from the config directory
+          --all                    Everything, after a question
+          --forget-metadata        Forget content types, user metadata and parts too, after a question
+      -y, --yes                    Do not ask
+          --json                   Print JSON
+      -h, --help                   Print help (see more with '--help')
+
+    Places:
+          --metadata-db <PATH>  Database of metadata [default: metadata.db in the config directory] [env: PYS3LOCAL_METADATA_DB=]
+          --config-dir <DIR>    Config directory [default: pys3local in $XDG_CONFIG_HOME or ~/.config] [env: PYS3LOCAL_CONFIG_DIR=]
+          --plugin-dir <DIR>    Directory of plugins [default: plugins in the config directory] [env: PYS3LOCAL_PLUGIN_DIR=]
+    ");
 }

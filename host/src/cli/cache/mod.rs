@@ -34,16 +34,29 @@ struct Place {
         long,
         env = "PYS3LOCAL_METADATA_DB",
         value_name = "PATH",
+        help_heading = "Places",
         global = true
     )]
     metadata_db: Option<PathBuf>,
 
     /// Config directory [default: pys3local in $XDG_CONFIG_HOME or ~/.config]
-    #[arg(long, env = "PYS3LOCAL_CONFIG_DIR", value_name = "DIR", global = true)]
+    #[arg(
+        long,
+        env = "PYS3LOCAL_CONFIG_DIR",
+        value_name = "DIR",
+        help_heading = "Places",
+        global = true
+    )]
     config_dir: Option<PathBuf>,
 
     /// Directory of plugins [default: plugins in the config directory]
-    #[arg(long, env = "PYS3LOCAL_PLUGIN_DIR", value_name = "DIR", global = true)]
+    #[arg(
+        long,
+        env = "PYS3LOCAL_PLUGIN_DIR",
+        value_name = "DIR",
+        help_heading = "Places",
+        global = true
+    )]
     plugin_dir: Option<PathBuf>,
 }
 

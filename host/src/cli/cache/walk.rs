@@ -64,11 +64,10 @@ pub(super) struct Found {
 }
 
 /// Waits between attempts, where the storage asks for patience without saying how long.
-const PATIENCE: [Duration; 4] = [
+const PATIENCE: [Duration; 3] = [
     Duration::from_millis(500),
     Duration::from_secs(2),
     Duration::from_secs(5),
-    Duration::from_secs(10),
 ];
 
 impl WalkOptions {
