@@ -124,7 +124,7 @@ async fn a_sub_resource_answers_not_implemented_as_s3_does() {
         .send()
         .await;
     reply.expect_error(501, "NotImplemented");
-    let reply = s3.get("bucket", "key").query("tagging", "").send().await;
+    let reply = s3.get("bucket", "key").query("torrent", "").send().await;
     reply.expect_error(501, "NotImplemented");
 }
 

@@ -16,6 +16,7 @@ mod queries;
 mod readers;
 mod rows;
 mod schema;
+mod sums;
 mod worker;
 
 #[cfg(test)]

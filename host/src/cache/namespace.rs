@@ -3,7 +3,7 @@
 use super::Shared;
 use super::queries::{self, BucketNo, NamespaceNo, Numbers};
 use super::worker::Write;
-use crate::model::{Bucket, ObjectKey, UploadId};
+use crate::model::{Bucket, Checksum, ObjectKey, Timestamp, UploadId};
 use crate::service::ports::{
     Cache, CacheError, Intent, Lesson, PartRow, Remembered, Row, UploadRow,
 };
@@ -118,6 +118,27 @@ impl Cache for NamespaceCache {
         self.shared
             .readers
             .snapshot(|db| queries::look_up(db, numbers, keys.iter().copied()))
+            .map_err(failed)
+    }
+
+    async fn part_checksums(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+    ) -> Result<Vec<Checksum>, CacheError> {
+        self.read(bucket, |db, bucket| {
+            queries::part_checksums(db, bucket, key)
+        })
+    }
+
+    async fn stale_uploads(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Bucket, UploadRow)>, CacheError> {
+        self.shared
+            .readers
+            .with(|db| queries::stale_uploads(db, self.number, before, limit))
             .map_err(failed)
     }
 

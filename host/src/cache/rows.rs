@@ -169,6 +169,8 @@ struct Headers<'a> {
     // Pairs, not an object: their order is kept, and a name may come twice.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     user: Cow<'a, [(String, String)]>,
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    tags: Cow<'a, [(String, String)]>,
 }
 
 impl ToSql for HeadersColumn<&Metadata> {
@@ -181,6 +183,7 @@ impl ToSql for HeadersColumn<&Metadata> {
             content_language,
             expires,
             user,
+            tags,
         } = self.0;
         let system = [
             cache_control,
@@ -189,7 +192,7 @@ impl ToSql for HeadersColumn<&Metadata> {
             content_language,
             expires,
         ];
-        if user.is_empty() && system.iter().all(|header| header.is_none()) {
+        if user.is_empty() && tags.is_empty() && system.iter().all(|header| header.is_none()) {
             return Ok(ToSqlOutput::Owned(Value::Null));
         }
         let headers = Headers {
@@ -199,6 +202,7 @@ impl ToSql for HeadersColumn<&Metadata> {
             content_language: content_language.as_deref().map(Cow::Borrowed),
             expires: expires.as_deref().map(Cow::Borrowed),
             user: Cow::Borrowed(user),
+            tags: Cow::Borrowed(tags),
         };
         let json = serde_json::to_string(&headers)
             .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
@@ -220,6 +224,7 @@ impl FromSql for HeadersColumn<Metadata> {
             content_language: headers.content_language.map(Cow::into_owned),
             expires: headers.expires.map(Cow::into_owned),
             user: headers.user.into_owned(),
+            tags: headers.tags.into_owned(),
         }))
     }
 }
@@ -266,6 +271,7 @@ mod tests {
         fn headers_survive_their_column(
             system in prop::collection::vec(any::<Option<String>>(), 5),
             user: Vec<(String, String)>,
+            tags: Vec<(String, String)>,
         ) {
             let mut system = system.into_iter().flatten();
             let metadata = Metadata {
@@ -276,6 +282,7 @@ mod tests {
                 content_language: system.next(),
                 expires: system.next(),
                 user,
+                tags,
             };
             let HeadersColumn(read) = through(&HeadersColumn(&metadata)).unwrap();
             prop_assert_eq!(read, metadata);

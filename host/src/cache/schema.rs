@@ -7,6 +7,7 @@ use std::path::Path;
 const STEPS: &[&str] = &[
     include_str!("steps/001_objects.sql"),
     include_str!("steps/002_imported.sql"),
+    include_str!("steps/004_checksums.sql"),
 ];
 
 /// The version of the schema that this program writes.

@@ -8,7 +8,10 @@ mod sharing;
 mod uploads;
 
 use super::{CacheOptions, NamespaceBinding, NamespaceCache, OpenError, SqliteCache};
-use crate::model::{Bucket, ETag, Metadata, ObjectKey, ObjectState, PartNumber, Timestamp};
+use crate::model::{
+    Bucket, Checksum, ChecksumAlgorithm, ChecksumPlan, ETag, Metadata, ObjectKey, ObjectState,
+    PartNumber, Timestamp,
+};
 use crate::service::ports::{Intent, PartRow, Row, UploadRow};
 use std::path::Path;
 
@@ -38,6 +41,10 @@ fn bucket(name: &str) -> Bucket {
     Bucket::Named(name.parse().unwrap())
 }
 
+fn sum(algorithm: ChecksumAlgorithm) -> Checksum {
+    Checksum::of(algorithm, b"bytes")
+}
+
 fn row(size: u64) -> Row {
     Row {
         state: ObjectState {
@@ -46,6 +53,7 @@ fn row(size: u64) -> Row {
         },
         size,
         etag: Some(ETag::Md5([size.to_le_bytes()[0]; 16])),
+        checksum: Some(sum(ChecksumAlgorithm::Crc32).into()),
         part_sizes: [].into_iter().collect(),
         metadata: Metadata::default(),
         modified: Timestamp(1_700_000_000_123_456_789),
@@ -58,6 +66,8 @@ fn intent(row: &Row) -> Intent {
         size: row.size,
         etag: row.etag.clone().unwrap(),
         part_md5s: Vec::new(),
+        checksum: row.checksum.clone(),
+        part_checksums: Vec::new(),
         part_sizes: row.part_sizes.clone(),
         metadata: row.metadata.clone(),
         upload: None,
@@ -70,6 +80,7 @@ fn upload(id: &str, of: &str, started: i64) -> UploadRow {
         key: key(of),
         store_id: format!("store-{id}"),
         metadata: Metadata::default(),
+        plan: Some(ChecksumPlan::USUAL),
         started: Timestamp(started),
     }
 }
@@ -79,6 +90,7 @@ fn part(number: u32, size: u64) -> PartRow {
         number: PartNumber::new(number).unwrap(),
         size,
         md5: [7; 16],
+        checksum: Some(sum(ChecksumAlgorithm::Sha256)),
         token: format!("token-{number}"),
         modified: Timestamp(42),
     }
@@ -97,5 +109,6 @@ fn everything() -> Metadata {
             ("zeta".to_owned(), "ü \"quoted\"".to_owned()),
             ("alpha".to_owned(), String::new()),
         ],
+        tags: vec![("k".to_owned(), "v".to_owned())],
     }
 }

@@ -6,6 +6,7 @@ use crate::backend::Backend;
 use crate::cache::{CacheOptions, NamespaceBinding, SqliteCache};
 use crate::config::{self, Access, KeyPair, Places, Serve, resolve};
 use crate::http::{self, Drained, Limits, Stop};
+use crate::model::Timestamp;
 use crate::s3::auth::{self, Authenticator, credentials::Credentials};
 use crate::s3::{Gateway, GatewayOptions};
 use crate::service::{Service, ServiceOptions};
@@ -175,9 +176,22 @@ fn credentials(pair: &KeyPair) -> Credentials {
     }
 }
 
+/// An upload that nobody has sent anything to for so long is given up.
+const ABANDONED: Duration = Duration::from_hours(7 * 24);
+/// Between two searches for such uploads.
+const SEARCH: Duration = Duration::from_hours(1);
+
 async fn recover(service: Arc<Service>) {
     if let Err(error) = service.recover().await {
         tracing::warn!(%error, "could not settle what the last run left open; the next start tries again");
+    }
+    loop {
+        match service.expire_uploads(Timestamp::now() - ABANDONED).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "abandoned uploads were removed"),
+            Err(error) => tracing::warn!(%error, "abandoned uploads could not be removed"),
+        }
+        tokio::time::sleep(SEARCH).await;
     }
 }
 

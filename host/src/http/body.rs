@@ -116,6 +116,8 @@ pub(super) enum Outgoing {
         /// not come after the client has the announced number of bytes.
         last: Bytes,
     },
+    /// Of unknown length: chunked.
+    Late(ByteStream),
 }
 
 impl From<ReplyBody> for Outgoing {
@@ -123,6 +125,7 @@ impl From<ReplyBody> for Outgoing {
         match body {
             ReplyBody::Empty => Self::Empty,
             ReplyBody::Full(bytes) => Self::Full(bytes),
+            ReplyBody::Late(stream) => Self::Late(stream),
             ReplyBody::Stream { length, stream } => Self::Stream {
                 stream,
                 left: length,
@@ -137,6 +140,7 @@ impl Outgoing {
         let (stream, left, last) = match self {
             Self::Empty => return Poll::Ready(None),
             Self::Full(bytes) => return Poll::Ready(Some(Ok(std::mem::take(bytes)))),
+            Self::Late(stream) => return stream.poll_next_unpin(cx),
             Self::Stream { stream, left, last } => (stream, left, last),
         };
         loop {
@@ -194,7 +198,7 @@ impl http_body::Body for Outgoing {
         match self {
             Self::Empty => true,
             Self::Full(bytes) => bytes.is_empty(),
-            Self::Stream { .. } => false,
+            Self::Stream { .. } | Self::Late(_) => false,
         }
     }
 
@@ -203,6 +207,7 @@ impl http_body::Body for Outgoing {
             Self::Empty => 0,
             Self::Full(bytes) => bytes.len() as u64,
             Self::Stream { left, last, .. } => left + last.len() as u64,
+            Self::Late(_) => return SizeHint::default(),
         })
     }
 }

@@ -1,8 +1,10 @@
 //! Bytes on their way through the gateway.
 
+use super::{Checksum, ChecksumAlgorithm};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use std::io;
+use std::sync::{Arc, OnceLock};
 
 /// Object bytes. An error takes the place of the end: a stream that ends is whole.
 pub type ByteStream = BoxStream<'static, io::Result<Bytes>>;
@@ -16,6 +18,8 @@ pub enum Piece {
     End {
         /// MD5 of all bytes.
         md5: [u8; 16],
+        /// Of all bytes, by the algorithm that was [`Wanted`].
+        checksum: Option<Checksum>,
     },
 }
 
@@ -30,8 +34,29 @@ pub struct Upload {
     /// The client holds the bytes back until it is told to send them (`Expect: 100-continue`):
     /// the first piece must not be asked for before the storage wants it.
     pub on_demand: bool,
+    /// By which algorithm the client has promised a checksum.
+    pub promised: Option<ChecksumAlgorithm>,
+    /// Which checksum the end shall tell.
+    pub wanted: Wanted,
     /// The pieces.
     pub pieces: BoxStream<'static, Result<Piece, UploadError>>,
+}
+
+/// Tells whoever makes the pieces which checksum to calculate. Heard only before the first piece is
+/// asked for; silence means the one that the client has promised, or else CRC-64/NVME.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted(Arc<OnceLock<ChecksumAlgorithm>>);
+
+impl Wanted {
+    /// Wishes for an algorithm. Only the first wish counts.
+    pub fn set(&self, algorithm: ChecksumAlgorithm) {
+        let _ = self.0.set(algorithm);
+    }
+
+    /// What was wished for.
+    pub fn get(&self) -> Option<ChecksumAlgorithm> {
+        self.0.get().copied()
+    }
 }
 
 /// Why an upload is not what the client said it would be.

@@ -19,4 +19,6 @@ pub struct Metadata {
     pub expires: Option<String>,
     /// `x-amz-meta-*`: names in lower case without that prefix, in the order they came.
     pub user: Vec<(String, String)>,
+    /// Tags, in the order they came.
+    pub tags: Vec<(String, String)>,
 }

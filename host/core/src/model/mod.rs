@@ -2,6 +2,7 @@
 
 pub mod body;
 pub mod bucket;
+pub mod checksum;
 pub mod etag;
 pub mod key;
 pub mod metadata;
@@ -9,11 +10,14 @@ pub mod object;
 pub mod range;
 pub mod upload;
 
-pub use body::{ByteStream, Piece, Upload, UploadError};
+pub use body::{ByteStream, Piece, Upload, UploadError, Wanted};
 pub use bucket::{Bucket, BucketName, BucketNameError};
+pub use checksum::{
+    Checksum, ChecksumAlgorithm, ChecksumPlan, ChecksumType, NamedPart, ObjectChecksum, Summing,
+};
 pub use etag::ETag;
 pub use key::{KeyError, ObjectKey};
 pub use metadata::Metadata;
 pub use object::{ObjectState, Timestamp};
-pub use range::{RangeError, RangeSpec};
+pub use range::{RangeError, RangeSpec, Section};
 pub use upload::{PartNumber, PartSizes, UploadId};

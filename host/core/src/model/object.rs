@@ -35,6 +35,15 @@ impl Timestamp {
     }
 }
 
+impl std::ops::Sub<std::time::Duration> for Timestamp {
+    type Output = Self;
+
+    fn sub(self, span: std::time::Duration) -> Self {
+        let nanos = i64::try_from(span.as_nanos()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(nanos))
+    }
+}
+
 impl From<std::time::SystemTime> for Timestamp {
     fn from(time: std::time::SystemTime) -> Self {
         let nanos = match time.duration_since(std::time::UNIX_EPOCH) {

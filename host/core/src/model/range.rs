@@ -1,5 +1,6 @@
 //! `Range` of a GET.
 
+use super::{PartNumber, PartSizes};
 use std::ops::Range;
 
 /// One byte range as a client asks for it.
@@ -57,6 +58,41 @@ impl RangeSpec {
     }
 }
 
+/// What of an object a client asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// Some bytes.
+    Range(RangeSpec),
+    /// One of the parts that it was put in. An object that was put in one piece is its own part 1.
+    Part(PartNumber),
+}
+
+impl Section {
+    /// The bytes that this means; empty only for a part that is.
+    pub fn resolve(self, size: u64, parts: &PartSizes) -> Result<Range<u64>, RangeError> {
+        let number = match self {
+            Self::Range(spec) => return spec.resolve(size),
+            Self::Part(number) => number.get(),
+        };
+        if parts.is_empty() {
+            return if number == 1 {
+                Ok(0..size)
+            } else {
+                Err(RangeError)
+            };
+        }
+        let mut start: u64 = 0;
+        for (index, part) in (1..=PartNumber::MAX).zip(parts.iter()) {
+            let end = start.saturating_add(part);
+            if index == number {
+                return Ok(start..end);
+            }
+            start = end;
+        }
+        Err(RangeError)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,5 +133,20 @@ mod tests {
                 prop_assert!(range.start < range.end && range.end <= size);
             }
         }
+    }
+
+    #[test]
+    fn a_part_lies_behind_those_before_it() {
+        let parts: PartSizes = [5, 5, 2].into_iter().collect();
+        let part = |number, parts: &PartSizes| {
+            let number = PartNumber::new(number).unwrap();
+            Section::Part(number).resolve(12, parts)
+        };
+        assert_eq!(part(1, &parts), Ok(0..5));
+        assert_eq!(part(3, &parts), Ok(10..12));
+        assert_eq!(part(4, &parts), Err(RangeError));
+        let one_piece = PartSizes::default();
+        assert_eq!(part(1, &one_piece), Ok(0..12));
+        assert_eq!(part(2, &one_piece), Err(RangeError));
     }
 }

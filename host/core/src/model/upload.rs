@@ -84,10 +84,16 @@ impl PartSizes {
     }
 
     /// The size of each part, in order.
-    pub fn iter(&self) -> impl Iterator<Item = u64> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = u64> + Clone + '_ {
         self.0
             .iter()
             .flat_map(|&(count, size)| std::iter::repeat_n(size, count.into()))
+    }
+
+    /// How many parts.
+    pub fn count(&self) -> u16 {
+        let runs = self.0.iter();
+        runs.fold(0, |sum, &(count, _)| sum.saturating_add(count))
     }
 
     /// No parts: the object was put in one piece.

@@ -46,15 +46,30 @@ pub fn write(headers: &HeaderMap) -> Result<WriteConditions, RequestError> {
     })
 }
 
-/// For operations that know no conditions.
-pub fn none(headers: &HeaderMap) -> Result<(), RequestError> {
-    let all = [
-        IF_MATCH,
+/// Conditions of a deletion: `If-Match` alone.
+///
+/// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html>
+pub fn delete(headers: &HeaderMap) -> Result<WriteConditions, RequestError> {
+    let others = [
         IF_NONE_MATCH,
         IF_MODIFIED_SINCE,
         IF_UNMODIFIED_SINCE,
+        HeaderName::from_static("x-amz-if-match-last-modified-time"),
+        HeaderName::from_static("x-amz-if-match-size"),
     ];
-    refuse(headers, &all)
+    refuse(headers, &others)?;
+    Ok(WriteConditions {
+        if_match: tags(headers, &IF_MATCH, Weak::Never),
+        if_none_match: None,
+    })
+}
+
+/// One tag or `*`, as documents have it.
+pub fn tag(raw: &str) -> ETagCondition {
+    match raw.trim() {
+        "*" => ETagCondition::Any,
+        raw => ETagCondition::OneOf(ETag::parse(raw).into_iter().collect()),
+    }
 }
 
 fn refuse(headers: &HeaderMap, names: &[HeaderName]) -> Result<(), RequestError> {
@@ -171,7 +186,9 @@ mod tests {
             let refused = Err(RequestError::UnsupportedHeader(name.to_string()));
             assert_eq!(write(&headers(&[(name, value)])), refused);
         }
-        assert!(none(&headers(&[(IF_MATCH, "*")])).is_err());
+        let wish = delete(&headers(&[(IF_MATCH, "*")])).unwrap();
+        assert_eq!(wish.if_match, Some(ETagCondition::Any));
+        assert!(delete(&headers(&[(IF_NONE_MATCH, "*")])).is_err());
     }
 
     proptest! {

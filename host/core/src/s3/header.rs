@@ -27,6 +27,24 @@ names! {
     COPY_SOURCE = "x-amz-copy-source";
     /// `COPY` or `REPLACE`.
     METADATA_DIRECTIVE = "x-amz-metadata-directive";
+    /// `COPY` or `REPLACE`, for tags.
+    TAGGING_DIRECTIVE = "x-amz-tagging-directive";
+    /// How many tags an object has.
+    TAGGING_COUNT = "x-amz-tagging-count";
+    /// Which bytes of the source become a part.
+    COPY_SOURCE_RANGE = "x-amz-copy-source-range";
+    /// How many parts an object was put in.
+    MP_PARTS_COUNT = "x-amz-mp-parts-count";
+    /// How many bytes the parts of an upload are together.
+    MP_OBJECT_SIZE = "x-amz-mp-object-size";
+    /// Which attributes to tell.
+    OBJECT_ATTRIBUTES = "x-amz-object-attributes";
+    /// `ENABLED`: a read is to tell the checksum.
+    CHECKSUM_MODE = "x-amz-checksum-mode";
+    /// By which algorithm checksums are to be.
+    CHECKSUM_ALGORITHM = "x-amz-checksum-algorithm";
+    /// `COMPOSITE` or `FULL_OBJECT`.
+    CHECKSUM_TYPE = "x-amz-checksum-type";
     /// `If-Match` on the source of a copy.
     COPY_SOURCE_IF_MATCH = "x-amz-copy-source-if-match";
     /// `If-None-Match` on the source of a copy.
@@ -41,7 +59,7 @@ names! {
 pub const META_PREFIX: &str = "x-amz-meta-";
 
 /// Headers that ask for something that the gateway does not do, and whose being ignored would
-/// deceive the client (an object that it believes encrypted, locked, tagged or public).
+/// deceive the client (an object that it believes encrypted, locked or public).
 pub const UNSUPPORTED: &[&str] = &[
     "x-amz-rename-source",
     "x-amz-website-redirect-location",

@@ -3,6 +3,7 @@
 use super::error::RequestError;
 use super::header;
 use super::query::Query;
+use super::{tags, words};
 use crate::model::Metadata;
 use http::HeaderMap;
 use http::header::{
@@ -32,6 +33,7 @@ pub fn read(headers: &HeaderMap) -> Result<Metadata, RequestError> {
         content_language: system(CONTENT_LANGUAGE)?,
         expires: system(EXPIRES)?,
         user: user(headers)?,
+        tags: tags::parse(headers.get(header::TAGGING))?,
     })
 }
 
@@ -49,7 +51,7 @@ fn user(headers: &HeaderMap) -> Result<Vec<(String, String)>, RequestError> {
         // A repeated header is one with a list for a value.
         let value = values.join(",");
         bytes += name.len() + value.len();
-        user.push((name.to_owned(), value));
+        user.push((name.to_owned(), words::decode(&value).into_owned()));
     }
     if bytes > MAX_USER_BYTES {
         return Err(RequestError::MetadataTooLarge(bytes));
@@ -139,9 +141,13 @@ pub fn write(metadata: &Metadata, overrides: &Overrides, headers: &mut HeaderMap
     }
     for (name, value) in &metadata.user {
         let name = HeaderName::try_from(format!("{}{name}", header::META_PREFIX));
-        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(value)) {
+        let value = words::encode(value);
+        if let (Ok(name), Ok(value)) = (name, HeaderValue::from_str(&value)) {
             headers.insert(name, value);
         }
+    }
+    if !metadata.tags.is_empty() {
+        headers.insert(header::TAGGING_COUNT, metadata.tags.len().into());
     }
     for (name, value) in &overrides.0 {
         headers.insert(name, value.clone());
@@ -170,12 +176,30 @@ mod tests {
             ("content-language", "de, en"),
             ("expires", "never"),
             ("x-amz-meta-mtime", "1700000000.25"),
-            ("x-amz-meta-name", "Zoë"),
             ("x-amz-meta-empty", ""),
         ]);
         let mut answer = HeaderMap::new();
         write(&read(&sent).unwrap(), &Overrides::default(), &mut answer);
         assert_eq!(answer, sent);
+    }
+
+    #[test]
+    fn text_beyond_ascii_comes_back_as_an_encoded_word() {
+        for sent in ["Zoë", "=?UTF-8?Q?Zo=C3=AB?="] {
+            let kept = read(&headers(&[("x-amz-meta-name", sent)])).unwrap();
+            assert_eq!(kept.user, [("name".to_owned(), "Zoë".to_owned())]);
+            let mut answer = HeaderMap::new();
+            write(&kept, &Overrides::default(), &mut answer);
+            assert_eq!(answer["x-amz-meta-name"], "=?UTF-8?B?Wm/Dqw==?=");
+        }
+    }
+
+    #[test]
+    fn tags_are_counted_in_the_answer() {
+        let kept = read(&headers(&[("x-amz-tagging", "a=1&b=2")])).unwrap();
+        let mut answer = HeaderMap::new();
+        write(&kept, &Overrides::default(), &mut answer);
+        assert_eq!(answer["x-amz-tagging-count"], "2");
     }
 
     #[test]

@@ -8,10 +8,12 @@
 pub mod address;
 pub mod auth;
 pub mod body;
+pub mod checksums;
 pub mod conditions;
 pub mod date;
 pub mod error;
 pub mod header;
+mod late;
 pub mod metadata;
 pub mod operation;
 pub mod percent;
@@ -19,7 +21,9 @@ mod perform;
 pub mod query;
 pub mod response;
 pub mod route;
+pub mod tags;
 pub mod token;
+pub mod words;
 pub mod xml;
 
 pub use error::{Code, Error};
@@ -87,7 +91,7 @@ impl Gateway {
             "s3", id = %id.id, op = Empty, bucket = Empty, key = Empty, code = Empty
         );
         let reply = async {
-            let reply = match self.run(&parts, body, now).await {
+            let reply = match self.run(&parts, body, now, &id).await {
                 Ok(reply) => {
                     Span::current().record("code", reply.status().as_u16());
                     tracing::debug!("done");
@@ -104,7 +108,13 @@ impl Gateway {
         reply.instrument(span).await
     }
 
-    async fn run(&self, parts: &Parts, body: ByteStream, now: Timestamp) -> Result<Reply, Error> {
+    async fn run(
+        &self,
+        parts: &Parts,
+        body: ByteStream,
+        now: Timestamp,
+        id: &RequestId,
+    ) -> Result<Reply, Error> {
         let address = Address::parse(parts, &self.domains)?;
         record(&address);
         let query = Query::parse(parts.uri.query())?;
@@ -118,7 +128,13 @@ impl Gateway {
             region: &self.region,
         };
         let operation = Operation::parse(route, &request, body).await?;
-        perform::perform(&self.service, &self.region, operation).await
+        let context = perform::Context {
+            service: &self.service,
+            region: &self.region,
+            resource: parts.uri.path(),
+            id,
+        };
+        perform::perform(&context, operation).await
     }
 }
 

@@ -2,22 +2,33 @@
 
 use super::auth::Rights;
 use super::error::Error;
+use super::late;
 use super::operation::{BucketsQuery, DeleteObjects, Operation};
-use super::response::{self, Reply, bucket, listing, multipart, object};
-use crate::model::ObjectKey;
+use super::response::{self, Reply, RequestId, attributes, bucket, listing, multipart, object};
+use crate::model::Section;
 use crate::service::{Service, ServiceError};
+use std::sync::Arc;
 
 /// The region in which creating a bucket again is not an error.
 ///
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>
 const FORGIVING_REGION: &str = "us-east-1";
 
+/// What an operation is performed with.
+pub(super) struct Context<'c> {
+    pub(super) service: &'c Arc<Service>,
+    pub(super) region: &'c str,
+    /// The path as the client sent it.
+    pub(super) resource: &'c str,
+    pub(super) id: &'c RequestId,
+}
+
 /// Does what the client asked.
-pub(super) async fn perform(
-    service: &Service,
-    region: &str,
-    operation: Operation,
-) -> Result<Reply, Error> {
+#[expect(clippy::too_many_lines, reason = "a table of all operations")]
+pub(super) async fn perform(context: &Context<'_>, operation: Operation) -> Result<Reply, Error> {
+    let Context {
+        service, region, ..
+    } = *context;
     Ok(match operation {
         Operation::ListBuckets(query, visible) => list_buckets(service, &query, &visible).await?,
         Operation::CreateBucket(name) => {
@@ -53,33 +64,59 @@ pub(super) async fn perform(
         }
         Operation::DeleteObjects(request) => delete_objects(service, request).await?,
         Operation::PutObject(request, body) => {
-            object::put(&service.put_object(request, body).await?.etag)
+            object::put(&service.put_object(request, body).await?)
         }
-        Operation::GetObject(request, overrides) => {
-            object::get(service.get_object(request).await?, &overrides)
+        Operation::GetObject(request, answering) => {
+            let part = matches!(request.section, Some(Section::Part(_)));
+            object::get(service.get_object(request).await?, part, &answering)
         }
-        Operation::HeadObject(request, overrides) => {
+        Operation::HeadObject(request, answering) => {
+            let part = matches!(request.section, Some(Section::Part(_)));
             let (head, range) = service.head_object(request).await?;
-            object::head(&head, range.as_ref(), &overrides)
+            object::head(&head, range.as_ref(), part, &answering)
         }
-        Operation::DeleteObject(bucket, key) => {
-            service.delete_object(&bucket, &key).await?;
+        Operation::DeleteObject(bucket, key, conditions) => {
+            service.delete_object(&bucket, &key, conditions).await?;
+            response::no_content()
+        }
+        Operation::GetObjectAttributes(query) => {
+            let found = service
+                .object_attributes(&query.bucket, &query.key, &query.conditions)
+                .await?;
+            attributes::attributes(&query, &found)
+        }
+        Operation::GetObjectTagging(bucket, key) => {
+            attributes::tags(&service.object_tags(&bucket, &key).await?)
+        }
+        Operation::PutObjectTagging(bucket, key, tags) => {
+            service.set_object_tags(&bucket, &key, tags).await?;
+            response::ok()
+        }
+        Operation::DeleteObjectTagging(bucket, key) => {
+            service.set_object_tags(&bucket, &key, Vec::new()).await?;
             response::no_content()
         }
         Operation::CopyObject(request) => object::copied(&service.copy_object(request).await?),
-        Operation::CreateMultipartUpload(bucket, key, metadata) => {
+        Operation::CreateMultipartUpload(bucket, key, metadata, plan) => {
             let id = service
-                .create_upload(&bucket, key.clone(), metadata)
+                .create_upload(&bucket, key.clone(), metadata, plan)
                 .await?;
-            multipart::created(&bucket, &key, &id)
+            multipart::created(&bucket, &key, &id, plan)
         }
         Operation::UploadPart(upload, number, body) => {
-            object::put(&service.upload_part(upload, number, body).await?)
+            object::part(&service.upload_part(upload, number, body).await?)
+        }
+        Operation::UploadPartCopy(request) => {
+            multipart::copied(&service.upload_part_copy(request).await?)
         }
         Operation::CompleteMultipartUpload(request, location) => {
             let upload = request.upload.clone();
-            let written = service.complete_upload(request).await?;
-            multipart::completed(&upload, &location, &written.etag)
+            let service = Arc::clone(service);
+            let work = async move {
+                let written = service.complete_upload(request).await?;
+                Ok(multipart::completed(&upload, &location, &written))
+            };
+            late::answer(context, work).await?
         }
         Operation::AbortMultipartUpload(upload) => {
             service.abort_upload(&upload).await?;
@@ -110,31 +147,36 @@ async fn list_buckets(
 }
 
 async fn delete_objects(service: &Service, request: DeleteObjects) -> Result<Reply, Error> {
-    let (names, keys): (Vec<String>, Vec<Result<ObjectKey, Error>>) =
-        request.entries.into_iter().unzip();
-    let good = keys.iter().filter_map(|key| key.as_ref().ok().cloned());
+    let DeleteObjects {
+        bucket,
+        quiet,
+        entries,
+    } = request;
+    let free = entries.iter().filter_map(|(_, entry)| match entry {
+        Ok((key, conditions)) if conditions.is_empty() => Some(key.clone()),
+        _ => None,
+    });
     let mut results = service
-        .delete_objects(&request.bucket, good.collect())
+        .delete_objects(&bucket, free.collect())
         .await?
         .into_iter();
-    let outcomes: Vec<(String, Result<(), Error>)> = names
-        .into_iter()
-        .zip(keys)
-        .map(|(name, key)| match key {
-            Err(error) => (name, Err(error)),
-            Ok(_) => match results.next() {
-                Some(result) => (name, result.map_err(Error::from)),
-                None => (
-                    name,
-                    Err(ServiceError::Internal("no answer for a key".into()).into()),
-                ),
+    let mut outcomes: Vec<(String, Result<(), Error>)> = Vec::with_capacity(entries.len());
+    for (name, entry) in entries {
+        let outcome = match entry {
+            Err(error) => Err(error),
+            Ok((_, conditions)) if conditions.is_empty() => match results.next() {
+                Some(result) => result.map_err(Error::from),
+                None => Err(ServiceError::Internal("no answer for a key".into()).into()),
             },
-        })
-        .collect();
-    for (name, outcome) in &outcomes {
-        if let Err(error) = outcome {
-            super::log_failure(error, Some(name));
+            Ok((key, conditions)) => service
+                .delete_object(&bucket, &key, conditions)
+                .await
+                .map_err(Error::from),
+        };
+        if let Err(error) = &outcome {
+            super::log_failure(error, Some(&name));
         }
+        outcomes.push((name, outcome));
     }
-    Ok(object::deleted(&outcomes, request.quiet))
+    Ok(object::deleted(&outcomes, quiet))
 }

@@ -52,6 +52,11 @@ pub enum ObjectCall {
     CompleteMultipartUpload,
     AbortMultipartUpload,
     ListParts,
+    UploadPartCopy,
+    GetObjectAttributes,
+    GetObjectTagging,
+    PutObjectTagging,
+    DeleteObjectTagging,
 }
 
 /// No operation of ours.
@@ -90,7 +95,6 @@ const FOREIGN: &[&str] = &[
     "analytics",
     "annotation",
     "append",
-    "attributes",
     "cors",
     "encryption",
     "intelligent-tiering",
@@ -116,14 +120,21 @@ const FOREIGN: &[&str] = &[
     "retention",
     "select",
     "session",
-    "tagging",
     "torrent",
     "versions",
     "website",
 ];
 
 /// Sub-resources that the gateway has.
-const OURS: &[&str] = &["delete", "location", "uploadId", "uploads", "versioning"];
+const OURS: &[&str] = &[
+    "attributes",
+    "delete",
+    "location",
+    "tagging",
+    "uploadId",
+    "uploads",
+    "versioning",
+];
 
 /// Finds the operation.
 pub fn route(
@@ -176,6 +187,7 @@ fn bucket(method: &Method, sub: Option<&str>, query: &Query) -> Result<BucketCal
         ("POST", Some("delete")) => Ok(BucketCall::DeleteObjects),
         ("PUT", Some("versioning")) => Err(RouteError::NotImplemented("versioning")),
         ("POST", None) => Err(RouteError::NotImplemented("PostObject")),
+        (_, Some("tagging")) => Err(RouteError::NotImplemented("tagging")),
         _ => Err(RouteError::MethodNotAllowed {
             allow: "GET, HEAD, PUT, POST, DELETE",
         }),
@@ -191,7 +203,6 @@ fn object(
     let part = query.has("partNumber");
     let copy = headers.contains_key(header::COPY_SOURCE);
     match (method.as_str(), sub) {
-        ("GET" | "HEAD", None) if part => Err(RouteError::NotImplemented("partNumber")),
         ("GET", None) => Ok(ObjectCall::GetObject),
         ("HEAD", None) => Ok(ObjectCall::HeadObject),
         ("DELETE", None) => Ok(ObjectCall::DeleteObject),
@@ -199,8 +210,12 @@ fn object(
         ("PUT", None) if copy => Ok(ObjectCall::CopyObject),
         ("PUT", None) => Ok(ObjectCall::PutObject),
         ("PUT", Some("uploadId")) if !part => Err(RouteError::PartIncomplete("partNumber")),
-        ("PUT", Some("uploadId")) if copy => Err(RouteError::NotImplemented("UploadPartCopy")),
+        ("PUT", Some("uploadId")) if copy => Ok(ObjectCall::UploadPartCopy),
         ("PUT", Some("uploadId")) => Ok(ObjectCall::UploadPart),
+        ("GET", Some("attributes")) => Ok(ObjectCall::GetObjectAttributes),
+        ("GET", Some("tagging")) => Ok(ObjectCall::GetObjectTagging),
+        ("PUT", Some("tagging")) => Ok(ObjectCall::PutObjectTagging),
+        ("DELETE", Some("tagging")) => Ok(ObjectCall::DeleteObjectTagging),
         ("GET", Some("uploadId")) => Ok(ObjectCall::ListParts),
         ("DELETE", Some("uploadId")) => Ok(ObjectCall::AbortMultipartUpload),
         ("POST", Some("uploadId")) => Ok(ObjectCall::CompleteMultipartUpload),
@@ -236,6 +251,11 @@ impl Route {
             Self::Object(O::CompleteMultipartUpload, ..) => "CompleteMultipartUpload",
             Self::Object(O::AbortMultipartUpload, ..) => "AbortMultipartUpload",
             Self::Object(O::ListParts, ..) => "ListParts",
+            Self::Object(O::UploadPartCopy, ..) => "UploadPartCopy",
+            Self::Object(O::GetObjectAttributes, ..) => "GetObjectAttributes",
+            Self::Object(O::GetObjectTagging, ..) => "GetObjectTagging",
+            Self::Object(O::PutObjectTagging, ..) => "PutObjectTagging",
+            Self::Object(O::DeleteObjectTagging, ..) => "DeleteObjectTagging",
         }
     }
 }
@@ -283,6 +303,12 @@ mod tests {
             ("POST", "/b/k?uploadId=u", "CompleteMultipartUpload"),
             ("DELETE", "/b/k?uploadId=u", "AbortMultipartUpload"),
             ("GET", "/b/k?uploadId=u", "ListParts"),
+            ("GET", "/b/k?partNumber=2", "GetObject"),
+            ("HEAD", "/b/k?partNumber=2", "HeadObject"),
+            ("GET", "/b/k?attributes", "GetObjectAttributes"),
+            ("GET", "/b/k?tagging", "GetObjectTagging"),
+            ("PUT", "/b/k?tagging", "PutObjectTagging"),
+            ("DELETE", "/b/k?tagging", "DeleteObjectTagging"),
         ] {
             assert_eq!(plain(method, target), Ok(operation), "{method} {target}");
         }
@@ -291,7 +317,7 @@ mod tests {
         assert_eq!(ask("PUT", "/b/k", &copy), Ok("CopyObject"));
         assert_eq!(
             ask("PUT", "/b/k?uploadId=u&partNumber=1", &copy),
-            Err(RouteError::NotImplemented("UploadPartCopy"))
+            Ok("UploadPartCopy")
         );
     }
 
@@ -342,10 +368,6 @@ mod tests {
         let missing = |name| Err(RouteError::PartIncomplete(name));
         assert_eq!(plain("PUT", "/b/k?partNumber=1"), missing("uploadId"));
         assert_eq!(plain("PUT", "/b/k?uploadId=u"), missing("partNumber"));
-        assert_eq!(
-            plain("GET", "/b/k?partNumber=1"),
-            Err(RouteError::NotImplemented("partNumber"))
-        );
     }
 
     #[test]

@@ -47,6 +47,10 @@ impl Answer {
         let bytes = match body {
             ReplyBody::Empty => Vec::new(),
             ReplyBody::Full(bytes) => bytes.to_vec(),
+            ReplyBody::Late(stream) => {
+                let pieces: Vec<Bytes> = stream.try_collect().await.unwrap();
+                pieces.concat()
+            }
             ReplyBody::Stream { length, stream } => {
                 let pieces: Vec<Bytes> = stream.try_collect().await.unwrap();
                 let bytes = pieces.concat();

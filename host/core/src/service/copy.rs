@@ -7,7 +7,10 @@ use super::ports::{Intent, StoreError};
 use super::precondition::{check_source, check_write};
 use super::read::exactly;
 use super::{CopyObject, Inner, MAX_PUT, ServiceError, WriteConditions, Written};
-use crate::model::{ByteStream, ETag, PartSizes, Piece, Upload, UploadError};
+use crate::model::{
+    ByteStream, ChecksumAlgorithm, ChecksumPlan, ETag, Metadata, PartSizes, Piece, Summing, Upload,
+    UploadError, Wanted,
+};
 use futures_util::StreamExt;
 use md5::{Digest, Md5};
 use std::sync::Arc;
@@ -39,16 +42,21 @@ impl Inner {
             check_copy(&request, &found, source == target)?;
             // Of an object that was put in parts S3 makes one with an MD5, which is not known.
             let known_md5 = matches!(found.head.etag, ETag::Md5(_));
-            if !known_md5 || !self.copies.load(Ordering::Relaxed) {
+            let same_sum = request.checksum.is_none_or(|wanted| {
+                let sum = found.head.checksum.as_ref();
+                sum.is_some_and(|sum| sum.sum.algorithm() == wanted)
+            });
+            if !known_md5 || !same_sum || !self.copies.load(Ordering::Relaxed) {
                 return self.copy_through(request, source, target).await;
             }
-            let metadata = request.metadata.clone();
             let intent = Intent {
                 size: found.head.size,
                 etag: found.head.etag,
                 part_md5s: Vec::new(),
+                checksum: found.head.checksum,
+                part_checksums: Vec::new(),
                 part_sizes: PartSizes::default(),
-                metadata: metadata.unwrap_or(found.head.metadata),
+                metadata: metadata(&request, found.head.metadata),
                 upload: None,
             };
             let inner = Arc::clone(self);
@@ -117,22 +125,16 @@ impl Inner {
             return Err(ServiceError::Internal("an object without bytes".into()));
         };
         let size = found.head.size;
-        let upload = Upload {
-            on_demand: false,
-            size,
-            pieces: pieces(exactly(size, bytes, None)).boxed(),
-        };
-        let metadata = request.metadata.unwrap_or(found.head.metadata);
+        let present = found.head.checksum.as_ref();
+        let present = present.map(|checksum| checksum.sum.algorithm());
+        let algorithm = request.checksum.or(present);
+        let algorithm = algorithm.unwrap_or(ChecksumPlan::USUAL.algorithm);
+        let upload = upload(size, exactly(size, bytes, None), algorithm);
+        let metadata = metadata(&request, found.head.metadata);
         let written = self
             .write(target, metadata, request.conditions, upload)
             .await;
-        match written {
-            // Not the client's fault: it sent no body.
-            Err(ServiceError::Upload(UploadError::Io(error))) => {
-                Err(ServiceError::Unavailable(error.to_string()))
-            }
-            written => written,
-        }
+        blame_source(written)
     }
 }
 
@@ -148,31 +150,70 @@ enum Inside {
 fn check_copy(request: &CopyObject, source: &Found, onto_itself: bool) -> Result<(), ServiceError> {
     let head = &source.head;
     check_source(&request.source_conditions, &head.etag, head.modified)?;
-    if onto_itself && request.metadata.is_none() {
+    let changes = request.changes || request.metadata.is_some() || request.checksum.is_some();
+    if onto_itself && !changes {
         return Err(ServiceError::CopyOntoItself);
     }
     if head.size > MAX_PUT {
-        return Err(ServiceError::TooLarge);
+        return Err(ServiceError::SourceTooLarge);
     }
     Ok(())
 }
 
-/// The bytes of an object as an upload, hashed on the way.
+/// What is said about the copy.
+fn metadata(request: &CopyObject, source: Metadata) -> Metadata {
+    let tags = match &request.tags {
+        Some(tags) => tags.clone(),
+        None => source.tags.clone(),
+    };
+    Metadata {
+        tags,
+        ..request.metadata.clone().unwrap_or(source)
+    }
+}
+
+/// Not the client's fault: it sent no body.
+pub(super) fn blame_source(
+    written: Result<Written, ServiceError>,
+) -> Result<Written, ServiceError> {
+    match written {
+        Err(ServiceError::Upload(UploadError::Io(error))) => {
+            Err(ServiceError::Unavailable(error.to_string()))
+        }
+        written => written,
+    }
+}
+
+/// The bytes of an object as an upload.
+pub(super) fn upload(size: u64, bytes: ByteStream, algorithm: ChecksumAlgorithm) -> Upload {
+    Upload {
+        on_demand: false,
+        size,
+        promised: Some(algorithm),
+        wanted: Wanted::default(),
+        pieces: pieces(bytes, algorithm).boxed(),
+    }
+}
+
+/// The same as pieces, hashed on the way.
 fn pieces(
     bytes: ByteStream,
+    algorithm: ChecksumAlgorithm,
 ) -> impl futures_util::Stream<Item = Result<Piece, UploadError>> + Send + 'static {
-    let start = Some((bytes, Md5::new()));
+    let start = Some((bytes, Md5::new(), Summing::new(algorithm)));
     futures_util::stream::unfold(start, |state| async move {
-        let (mut bytes, mut digest) = state?;
+        let (mut bytes, mut digest, mut sum) = state?;
         Some(match bytes.next().await {
             Some(Ok(data)) => {
                 digest.update(&data);
-                (Ok(Piece::Data(data)), Some((bytes, digest)))
+                sum.update(&data);
+                (Ok(Piece::Data(data)), Some((bytes, digest, sum)))
             }
             Some(Err(error)) => (Err(UploadError::Io(error)), None),
             None => {
                 let md5 = digest.finalize().into();
-                (Ok(Piece::End { md5 }), None)
+                let checksum = Some(sum.finish());
+                (Ok(Piece::End { md5, checksum }), None)
             }
         })
     })

@@ -28,6 +28,12 @@ pub enum ServiceError {
         /// Bytes of the object.
         size: u64,
     },
+    /// The object has not so many parts.
+    #[error("the object has no such part")]
+    NoSuchPart {
+        /// How many it has.
+        parts: u16,
+    },
     /// A read whose condition says "you have it already" (304).
     #[error("not modified")]
     NotModified {
@@ -42,6 +48,18 @@ pub enum ServiceError {
     /// A conditional write lost against a concurrent one (409).
     #[error("a concurrent write interfered")]
     ConditionalConflict,
+    /// The bytes to copy are not all in a source of `size` bytes.
+    #[error("the range is not in the source")]
+    CopyRange {
+        /// Bytes of the source.
+        size: u64,
+    },
+    /// The checksums of an upload do not go together; the text is for the client.
+    #[error("{0}")]
+    Checksums(String),
+    /// The object is larger than what one copy may take.
+    #[error("the source of a copy is too large")]
+    SourceTooLarge,
     /// A part in the list is missing or its ETag is another.
     #[error("a part is missing or has another ETag")]
     InvalidPart,

@@ -2,7 +2,7 @@
 //! stay behind until the outcome is known.
 
 use super::ServiceError;
-use crate::model::{ByteStream, Piece, Upload, UploadError};
+use crate::model::{ByteStream, Checksum, Piece, Upload, UploadError};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use std::convert::Infallible;
@@ -36,6 +36,8 @@ enum Fed {
 pub(super) struct Whole {
     /// MD5 of all bytes.
     pub(super) md5: [u8; 16],
+    /// The wanted checksum of all bytes.
+    pub(super) checksum: Option<Checksum>,
     tail: Bytes,
 }
 
@@ -107,10 +109,14 @@ impl Feed {
                     self.send(std::mem::replace(&mut held, bytes)).await?;
                 }
                 Piece::End { .. } if size < declared => return Err(UploadError::Incomplete.into()),
-                Piece::End { md5 } => {
+                Piece::End { md5, checksum } => {
                     let tail = held.split_off(held.len().saturating_sub(TAIL));
                     self.send(held).await?;
-                    return Ok(Whole { md5, tail });
+                    return Ok(Whole {
+                        md5,
+                        checksum,
+                        tail,
+                    });
                 }
             }
         }
@@ -201,6 +207,8 @@ mod tests {
     fn upload(size: u64, pieces: Vec<Result<Piece, UploadError>>) -> Upload {
         Upload {
             on_demand: false,
+            promised: None,
+            wanted: crate::model::Wanted::default(),
             size,
             pieces: futures_util::stream::iter(pieces).boxed(),
         }
@@ -210,7 +218,10 @@ mod tests {
         Piece::Data(vec![7; len].into())
     }
 
-    const END: Result<Piece, UploadError> = Ok(Piece::End { md5: [1; 16] });
+    const END: Result<Piece, UploadError> = Ok(Piece::End {
+        md5: [1; 16],
+        checksum: None,
+    });
 
     /// What the store has seen when the upload is known to be good, and in all.
     async fn through(upload: Upload) -> (Result<usize, Halt>, usize, Option<io::Error>) {
@@ -271,6 +282,8 @@ mod tests {
         drop(body);
         let endless = Upload {
             on_demand: false,
+            promised: None,
+            wanted: crate::model::Wanted::default(),
             size: 9,
             pieces: futures_util::stream::pending().boxed(),
         };

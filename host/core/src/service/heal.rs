@@ -261,6 +261,7 @@ fn bare(stored: &StoredObject, etag: ETag) -> Row {
         state: stored.state.clone(),
         size: stored.size,
         etag: Some(etag),
+        checksum: None,
         part_sizes: PartSizes::default(),
         metadata: Metadata {
             content_type: stored.content_type.clone(),

@@ -3,7 +3,9 @@
 use super::locks::{KeyGuard, Place};
 use super::ports::{Lesson, Remembered, Row, RowTrust, StoreError, StoredObject};
 use super::{Inner, ObjectHead, ServiceError};
-use crate::model::{Bucket, ByteStream, ETag, Metadata, ObjectKey, ObjectState, RangeSpec};
+use crate::model::{
+    Bucket, ByteStream, ETag, Metadata, ObjectKey, ObjectState, PartSizes, Section,
+};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +18,7 @@ pub(super) enum Want {
     /// The head alone.
     Head,
     /// The bytes too: all of them, or a range.
-    Bytes(Option<RangeSpec>),
+    Bytes(Option<Section>),
 }
 
 /// An object, described by its row if it has one.
@@ -25,6 +27,8 @@ pub(super) struct Found {
     pub(super) head: ObjectHead,
     /// Which state this is.
     pub(super) state: ObjectState,
+    /// The parts that it was put in.
+    pub(super) part_sizes: PartSizes,
     /// Absent if only the head was wanted, and if the range lies behind the end.
     pub(super) bytes: Option<(Option<Range<u64>>, ByteStream)>,
 }
@@ -92,8 +96,11 @@ impl Inner {
                 || own_guard.is_some()
                 || before == self.deletions.load(Ordering::SeqCst);
             let at_rest = now == remembered && now.intent.is_none() && none_deleted;
+            // Where a part of another state lay says nothing.
+            let placed = row.is_none() || !matches!(want, Want::Bytes(Some(Section::Part(_))));
             if let Some(fetched) = fetched
                 && at_rest
+                && placed
             {
                 self.strangers.meet(place);
                 return Ok(found_without_row(fetched));
@@ -163,13 +170,15 @@ impl Inner {
             }
             Want::Bytes(Some(spec)) => spec,
         };
+        let none = PartSizes::default();
+        let parts = row.map_or(&none, |row| &row.part_sizes);
         let (size, stat) = if let Some(row) = row {
             (row.size, None)
         } else {
             let stat = self.store.stat(bucket, key, None).await?;
             (stat.size, Some(stat))
         };
-        let Ok(range) = spec.resolve(size) else {
+        let Ok(range) = spec.resolve(size, parts) else {
             let stored = match stat {
                 Some(stat) => stat,
                 None => self.store.stat(bucket, key, known).await?,
@@ -183,7 +192,7 @@ impl Inner {
         let known = stat.as_ref().map(|stat| &stat.state).or(known);
         let asked = Some(range.clone());
         let (stored, bytes) = self.store.get(bucket, key, asked, known).await?;
-        if spec.resolve(stored.size) != Ok(range.clone()) {
+        if spec.resolve(stored.size, parts) != Ok(range.clone()) {
             return Err(StoreError::Changed);
         }
         let bytes = Some((Some(range), bytes));
@@ -232,17 +241,18 @@ pub(super) fn adoption(
 }
 
 fn found_by_row(fetched: Fetched, row: Row) -> Found {
-    let runs = row.part_sizes.runs().iter();
-    let parts = runs.fold(0u16, |sum, &(count, _)| sum.saturating_add(count));
+    let parts = row.part_sizes.count();
     let head = ObjectHead {
         size: row.size,
         etag: row.etag.unwrap_or_else(|| fallback_tag(&fetched.stored)),
         modified: row.modified,
         metadata: row.metadata,
         parts: (parts > 0).then_some(parts),
+        checksum: row.checksum,
     };
     Found {
         head,
+        part_sizes: row.part_sizes,
         state: fetched.stored.state,
         bytes: fetched.bytes,
     }
@@ -259,9 +269,14 @@ fn found_without_row(fetched: Fetched) -> Found {
             ..Metadata::default()
         },
         parts: None,
+        checksum: None,
     };
-    let state = stored.state;
-    Found { head, state, bytes }
+    Found {
+        head,
+        state: stored.state,
+        part_sizes: PartSizes::default(),
+        bytes,
+    }
 }
 
 /// The tag of an object whose MD5 is unknown.

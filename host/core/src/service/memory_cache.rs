@@ -1,7 +1,7 @@
 //! A [`Cache`] in memory, for tests.
 
 use super::ports::{Cache, CacheError, Intent, Lesson, PartRow, Remembered, Row, UploadRow};
-use crate::model::{Bucket, ObjectKey, UploadId};
+use crate::model::{Bucket, Checksum, ObjectKey, Timestamp, UploadId};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,6 +34,7 @@ type UploadOrder = (Bucket, ObjectKey, i64, UploadId);
 #[derive(Default)]
 struct State {
     objects: HashMap<(Bucket, ObjectKey), Remembered>,
+    part_checksums: HashMap<(Bucket, ObjectKey), Vec<Checksum>>,
     uploads: BTreeMap<UploadOrder, (UploadRow, BTreeMap<u16, PartRow>)>,
     fault: Option<CacheFault>,
 }
@@ -131,6 +132,35 @@ impl Cache for MemoryCache {
             .collect())
     }
 
+    async fn part_checksums(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+    ) -> Result<Vec<Checksum>, CacheError> {
+        let address = (bucket.clone(), key.clone());
+        Ok(self
+            .call()
+            .part_checksums
+            .get(&address)
+            .cloned()
+            .unwrap_or_default())
+    }
+
+    async fn stale_uploads(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Bucket, UploadRow)>, CacheError> {
+        let state = self.call();
+        let old = state.uploads.iter().filter(|(_, (row, parts))| {
+            row.started < before && parts.values().all(|part| part.modified < before)
+        });
+        Ok(old
+            .take(limit)
+            .map(|((bucket, ..), (row, _))| (bucket.clone(), row.clone()))
+            .collect())
+    }
+
     async fn announce(
         &self,
         bucket: &Bucket,
@@ -157,7 +187,13 @@ impl Cache for MemoryCache {
             let address = (bucket.clone(), key.clone());
             let remembered = state.objects.entry(address).or_default();
             remembered.row = Some(row);
-            let upload = remembered.intent.take().and_then(|intent| intent.upload);
+            let intent = remembered.intent.take();
+            let sums = intent.as_ref().map(|intent| intent.part_checksums.clone());
+            let upload = intent.and_then(|intent| intent.upload);
+            let address = (bucket.clone(), key.clone());
+            state
+                .part_checksums
+                .insert(address, sums.unwrap_or_default());
             if let Some(at) = upload.and_then(|id| state.find(bucket, &id)) {
                 state.uploads.remove(&at);
             }

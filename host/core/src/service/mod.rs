@@ -9,7 +9,9 @@
 //! publication, row, unlock. A reader that finds an object that its row does not describe waits
 //! for the lock if an intent is open, and settles the intent itself if nobody else will.
 
+mod attributes;
 mod buckets;
+mod complete;
 mod copy;
 mod digest;
 pub mod error;
@@ -38,7 +40,9 @@ pub use error::ServiceError;
 pub use heal::{Healed, OnRead, SurveyPage, Surveyed, Verified};
 pub use requests::*;
 
-use crate::model::{BucketName, ETag, Metadata, ObjectKey, PartNumber, Upload, UploadId};
+use crate::model::{
+    BucketName, ChecksumPlan, Metadata, ObjectKey, PartNumber, Timestamp, Upload, UploadId,
+};
 use locks::KeyLocks;
 use look::Strangers;
 use ports::{Cache, Store, StoredBucket};
@@ -176,8 +180,38 @@ impl Service {
         &self,
         bucket: &BucketName,
         key: &ObjectKey,
+        conditions: WriteConditions,
     ) -> Result<(), ServiceError> {
-        self.inner.delete_object(bucket, key).await
+        self.inner.delete_object(bucket, key, conditions).await
+    }
+
+    /// GetObjectAttributes.
+    pub async fn object_attributes(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        conditions: &ReadConditions,
+    ) -> Result<Attributes, ServiceError> {
+        self.inner.object_attributes(bucket, key, conditions).await
+    }
+
+    /// GetObjectTagging.
+    pub async fn object_tags(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+    ) -> Result<Vec<(String, String)>, ServiceError> {
+        self.inner.object_tags(bucket, key).await
+    }
+
+    /// PutObjectTagging, and without tags DeleteObjectTagging.
+    pub async fn set_object_tags(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        tags: Vec<(String, String)>,
+    ) -> Result<(), ServiceError> {
+        self.inner.set_object_tags(bucket, key, tags).await
     }
 
     /// DeleteObjects: one answer for each key, in order.
@@ -205,8 +239,9 @@ impl Service {
         bucket: &BucketName,
         key: ObjectKey,
         metadata: Metadata,
+        plan: Option<ChecksumPlan>,
     ) -> Result<UploadId, ServiceError> {
-        self.inner.create_upload(bucket, key, metadata).await
+        self.inner.create_upload(bucket, key, metadata, plan).await
     }
 
     /// UploadPart.
@@ -215,8 +250,13 @@ impl Service {
         upload: UploadRef,
         number: PartNumber,
         body: Upload,
-    ) -> Result<ETag, ServiceError> {
+    ) -> Result<Written, ServiceError> {
         self.inner.upload_part(upload, number, body).await
+    }
+
+    /// UploadPartCopy.
+    pub async fn upload_part_copy(&self, request: CopyPart) -> Result<Written, ServiceError> {
+        self.inner.upload_part_copy(request).await
     }
 
     /// CompleteMultipartUpload. Asking again after a success succeeds again.
@@ -272,6 +312,11 @@ impl Service {
         read: OnRead<'_>,
     ) -> Result<Verified, ServiceError> {
         self.inner.verify(bucket, key, read).await
+    }
+
+    /// Aborts uploads that nobody has sent anything to since `before`; says how many.
+    pub async fn expire_uploads(&self, before: Timestamp) -> Result<u64, ServiceError> {
+        self.inner.expire_uploads(before).await
     }
 
     /// Settles what a crash left open: every open intent becomes a row or is dropped, and the

@@ -2,28 +2,27 @@
 //!
 //! Spec: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html>
 
+use super::copy;
 use super::gate::{self, Client, Halt, to_the_end};
 use super::locks::Place;
+use super::look::{Found, Want};
 use super::pager::{behind_group, group};
-use super::ports::{Intent, PartOptions, PartRow, PutOptions, StoreError, StoredPart, UploadRow};
-use super::precondition::check_write;
+use super::ports::{PartOptions, PartRow, PutOptions, StoreError, UploadRow};
+use super::precondition::check_source;
+use super::read::exactly;
 use super::{
-    CompleteUpload, Inner, ListUploads, ListedPart, ListedUpload, MAX_PUT, PartPage, ServiceError,
+    CopyPart, Inner, ListUploads, ListedPart, ListedUpload, MAX_PUT, PartPage, ServiceError,
     UploadPage, UploadRef, Written,
 };
 use crate::model::{
-    Bucket, BucketName, ETag, Metadata, ObjectKey, PartNumber, Timestamp, Upload, UploadId,
+    Bucket, BucketName, ChecksumAlgorithm, ChecksumPlan, ChecksumType, ETag, Metadata,
+    ObjectChecksum, ObjectKey, PartNumber, RangeSpec, Section, Timestamp, Upload, UploadId,
 };
 use futures_util::future::join;
-use md5::{Digest, Md5};
-use std::num::NonZeroU16;
 use std::sync::Arc;
 
-/// Every part but the last has at least so many bytes.
-const MIN_PART: u64 = 5 * 1024 * 1024;
-
 /// Rows of parts or uploads that are fetched at a time.
-const FETCH: usize = 1000;
+pub(super) const FETCH: usize = 1000;
 
 impl Inner {
     pub(super) async fn create_upload(
@@ -31,6 +30,7 @@ impl Inner {
         bucket: &BucketName,
         key: ObjectKey,
         metadata: Metadata,
+        plan: Option<ChecksumPlan>,
     ) -> Result<UploadId, ServiceError> {
         let bucket = self.bucket(bucket)?;
         self.require_bucket(&bucket).await?;
@@ -45,6 +45,7 @@ impl Inner {
                 store_id: inner.store.begin_upload(&bucket, &key, options).await?,
                 key,
                 metadata,
+                plan,
                 started: Timestamp::now(),
             };
             let id = upload.id.clone();
@@ -60,7 +61,7 @@ impl Inner {
         upload: UploadRef,
         number: PartNumber,
         body: Upload,
-    ) -> Result<ETag, ServiceError> {
+    ) -> Result<Written, ServiceError> {
         let bucket = self.bucket(&upload.bucket)?;
         if body.size > MAX_PUT {
             return Err(ServiceError::TooLarge);
@@ -81,11 +82,15 @@ impl Inner {
         upload: &UploadRef,
         number: PartNumber,
         body: Upload,
-    ) -> Result<ETag, ServiceError> {
+    ) -> Result<Written, ServiceError> {
         let ongoing = self.uploads.claim(&upload.id);
         let _sending = ongoing.sending().await;
         // Asked only now: a completion or abort would have to wait for this part.
         let row = self.upload_row(bucket, upload).await?;
+        check_algorithm(row.plan, body.promised)?;
+        if let Some(plan) = row.plan {
+            body.wanted.set(plan.algorithm);
+        }
 
         let size = body.size;
         let options = PartOptions {
@@ -105,13 +110,13 @@ impl Inner {
         };
         let checking = async move {
             let whole = feed.pass(body, stop).await?;
-            let md5 = whole.md5;
+            let sums = (whole.md5, whole.checksum.clone());
             feed.finish(whole).await;
-            Ok::<_, Halt>(md5)
+            Ok::<_, Halt>(sums)
         };
-        let (token, md5) = match join(storing, checking).await {
+        let (token, (md5, checksum)) = match join(storing, checking).await {
             (_, Err(Halt::Refused(reason))) => return Err(reason),
-            (Ok(token), Ok(md5)) => (token, md5),
+            (Ok(token), Ok(sums)) => (token, sums),
             (Ok(_), Err(Halt::StoreLeft)) => {
                 let reason = "the store has not read the body of a part";
                 return Err(ServiceError::Internal(reason.into()));
@@ -122,118 +127,53 @@ impl Inner {
             number,
             size,
             md5,
+            checksum: checksum.clone(),
             token,
             modified: Timestamp::now(),
         };
+        let written = Written {
+            etag: ETag::Md5(md5),
+            modified: part.modified,
+            checksum: checksum.map(ObjectChecksum::from),
+        };
         // Otherwise aborted meanwhile, and the part went with it.
         if self.cache.put_part(bucket, &upload.id, part).await? {
-            Ok(ETag::Md5(md5))
+            Ok(written)
         } else {
             Err(ServiceError::NoSuchUpload)
         }
     }
 
-    pub(super) async fn complete_upload(
+    pub(super) async fn upload_part_copy(
         self: &Arc<Self>,
-        request: CompleteUpload,
+        request: CopyPart,
     ) -> Result<Written, ServiceError> {
+        let source = Place {
+            bucket: self.bucket(&request.source_bucket)?,
+            key: request.source_key,
+        };
         let bucket = self.bucket(&request.upload.bucket)?;
-        let inner = Arc::clone(self);
-        to_the_end(move |_| async move { inner.complete(&bucket, request).await }).await
-    }
-
-    async fn complete(
-        &self,
-        bucket: &Bucket,
-        request: CompleteUpload,
-    ) -> Result<Written, ServiceError> {
-        let CompleteUpload {
-            upload,
-            parts,
-            conditions,
-        } = request;
-        if !parts.is_sorted_by_key(|(number, _)| *number) || has_twins(&parts) {
-            return Err(ServiceError::InvalidPartOrder);
-        }
-        let place = Place {
-            bucket: bucket.clone(),
-            key: upload.key.clone(),
+        let plan = self.upload_row(&bucket, &request.upload).await?.plan;
+        let section = request.range.map(Section::Range);
+        let Found { head, bytes, .. } = self.look(&source, Want::Bytes(section), None).await?;
+        check_source(&request.source_conditions, &head.etag, head.modified)?;
+        let Some((range, bytes)) = bytes else {
+            return Err(ServiceError::CopyRange { size: head.size });
         };
-        let ongoing = self.uploads.claim(&upload.id);
-        let _finishing = ongoing.finishing.lock().await;
-        let row = match self.upload_row(bucket, &upload).await {
-            Err(ServiceError::NoSuchUpload) => return self.completed_before(&place, &parts).await,
-            row => row?,
-        };
-        let chosen = choose(self.all_parts(bucket, &upload.id).await?, &parts)?;
-        if !conditions.is_empty() {
-            let present = self.present(&place, None).await?;
-            check_write(&conditions, present.as_ref().map(|found| &found.head.etag))?;
+        // Unlike a read, a copy is not cut off at the end of its source.
+        if let Some(RangeSpec::FromTo(_, last)) = request.range
+            && last >= head.size
+        {
+            return Err(ServiceError::CopyRange { size: head.size });
         }
-        let part_md5s: Vec<_> = chosen.iter().map(|part| part.md5).collect();
-        let intent = Intent {
-            size: chosen.iter().map(|part| part.size).sum(),
-            etag: multipart_tag(&part_md5s).ok_or(ServiceError::InvalidPart)?,
-            part_md5s,
-            part_sizes: chosen.iter().map(|part| part.size).collect(),
-            metadata: row.metadata,
-            upload: Some(upload.id.clone()),
-        };
-        let stored_parts = chosen
-            .into_iter()
-            .map(|part| StoredPart {
-                number: part.number,
-                size: part.size,
-                token: part.token,
-            })
-            .collect();
-
-        // A part that is still arriving must not write into what is published.
-        let fence = ongoing.fence().await;
-        let remembered = self.remembered(&place).await?;
-        let leftover = remembered.intent.is_some();
-        let known = remembered.row.map(|row| row.state);
-        let announced = self.announce(&place, &conditions, leftover, intent).await?;
-        let (key, receipt) = (&place.key, announced.receipt());
-        let answer = self
-            .store
-            .complete_upload(
-                bucket,
-                key,
-                &row.store_id,
-                stored_parts,
-                known.as_ref(),
-                receipt,
-            )
-            .await;
-        let written = self.conclude(announced, answer).await?;
-        self.uploads.end(&upload.id);
-        drop(fence);
-        Ok(written)
-    }
-
-    /// The answer to a completion of an upload that is not there: a client that has not heard
-    /// the first answer asks again.
-    async fn completed_before(
-        &self,
-        place: &Place,
-        parts: &[(PartNumber, ETag)],
-    ) -> Result<Written, ServiceError> {
-        let md5s: Option<Vec<[u8; 16]>> = parts
-            .iter()
-            .map(|(_, etag)| match etag {
-                ETag::Md5(md5) => Some(*md5),
-                _ => None,
-            })
-            .collect();
-        let expected = md5s.as_deref().and_then(multipart_tag);
-        match self.present(place, None).await? {
-            Some(found) if Some(&found.head.etag) == expected.as_ref() => Ok(Written {
-                etag: found.head.etag,
-                modified: found.head.modified,
-            }),
-            _ => Err(ServiceError::NoSuchUpload),
+        let size = range.map_or(head.size, |range| range.end - range.start);
+        if size > MAX_PUT {
+            return Err(ServiceError::SourceTooLarge);
         }
+        let algorithm = plan.unwrap_or(ChecksumPlan::USUAL).algorithm;
+        let body = copy::upload(size, exactly(size, bytes, None), algorithm);
+        let written = self.upload_part(request.upload, request.number, body).await;
+        copy::blame_source(written)
     }
 
     pub(super) async fn abort_upload(
@@ -274,6 +214,36 @@ impl Inner {
         }
     }
 
+    /// Each upload is looked at once: one that cannot be aborted now is for the next time.
+    pub(super) async fn expire_uploads(
+        self: &Arc<Self>,
+        before: Timestamp,
+    ) -> Result<u64, ServiceError> {
+        let mut expired = 0;
+        loop {
+            let stale = self.cache.stale_uploads(before, FETCH).await?;
+            let mut gone = false;
+            for (bucket, row) in stale {
+                let (inner, id) = (Arc::clone(self), row.id.clone());
+                let aborting =
+                    to_the_end(move |_| async move { inner.discard_upload(&bucket, &row).await });
+                match aborting.await {
+                    Ok(()) => {
+                        expired += 1;
+                        gone = true;
+                    }
+                    Err(ServiceError::NoSuchUpload) => gone = true,
+                    Err(error) => {
+                        tracing::warn!(upload = %id, %error, "an abandoned upload stays");
+                    }
+                }
+            }
+            if !gone {
+                return Ok(expired);
+            }
+        }
+    }
+
     pub(super) async fn list_parts(
         &self,
         upload: &UploadRef,
@@ -281,10 +251,13 @@ impl Inner {
         max_parts: u16,
     ) -> Result<PartPage, ServiceError> {
         let bucket = self.bucket(&upload.bucket)?;
-        self.upload_row(&bucket, upload).await?;
+        let plan = self.upload_row(&bucket, upload).await?.plan;
         let max = usize::from(max_parts);
         if max == 0 {
-            return Ok(PartPage::default());
+            return Ok(PartPage {
+                plan,
+                ..PartPage::default()
+            });
         }
         let mut rows = self
             .cache
@@ -297,11 +270,13 @@ impl Inner {
             number: row.number,
             size: row.size,
             etag: ETag::Md5(row.md5),
+            checksum: row.checksum,
             modified: row.modified,
         });
         Ok(PartPage {
             parts: parts.collect(),
             next,
+            plan,
         })
     }
 
@@ -363,7 +338,7 @@ impl Inner {
     }
 
     /// The upload that a request names.
-    async fn upload_row(
+    pub(super) async fn upload_row(
         &self,
         bucket: &Bucket,
         upload: &UploadRef,
@@ -376,70 +351,28 @@ impl Inner {
             }
         }
     }
-
-    /// At most 10,000, since numbers are no higher.
-    async fn all_parts(
-        &self,
-        bucket: &Bucket,
-        id: &UploadId,
-    ) -> Result<Vec<PartRow>, ServiceError> {
-        let mut all: Vec<PartRow> = Vec::new();
-        loop {
-            let after = all.last().map_or(0, |part| part.number.get());
-            let page = self.cache.parts(bucket, id, after, FETCH).await?;
-            let at_end = page.len() < FETCH;
-            all.extend(page);
-            if at_end {
-                return Ok(all);
-            }
-        }
-    }
 }
 
-/// The parts that the client lists, which are in ascending order.
-fn choose(
-    stored: Vec<PartRow>,
-    listed: &[(PartNumber, ETag)],
-) -> Result<Vec<PartRow>, ServiceError> {
-    let mut stored = stored.into_iter();
-    let mut chosen = Vec::with_capacity(listed.len());
-    for (number, etag) in listed {
-        match stored.find(|part| part.number >= *number) {
-            Some(part) if part.number == *number && *etag == ETag::Md5(part.md5) => {
-                chosen.push(part);
-            }
-            _ => return Err(ServiceError::InvalidPart),
-        }
-    }
-    let Some((_last, others)) = chosen.split_last() else {
-        return Err(ServiceError::InvalidPart);
+/// Whether a part with this kind of checksum may belong to an upload.
+fn check_algorithm(
+    plan: Option<ChecksumPlan>,
+    promised: Option<ChecksumAlgorithm>,
+) -> Result<(), ServiceError> {
+    let Some(plan) = plan else { return Ok(()) };
+    let fits = match promised {
+        Some(promised) => promised == plan.algorithm,
+        // A checksum of all bytes needs none of the client: ours do.
+        None => plan.kind == ChecksumType::FullObject,
     };
-    match others.iter().find(|part| part.size < MIN_PART) {
-        None => Ok(chosen),
-        Some(small) => Err(ServiceError::PartTooSmall {
-            number: small.number.get(),
-            size: small.size,
-        }),
+    if fits {
+        return Ok(());
     }
-}
-
-fn has_twins(parts: &[(PartNumber, ETag)]) -> bool {
-    parts
-        .iter()
-        .zip(parts.iter().skip(1))
-        .any(|((one, _), (next, _))| one == next)
-}
-
-/// The tag of an object that is put in parts; `None` without parts.
-fn multipart_tag(md5s: &[[u8; 16]]) -> Option<ETag> {
-    let mut digest = Md5::new();
-    for md5 in md5s {
-        digest.update(md5);
-    }
-    Some(ETag::Multipart {
-        digest: digest.finalize().into(),
-        parts: NonZeroU16::new(u16::try_from(md5s.len()).ok()?)?,
-    })
+    let name = |algorithm: ChecksumAlgorithm| algorithm.name().to_lowercase();
+    Err(ServiceError::Checksums(format!(
+        "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
+        name(plan.algorithm),
+        promised.map_or_else(|| "null".to_owned(), name)
+    )))
 }
 
 /// 128 random bits: nobody guesses the id of somebody else's upload.

@@ -2,8 +2,8 @@
 //! about them. `backend` and `cache` of the `pys3local` crate implement these.
 
 use crate::model::{
-    Bucket, BucketName, ByteStream, ETag, Metadata, ObjectKey, ObjectState, PartNumber, PartSizes,
-    Timestamp, UploadId,
+    Bucket, BucketName, ByteStream, Checksum, ChecksumPlan, ETag, Metadata, ObjectChecksum,
+    ObjectKey, ObjectState, PartNumber, PartSizes, Timestamp, UploadId,
 };
 use async_trait::async_trait;
 use std::ops::Range;
@@ -286,6 +286,8 @@ pub struct Row {
     /// MD5 or multipart tag, never [`ETag::Opaque`]; `None` when it was forgotten and only the
     /// rest is remembered.
     pub etag: Option<ETag>,
+    /// Of the bytes, if it is known.
+    pub checksum: Option<ObjectChecksum>,
     /// For an object that was put in parts.
     pub part_sizes: PartSizes,
     /// What the client said.
@@ -315,6 +317,10 @@ pub struct Intent {
     pub etag: ETag,
     /// MD5 of each part in order, to recognise an object that was put in parts; empty otherwise.
     pub part_md5s: Vec<[u8; 16]>,
+    /// Of the whole object.
+    pub checksum: Option<ObjectChecksum>,
+    /// Of each part in order, if all are known.
+    pub part_checksums: Vec<Checksum>,
     /// For an object that is put in parts.
     pub part_sizes: PartSizes,
     /// What the client said.
@@ -343,6 +349,8 @@ pub struct UploadRow {
     pub store_id: String,
     /// What the client said at its start.
     pub metadata: Metadata,
+    /// Which checksums it wished for; `None` if it did not say.
+    pub plan: Option<ChecksumPlan>,
     /// Its start.
     pub started: Timestamp,
 }
@@ -356,6 +364,8 @@ pub struct PartRow {
     pub size: u64,
     /// MD5 of its bytes: the part's ETag.
     pub md5: [u8; 16],
+    /// Of its bytes; `None` when it came before checksums were kept.
+    pub checksum: Option<Checksum>,
     /// The store's name of it.
     pub token: String,
     /// When it arrived.
@@ -380,6 +390,13 @@ pub trait Cache: Send + Sync + 'static {
         bucket: &Bucket,
         keys: &[&ObjectKey],
     ) -> Result<Vec<Remembered>, CacheError>;
+    /// Checksums of the parts that the key's object was put in, in order; none if they are not
+    /// known. They belong to the last row that was settled.
+    async fn part_checksums(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+    ) -> Result<Vec<Checksum>, CacheError>;
     /// Notes an intent (replacing one that the key still has). Survives a crash.
     async fn announce(
         &self,
@@ -416,6 +433,12 @@ pub trait Cache: Send + Sync + 'static {
     ) -> Result<Vec<UploadRow>, CacheError>;
     /// Every upload of this store: the store's names, for the sweep.
     async fn store_uploads(&self) -> Result<Vec<String>, CacheError>;
+    /// Up to `limit` uploads of this store that began, and got their last part, before a time.
+    async fn stale_uploads(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(Bucket, UploadRow)>, CacheError>;
     /// Forgets an upload and its parts.
     async fn delete_upload(&self, bucket: &Bucket, id: &UploadId) -> Result<(), CacheError>;
     /// Notes a part, replacing the one with its number; `false` if the upload is gone.

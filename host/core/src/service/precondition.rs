@@ -17,7 +17,7 @@ impl ETagCondition {
 
 impl WriteConditions {
     /// Nothing is asked.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.if_match.is_none() && self.if_none_match.is_none()
     }
 }

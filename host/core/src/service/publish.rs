@@ -104,11 +104,13 @@ impl Inner {
         let written = Written {
             etag: intent.etag.clone(),
             modified: stored.modified,
+            checksum: intent.checksum.clone(),
         };
         let row = Row {
             state: stored.state,
             size: stored.size,
             etag: Some(intent.etag),
+            checksum: intent.checksum,
             part_sizes: intent.part_sizes,
             metadata: intent.metadata,
             modified: stored.modified,

@@ -4,7 +4,7 @@ use super::locks::Place;
 use super::look::{Found, Want};
 use super::precondition::check_read;
 use super::{Inner, ObjectHead, ObjectReply, ReadObject, ServiceError};
-use crate::model::{ByteStream, ETag};
+use crate::model::{ByteStream, ETag, ObjectChecksum, Section};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use md5::{Digest, Md5};
@@ -22,12 +22,13 @@ impl Inner {
             bucket: self.bucket(&request.bucket)?,
             key: request.key,
         };
-        let want = Want::Bytes(request.range);
-        let Found { head, bytes, .. } = self.look(&place, want, None).await?;
-        check_read(&request.conditions, &head.etag, head.modified)?;
-        let Some((range, bytes)) = bytes else {
-            return Err(ServiceError::InvalidRange { size: head.size });
+        let want = Want::Bytes(request.section);
+        let mut found = self.look(&place, want, None).await?;
+        check_read(&request.conditions, &found.head.etag, found.head.modified)?;
+        let Some((range, bytes)) = found.bytes.take() else {
+            return Err(out_of_range(request.section, &found));
         };
+        let head = self.head_of(&place, request.section, found).await?;
         let body = match (&range, &head.etag) {
             (Some(range), _) => exactly(range.end - range.start, bytes, None),
             (None, ETag::Md5(md5)) if self.options.verify_reads => {
@@ -46,13 +47,54 @@ impl Inner {
             bucket: self.bucket(&request.bucket)?,
             key: request.key,
         };
-        let Found { head, .. } = self.look(&place, Want::Head, None).await?;
-        check_read(&request.conditions, &head.etag, head.modified)?;
-        let range = request.range.map(|spec| spec.resolve(head.size));
+        let found = self.look(&place, Want::Head, None).await?;
+        check_read(&request.conditions, &found.head.etag, found.head.modified)?;
+        let (size, parts) = (found.head.size, &found.part_sizes);
+        let range = request.section.map(|section| section.resolve(size, parts));
         let range = range
             .transpose()
-            .map_err(|_| ServiceError::InvalidRange { size: head.size })?;
+            .map_err(|_| out_of_range(request.section, &found))?;
+        let head = self.head_of(&place, request.section, found).await?;
         Ok((head, range))
+    }
+
+    /// The head, with the checksum of the bytes that are asked for: of a part that of the part,
+    /// of other ranges none.
+    async fn head_of(
+        &self,
+        place: &Place,
+        section: Option<Section>,
+        found: Found,
+    ) -> Result<ObjectHead, ServiceError> {
+        let Found {
+            mut head,
+            part_sizes,
+            ..
+        } = found;
+        match section {
+            None => {}
+            Some(Section::Range(_)) => head.checksum = None,
+            Some(Section::Part(_)) if part_sizes.is_empty() => {}
+            Some(Section::Part(number)) => {
+                let sums = self
+                    .part_checksums(place, head.checksum.as_ref(), &part_sizes)
+                    .await?;
+                let sum = sums.into_iter().nth(usize::from(number.get()) - 1);
+                head.checksum = sum.map(ObjectChecksum::from);
+            }
+        }
+        Ok(head)
+    }
+}
+
+fn out_of_range(section: Option<Section>, found: &Found) -> ServiceError {
+    match section {
+        Some(Section::Part(_)) => ServiceError::NoSuchPart {
+            parts: found.part_sizes.count().max(1),
+        },
+        _ => ServiceError::InvalidRange {
+            size: found.head.size,
+        },
     }
 }
 

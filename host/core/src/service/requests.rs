@@ -1,7 +1,9 @@
 //! Questions to the service and its answers, in terms of the model.
 
 use crate::model::{
-    BucketName, ByteStream, ETag, Metadata, ObjectKey, PartNumber, RangeSpec, Timestamp, UploadId,
+    BucketName, ByteStream, Checksum, ChecksumAlgorithm, ChecksumPlan, ChecksumType, ETag,
+    Metadata, NamedPart, ObjectChecksum, ObjectKey, PartNumber, PartSizes, RangeSpec, Section,
+    Timestamp, UploadId,
 };
 use std::ops::Range;
 
@@ -51,6 +53,19 @@ pub struct ObjectHead {
     pub metadata: Metadata,
     /// How many parts it was put in.
     pub parts: Option<u16>,
+    /// Of the bytes, if it is known.
+    pub checksum: Option<ObjectChecksum>,
+}
+
+/// GetObjectAttributes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attributes {
+    /// About the object.
+    pub head: ObjectHead,
+    /// Bytes of each part.
+    pub part_sizes: PartSizes,
+    /// Checksums of the parts; none if they are not known.
+    pub part_checksums: Vec<Checksum>,
 }
 
 /// GetObject and HeadObject.
@@ -60,8 +75,8 @@ pub struct ReadObject {
     pub bucket: BucketName,
     /// The key.
     pub key: ObjectKey,
-    /// `Range`.
-    pub range: Option<RangeSpec>,
+    /// `Range` or `partNumber`.
+    pub section: Option<Section>,
     /// Conditions.
     pub conditions: ReadConditions,
 }
@@ -96,6 +111,8 @@ pub struct Written {
     pub etag: ETag,
     /// Its time.
     pub modified: Timestamp,
+    /// Its checksum, if it is known.
+    pub checksum: Option<ObjectChecksum>,
 }
 
 /// CopyObject.
@@ -111,8 +128,15 @@ pub struct CopyObject {
     pub bucket: BucketName,
     /// Key of the copy.
     pub key: ObjectKey,
-    /// New metadata (`x-amz-metadata-directive: REPLACE`), or that of the source.
+    /// New headers (`x-amz-metadata-directive: REPLACE`), or those of the source.
     pub metadata: Option<Metadata>,
+    /// New tags (`x-amz-tagging-directive: REPLACE`), or those of the source.
+    pub tags: Option<Vec<(String, String)>>,
+    /// The checksum that the copy shall have, if not that of the source.
+    pub checksum: Option<ChecksumAlgorithm>,
+    /// Something else is to change (the storage class), so that an object may be copied onto
+    /// itself.
+    pub changes: bool,
     /// Conditions on the target.
     pub conditions: WriteConditions,
 }
@@ -217,6 +241,8 @@ pub struct ListedPart {
     pub size: u64,
     /// Its tag, the MD5.
     pub etag: ETag,
+    /// Its checksum.
+    pub checksum: Option<Checksum>,
     /// When it arrived.
     pub modified: Timestamp,
 }
@@ -228,6 +254,8 @@ pub struct PartPage {
     pub parts: Vec<ListedPart>,
     /// Number of the last part of this page, when more follow.
     pub next: Option<u16>,
+    /// Which checksums the client wished for.
+    pub plan: Option<ChecksumPlan>,
 }
 
 /// CompleteMultipartUpload.
@@ -235,8 +263,31 @@ pub struct PartPage {
 pub struct CompleteUpload {
     /// Which upload.
     pub upload: UploadRef,
-    /// Number and tag of each part, in the client's order.
-    pub parts: Vec<(PartNumber, ETag)>,
+    /// The parts, in the client's order.
+    pub parts: Vec<NamedPart>,
+    /// The checksum that the object must have, as the client wrote it.
+    pub checksum: Option<(ChecksumAlgorithm, String)>,
+    /// What that checksum is made of.
+    pub kind: Option<ChecksumType>,
+    /// The bytes that the object must have.
+    pub size: Option<u64>,
     /// Conditions.
     pub conditions: WriteConditions,
+}
+
+/// UploadPartCopy.
+#[derive(Debug, Clone)]
+pub struct CopyPart {
+    /// Which upload.
+    pub upload: UploadRef,
+    /// Number of the new part.
+    pub number: PartNumber,
+    /// Bucket of the source.
+    pub source_bucket: BucketName,
+    /// Key of the source.
+    pub source_key: ObjectKey,
+    /// Which bytes of the source; all of it without.
+    pub range: Option<RangeSpec>,
+    /// Conditions on the source.
+    pub source_conditions: ReadConditions,
 }

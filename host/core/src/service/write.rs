@@ -6,7 +6,7 @@ use super::ports::{Intent, PutOptions, StoreError};
 use super::precondition::check_write;
 use super::publish::Announced;
 use super::{Inner, MAX_PUT, PutObject, ServiceError, WriteConditions, Written};
-use crate::model::{BucketName, ETag, Metadata, ObjectKey, PartSizes, Upload};
+use crate::model::{BucketName, ETag, Metadata, ObjectChecksum, ObjectKey, PartSizes, Upload};
 use futures_util::future::join;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -84,6 +84,8 @@ impl Inner {
                 size,
                 etag: ETag::Md5(whole.md5),
                 part_md5s: Vec::new(),
+                checksum: whole.checksum.clone().map(ObjectChecksum::from),
+                part_checksums: Vec::new(),
                 part_sizes: PartSizes::default(),
                 metadata,
                 upload: None,
@@ -108,6 +110,7 @@ impl Inner {
         self: &Arc<Self>,
         bucket: &BucketName,
         key: &ObjectKey,
+        conditions: WriteConditions,
     ) -> Result<(), ServiceError> {
         let place = Place {
             bucket: self.bucket(bucket)?,
@@ -115,12 +118,20 @@ impl Inner {
         };
         let inner = Arc::clone(self);
         // Half-way given up, it could hit the object that the next writer publishes.
-        to_the_end(move |_| async move { inner.delete(&place).await }).await
+        to_the_end(move |_| async move { inner.delete(&place, &conditions).await }).await
     }
 
-    async fn delete(&self, place: &Place) -> Result<(), ServiceError> {
+    async fn delete(
+        &self,
+        place: &Place,
+        conditions: &WriteConditions,
+    ) -> Result<(), ServiceError> {
         let Place { bucket, key } = place;
         let guard = self.locks.lock(place).await;
+        if !conditions.is_empty() {
+            let present = self.present(place, Some(&guard)).await?;
+            check_write(conditions, present.as_ref().map(|found| &found.head.etag))?;
+        }
         let remembered = self.remembered(place).await?;
         if remembered.row.is_none() {
             self.require_bucket(bucket).await?;

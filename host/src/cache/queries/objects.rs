@@ -5,8 +5,10 @@ use crate::cache::rows::{
     HeadersColumn, Parsed, PartMd5sColumn, PartSizesColumn, Unfit, UnsignedColumn, etag,
     etag_columns,
 };
+use crate::cache::sums::{self, ChecksumColumn, PartChecksumsColumn};
 use crate::model::{
-    Bucket, ETag, Metadata, ObjectKey, ObjectState, PartSizes, Timestamp, UploadId,
+    Bucket, Checksum, ETag, Metadata, ObjectChecksum, ObjectKey, ObjectState, PartSizes, Timestamp,
+    UploadId,
 };
 use crate::service::ports::{Intent, Lesson, Remembered, Row};
 use rusqlite::types::FromSqlError;
@@ -20,10 +22,10 @@ pub(in crate::cache) fn look_up<'k>(
     keys: impl IntoIterator<Item = &'k ObjectKey>,
 ) -> rusqlite::Result<Vec<Remembered>> {
     let mut statement = db.prepare_cached(
-        "SELECT o.size, o.digest, o.parts, o.part_sizes, o.content_type, o.metadata,
+        "SELECT o.size, o.digest, o.parts, o.part_sizes, o.content_type, o.metadata, o.checksum,
                 o.id, o.version, o.modified,
-                i.size, i.digest, i.parts, i.part_sizes, i.content_type, i.metadata,
-                i.part_md5s, i.upload
+                i.size, i.digest, i.parts, i.part_sizes, i.content_type, i.metadata, i.checksum,
+                i.part_md5s, i.part_checksums, i.upload
          FROM (SELECT 1)
          LEFT JOIN objects o ON o.bucket_id = ?1 AND o.key = ?2
          LEFT JOIN intents i ON i.bucket_id = ?1 AND i.key = ?2",
@@ -50,12 +52,13 @@ pub(in crate::cache) fn look_up<'k>(
         .collect()
 }
 
-/// What rows of objects and of intents have in common: six columns in this order.
+/// What rows of objects and of intents have in common: seven columns in this order.
 struct Content {
     size: u64,
     etag: Option<ETag>,
     part_sizes: PartSizes,
     metadata: Metadata,
+    checksum: Option<ObjectChecksum>,
 }
 
 /// `None` when there is no row.
@@ -71,6 +74,7 @@ fn read_content(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Optio
         etag: digest.map(|digest| etag(digest, parts)),
         part_sizes,
         metadata: read_metadata(row, first + 4)?,
+        checksum: sums::of_object(row.get_ref(first + 6)?, parts)?,
     }))
 }
 
@@ -87,33 +91,37 @@ fn read_object(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Row>> {
     let Some(content) = read_content(row, 0)? else {
         return Ok(None);
     };
-    let version: Option<String> = row.get(7)?;
+    let version: Option<String> = row.get(8)?;
     Ok(Some(Row {
         state: ObjectState {
-            id: row.get(6)?,
+            id: row.get(7)?,
             version: version.unwrap_or_default(),
         },
         size: content.size,
         etag: content.etag,
+        checksum: content.checksum,
         part_sizes: content.part_sizes,
         metadata: content.metadata,
-        modified: Timestamp(row.get(8)?),
+        modified: Timestamp(row.get(9)?),
     }))
 }
 
 fn read_intent(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Intent>> {
-    let Some(content) = read_content(row, 9)? else {
+    let Some(content) = read_content(row, 10)? else {
         return Ok(None);
     };
     let etag = content
         .etag
         .ok_or_else(|| FromSqlError::other(Unfit("an intent has no digest")))?;
-    let PartMd5sColumn(part_md5s) = row.get(15)?;
-    let upload: Option<Parsed<UploadId>> = row.get(16)?;
+    let PartMd5sColumn(part_md5s) = row.get(17)?;
+    let PartChecksumsColumn(part_checksums) = row.get(18)?;
+    let upload: Option<Parsed<UploadId>> = row.get(19)?;
     Ok(Some(Intent {
         size: content.size,
         etag,
         part_md5s,
+        checksum: content.checksum,
+        part_checksums,
         part_sizes: content.part_sizes,
         metadata: content.metadata,
         upload: upload.map(|Parsed(id)| id),
@@ -130,8 +138,8 @@ pub(in crate::cache) fn announce(
     let (digest, parts) = etag_columns(Some(&intent.etag))?;
     db.prepare_cached(
         "INSERT OR REPLACE INTO intents (bucket_id, key, size, digest, parts, part_sizes,
-             content_type, metadata, part_md5s, upload)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+             content_type, metadata, part_md5s, upload, checksum, part_checksums)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?
     .execute(params![
         bucket.0,
@@ -144,6 +152,8 @@ pub(in crate::cache) fn announce(
         HeadersColumn(&intent.metadata),
         PartMd5sColumn(intent.part_md5s.as_slice()),
         intent.upload.as_ref().map(UploadId::as_str),
+        ChecksumColumn(intent.checksum.as_ref()),
+        PartChecksumsColumn(intent.part_checksums.as_slice()),
     ])?;
     Ok(())
 }
@@ -154,8 +164,8 @@ fn put_row(db: &Connection, bucket: BucketNo, key: &ObjectKey, row: &Row) -> rus
     let version = &row.state.version;
     db.prepare_cached(
         "INSERT OR REPLACE INTO objects (bucket_id, key, size, digest, parts, part_sizes,
-             content_type, metadata, id, version, modified)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             content_type, metadata, id, version, modified, checksum)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
     )?
     .execute(params![
         bucket.0,
@@ -169,6 +179,7 @@ fn put_row(db: &Connection, bucket: BucketNo, key: &ObjectKey, row: &Row) -> rus
         row.state.id,
         (!version.is_empty()).then_some(version),
         row.modified.0,
+        ChecksumColumn(row.checksum.as_ref()),
     ])?;
     Ok(())
 }
@@ -181,6 +192,16 @@ pub(in crate::cache) fn settle(
     row: &Row,
 ) -> rusqlite::Result<()> {
     put_row(db, bucket, key, row)?;
+    let parts = db
+        .prepare_cached(
+            "INSERT OR REPLACE INTO part_checksums (bucket_id, key, checksums)
+             SELECT bucket_id, key, part_checksums FROM intents
+             WHERE bucket_id = ?1 AND key = ?2 AND part_checksums IS NOT NULL",
+        )?
+        .execute(params![bucket.0, key.as_str()])?;
+    if parts == 0 {
+        forget_parts(db, bucket, key)?;
+    }
     let upload: Option<Option<Parsed<UploadId>>> = db
         .prepare_cached("DELETE FROM intents WHERE bucket_id = ?1 AND key = ?2 RETURNING upload")?
         .query_row(params![bucket.0, key.as_str()], |row| row.get(0))
@@ -229,6 +250,25 @@ pub(in crate::cache) fn learn(
     Ok(all)
 }
 
+fn forget_parts(db: &Connection, bucket: BucketNo, key: &ObjectKey) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM part_checksums WHERE bucket_id = ?1 AND key = ?2")?
+        .execute(params![bucket.0, key.as_str()])?;
+    Ok(())
+}
+
+/// Checksums of the parts of the object that was settled last.
+pub(in crate::cache) fn part_checksums(
+    db: &Connection,
+    bucket: BucketNo,
+    key: &ObjectKey,
+) -> rusqlite::Result<Vec<Checksum>> {
+    let found = db
+        .prepare_cached("SELECT checksums FROM part_checksums WHERE bucket_id = ?1 AND key = ?2")?
+        .query_row(params![bucket.0, key.as_str()], |row| row.get(0))
+        .optional()?;
+    Ok(found.map_or_else(Vec::new, |PartChecksumsColumn(sums)| sums))
+}
+
 /// Drops an intent.
 pub(in crate::cache) fn withdraw(
     db: &Connection,
@@ -249,6 +289,7 @@ pub(in crate::cache) fn forget(
     let mut delete = db.prepare_cached("DELETE FROM objects WHERE bucket_id = ?1 AND key = ?2")?;
     for key in keys {
         delete.execute(params![bucket.0, key.as_str()])?;
+        forget_parts(db, bucket, key)?;
         withdraw(db, bucket, key)?;
     }
     Ok(())

@@ -3,7 +3,8 @@
 use super::objects::read_metadata;
 use super::{BucketNo, NamespaceNo};
 use crate::cache::rows::{HeadersColumn, Parsed, UnsignedColumn};
-use crate::model::{PartNumber, Timestamp, UploadId};
+use crate::cache::sums::{ChecksumColumn, PlanColumn};
+use crate::model::{Bucket, PartNumber, Timestamp, UploadId};
 use crate::service::ports::{PartRow, UploadRow};
 use rusqlite::types::FromSqlError;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -15,8 +16,8 @@ pub(in crate::cache) fn create_upload(
     upload: &UploadRow,
 ) -> rusqlite::Result<()> {
     db.prepare_cached(
-        "INSERT INTO uploads (bucket_id, id, key, store_id, started, content_type, metadata)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO uploads (bucket_id, id, key, store_id, started, content_type, metadata, checksum)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?
     .execute(params![
         bucket.0,
@@ -26,18 +27,21 @@ pub(in crate::cache) fn create_upload(
         upload.started.0,
         upload.metadata.content_type,
         HeadersColumn(&upload.metadata),
+        PlanColumn(upload.plan),
     ])?;
     Ok(())
 }
 
 fn read_upload(row: &rusqlite::Row<'_>) -> rusqlite::Result<UploadRow> {
     let (Parsed(id), Parsed(key)) = (row.get(0)?, row.get(1)?);
+    let PlanColumn(plan) = row.get(6)?;
     Ok(UploadRow {
         id,
         key,
         store_id: row.get(2)?,
         started: Timestamp(row.get(3)?),
         metadata: read_metadata(row, 4)?,
+        plan,
     })
 }
 
@@ -48,7 +52,7 @@ pub(in crate::cache) fn upload(
     id: &UploadId,
 ) -> rusqlite::Result<Option<UploadRow>> {
     db.prepare_cached(
-        "SELECT id, key, store_id, started, content_type, metadata FROM uploads
+        "SELECT id, key, store_id, started, content_type, metadata, checksum FROM uploads
          WHERE bucket_id = ?1 AND id = ?2",
     )?
     .query_row(params![bucket.0, id.as_str()], read_upload)
@@ -80,7 +84,7 @@ pub(in crate::cache) fn uploads(
         },
     };
     let mut statement = db.prepare_cached(
-        "SELECT id, key, store_id, started, content_type, metadata FROM uploads
+        "SELECT id, key, store_id, started, content_type, metadata, checksum FROM uploads
          WHERE bucket_id = ?1 AND (key, started, id) > (?2, ?3, ?4)
          ORDER BY key, started, id LIMIT ?5",
     )?;
@@ -106,6 +110,37 @@ pub(in crate::cache) fn store_uploads(
         "SELECT store_id FROM buckets JOIN uploads USING (bucket_id) WHERE namespace_id = ?1",
     )?
     .query_map([namespace.0], |row| row.get(0))?
+    .collect()
+}
+
+/// Some of a namespace's uploads that nobody has touched since `before`.
+pub(in crate::cache) fn stale_uploads(
+    db: &Connection,
+    namespace: NamespaceNo,
+    before: Timestamp,
+    limit: usize,
+) -> rusqlite::Result<Vec<(Bucket, UploadRow)>> {
+    db.prepare_cached(
+        "SELECT id, key, store_id, started, content_type, metadata, checksum, name
+         FROM buckets JOIN uploads USING (bucket_id)
+         WHERE namespace_id = ?1 AND started < ?2 AND NOT EXISTS (
+             SELECT 1 FROM parts WHERE parts.upload_no = uploads.upload_no AND modified >= ?2)
+         ORDER BY started LIMIT ?3",
+    )?
+    .query_map(
+        params![
+            namespace.0,
+            before.0,
+            i64::try_from(limit).unwrap_or(i64::MAX)
+        ],
+        |row| {
+            let bucket = match row.get_ref(7)?.as_str()? {
+                "" => Bucket::Root,
+                name => Bucket::Named(name.parse().map_err(FromSqlError::other)?),
+            };
+            Ok((bucket, read_upload(row)?))
+        },
+    )?
     .collect()
 }
 
@@ -135,8 +170,8 @@ pub(in crate::cache) fn put_part(
 ) -> rusqlite::Result<bool> {
     let noted = db
         .prepare_cached(
-            "INSERT OR REPLACE INTO parts (upload_no, number, size, md5, token, modified)
-             SELECT upload_no, ?3, ?4, ?5, ?6, ?7 FROM uploads WHERE bucket_id = ?1 AND id = ?2",
+            "INSERT OR REPLACE INTO parts (upload_no, number, size, md5, token, modified, checksum)
+             SELECT upload_no, ?3, ?4, ?5, ?6, ?7, ?8 FROM uploads WHERE bucket_id = ?1 AND id = ?2",
         )?
         .execute(params![
             bucket.0,
@@ -146,6 +181,7 @@ pub(in crate::cache) fn put_part(
             part.md5,
             part.token,
             part.modified.0,
+            ChecksumColumn(part.checksum.as_ref()),
         ])?;
     Ok(noted > 0)
 }
@@ -159,7 +195,7 @@ pub(in crate::cache) fn parts(
     limit: usize,
 ) -> rusqlite::Result<Vec<PartRow>> {
     db.prepare_cached(
-        "SELECT number, parts.size, md5, token, modified FROM uploads JOIN parts USING (upload_no)
+        "SELECT number, parts.size, md5, token, modified, parts.checksum FROM uploads JOIN parts USING (upload_no)
          WHERE bucket_id = ?1 AND id = ?2 AND number > ?3
          ORDER BY number LIMIT ?4",
     )?
@@ -173,10 +209,12 @@ pub(in crate::cache) fn parts(
         |row| {
             let number = row.get(0)?;
             let UnsignedColumn(size) = row.get(1)?;
+            let ChecksumColumn(checksum) = row.get(5)?;
             Ok(PartRow {
                 number: PartNumber::new(number).ok_or(FromSqlError::OutOfRange(number.into()))?,
                 size,
                 md5: row.get(2)?,
+                checksum,
                 token: row.get(3)?,
                 modified: Timestamp(row.get(4)?),
             })

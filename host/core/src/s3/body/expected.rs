@@ -1,7 +1,8 @@
 //! What the headers of a request promise about its body.
 
-use super::checksum::ChecksumAlgorithm;
+use super::checksum;
 use super::{CONTENT_MD5, X_AMZ_SDK_CHECKSUM_ALGORITHM};
+use crate::model::{Checksum, ChecksumAlgorithm, Wanted};
 use crate::s3::auth::{
     AuthError, Authenticated, ChunkSigner, PayloadMode, X_AMZ_DECODED_CONTENT_LENGTH, X_AMZ_TRAILER,
 };
@@ -29,7 +30,7 @@ pub(super) enum ChecksumOf {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ExpectedChecksum {
     /// In a header, so it is known.
-    Value(ChecksumAlgorithm, Box<[u8]>),
+    Value(Checksum),
     /// In the trailer.
     Trailer(ChecksumAlgorithm),
 }
@@ -37,7 +38,8 @@ pub(super) enum ExpectedChecksum {
 impl ExpectedChecksum {
     pub(super) fn algorithm(&self) -> ChecksumAlgorithm {
         match self {
-            Self::Value(algorithm, _) | Self::Trailer(algorithm) => *algorithm,
+            Self::Value(checksum) => checksum.algorithm(),
+            Self::Trailer(algorithm) => *algorithm,
         }
     }
 }
@@ -51,6 +53,8 @@ pub(super) struct Expected {
     pub(super) md5: Option<[u8; 16]>,
     pub(super) sha256: Option<[u8; 32]>,
     pub(super) checksum: Option<ExpectedChecksum>,
+    /// Somebody will want to know a checksum, whatever the client promised.
+    pub(super) wanted: Option<Wanted>,
     /// Checks the signatures of chunks.
     pub(super) signer: Option<ChunkSigner>,
 }
@@ -85,9 +89,10 @@ impl Expected {
             md5: content_md5(headers)?,
             sha256,
             checksum: match checksum_of {
-                ChecksumOf::Body => checksum(headers, framing)?,
+                ChecksumOf::Body => promised(headers, framing)?,
                 ChecksumOf::Object => None,
             },
+            wanted: None,
             signer: auth.chunk_signer(),
         })
     }
@@ -113,20 +118,20 @@ fn content_md5(headers: &HeaderMap) -> Result<Option<[u8; 16]>, AuthError> {
     Ok(Some(digest))
 }
 
-fn checksum(headers: &HeaderMap, framing: Framing) -> Result<Option<ExpectedChecksum>, AuthError> {
+fn promised(headers: &HeaderMap, framing: Framing) -> Result<Option<ExpectedChecksum>, AuthError> {
     let mut found = None;
     let mut add = |checksum| match found.replace(checksum) {
         None => Ok(()),
         Some(_) => Err(AuthError::SeveralChecksums),
     };
     for algorithm in ChecksumAlgorithm::ALL {
-        for raw in headers.get_all(algorithm.header()) {
+        for raw in headers.get_all(checksum::header(algorithm)) {
             let value = raw
                 .to_str()
                 .ok()
-                .and_then(|raw| algorithm.parse(raw.trim()));
-            let value = value.ok_or(AuthError::InvalidChecksum(algorithm.header()))?;
-            add(ExpectedChecksum::Value(algorithm, value))?;
+                .and_then(|raw| Checksum::parse(algorithm, raw.trim()));
+            let value = value.ok_or(AuthError::InvalidChecksum(checksum::header(algorithm)))?;
+            add(ExpectedChecksum::Value(value))?;
         }
     }
     for raw in headers.get_all(X_AMZ_TRAILER) {
@@ -139,8 +144,7 @@ fn checksum(headers: &HeaderMap, framing: Framing) -> Result<Option<ExpectedChec
             .map(str::trim)
             .filter(|name| !name.is_empty())
         {
-            let algorithm =
-                ChecksumAlgorithm::from_header(name).ok_or(AuthError::InvalidTrailer)?;
+            let algorithm = checksum::from_header(name).ok_or(AuthError::InvalidTrailer)?;
             add(ExpectedChecksum::Trailer(algorithm))?;
         }
     }

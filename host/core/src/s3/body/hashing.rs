@@ -5,7 +5,7 @@
 
 use super::chunked::{Frame, Trailer};
 use super::verify::Verifier;
-use crate::model::UploadError;
+use crate::model::{Checksum, UploadError};
 use std::io;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -85,12 +85,12 @@ impl Hasher {
         Ok(())
     }
 
-    /// Waits for the rest and compares: the MD5 of the body.
+    /// Waits for the rest and compares: the MD5 of the body, and the wanted checksum.
     pub(super) async fn finish(
         &mut self,
         trailer: &Trailer,
         signed_trailer: bool,
-    ) -> Result<[u8; 16], UploadError> {
+    ) -> Result<([u8; 16], Option<Checksum>), UploadError> {
         let mut verifier = self.take_verifier().await?;
         if !self.queue.is_empty() {
             self.worker = self.start(verifier)?;
@@ -141,6 +141,7 @@ mod tests {
             md5: None,
             sha256: None,
             checksum: None,
+            wanted: None,
             signer: None,
         };
         Hasher::new(Verifier::new(expected), Some(size as u64))
@@ -159,7 +160,7 @@ mod tests {
                 highest = highest.max(hasher.queued);
             }
             assert!(highest >= BATCH, "nothing was put off");
-            let md5 = hasher.finish(&Trailer::default(), false).await.unwrap();
+            let (md5, _) = hasher.finish(&Trailer::default(), false).await.unwrap();
             assert_eq!(md5, <[u8; 16]>::from(Md5::digest(piece.repeat(count))));
         }
     }

@@ -14,12 +14,12 @@ mod pieces;
 mod tests;
 mod verify;
 
-pub use checksum::ChecksumAlgorithm;
+pub use checksum::header as checksum_header;
 
 use super::auth::{AuthError, Authenticated};
-use crate::model::{ByteStream, Piece, Upload, UploadError};
+use crate::model::{ByteStream, Piece, Upload, UploadError, Wanted};
 use bytes::{Bytes, BytesMut};
-use expected::{ChecksumOf, Expected};
+use expected::{ChecksumOf, Expected, ExpectedChecksum};
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName};
 use pieces::Pieces;
@@ -40,7 +40,11 @@ pub fn upload(
     headers: &HeaderMap,
     body: ByteStream,
 ) -> Result<Upload, AuthError> {
-    let expected = Expected::read(auth, headers, ChecksumOf::Body)?;
+    let mut expected = Expected::read(auth, headers, ChecksumOf::Body)?;
+    let wanted = Wanted::default();
+    expected.wanted = Some(wanted.clone());
+    let promised = expected.checksum.as_ref();
+    let promised = promised.map(ExpectedChecksum::algorithm);
     let size = expected.size.ok_or(AuthError::MissingContentLength)?;
     let pieces = Pieces::new(expected, body).into_stream().boxed();
     let on_demand = headers
@@ -49,6 +53,8 @@ pub fn upload(
     Ok(Upload {
         size,
         on_demand,
+        promised,
+        wanted,
         pieces,
     })
 }

@@ -95,8 +95,8 @@ impl Pieces {
             Some(framing) => framing.finish()?,
             None => Trailer::default(),
         };
-        let md5 = self.hasher.finish(&trailer, self.signed_trailer).await?;
-        Ok(Piece::End { md5 })
+        let (md5, checksum) = self.hasher.finish(&trailer, self.signed_trailer).await?;
+        Ok(Piece::End { md5, checksum })
     }
 }
 

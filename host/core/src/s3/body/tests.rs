@@ -1,5 +1,5 @@
-use super::checksum::encoded;
 use super::*;
+use crate::model::{Checksum, ChecksumAlgorithm};
 use crate::s3::auth::signer::{DATE, NOW, REGION, Signer, credentials, unsigned_body};
 use crate::s3::auth::{Access, Authenticator, X_AMZ_DECODED_CONTENT_LENGTH, X_AMZ_TRAILER};
 use base64::Engine;
@@ -67,7 +67,9 @@ impl Signed {
                     assert!(!bytes.is_empty());
                     data.extend_from_slice(&bytes);
                 }
-                Piece::End { md5 } => {
+                Piece::End { md5, checksum } => {
+                    let algorithm = upload.promised.unwrap_or(ChecksumAlgorithm::Crc64Nvme);
+                    assert_eq!(checksum, Some(Checksum::of(algorithm, &data)));
                     assert_eq!(md5, <[u8; 16]>::from(Md5::digest(&data)));
                     assert_eq!(upload.size, data.len() as u64);
                     assert!(upload.pieces.next().await.is_none());
@@ -88,6 +90,10 @@ impl Signed {
     fn refusal(&self) -> Option<AuthError> {
         self.upload(stream::empty().boxed()).err()
     }
+}
+
+fn encoded(algorithm: ChecksumAlgorithm, bytes: &[u8]) -> String {
+    Checksum::of(algorithm, bytes).to_string()
 }
 
 fn noise(size: usize) -> Vec<u8> {
@@ -289,7 +295,7 @@ async fn a_wrong_digest_is_refused_in_place_of_the_end() {
 async fn every_checksum_is_checked_in_a_header_and_in_a_trailer() {
     for algorithm in ChecksumAlgorithm::ALL {
         let value = encoded(algorithm, b"right");
-        let (name, announced) = (algorithm.header(), algorithm.name());
+        let (name, announced) = (checksum_header(algorithm), algorithm.name());
         let put = put(5)
             .header(name, &value)
             .header(X_AMZ_SDK_CHECKSUM_ALGORITHM, announced);

@@ -1,9 +1,9 @@
 //! The digests of a body, and whether they are the promised ones.
 
-use super::checksum::{Checksum, ChecksumAlgorithm};
+use super::checksum;
 use super::chunked::{Frame, Trailer};
 use super::expected::{Expected, ExpectedChecksum};
-use crate::model::UploadError;
+use crate::model::{Checksum, ChecksumAlgorithm, ChecksumPlan, Summing, UploadError, Wanted};
 use crate::s3::auth::{ChunkSigner, Signature};
 use md5::Md5;
 use sha2::{Digest, Sha256};
@@ -15,7 +15,11 @@ pub(super) struct Verifier {
     /// For `x-amz-content-sha256` or for a SHA-256 checksum.
     sha256: Option<Sha256>,
     expected_sha256: Option<[u8; 32]>,
-    checksum: Option<Checksum>,
+    /// Of the promised and the wanted algorithms, except for SHA-256.
+    sums: Vec<Summing>,
+    wanted: Option<Wanted>,
+    /// The algorithms are chosen with the first frame.
+    begun: bool,
     expected_checksum: Option<ExpectedChecksum>,
     chunks: Option<Chunks>,
 }
@@ -29,15 +33,14 @@ struct Chunks {
 
 impl Verifier {
     pub(super) fn new(expected: Expected) -> Self {
-        let algorithm = expected.checksum.as_ref().map(ExpectedChecksum::algorithm);
-        let wants_sha256 =
-            expected.sha256.is_some() || algorithm == Some(ChecksumAlgorithm::Sha256);
         Self {
             md5: Md5::new(),
             expected_md5: expected.md5,
-            sha256: wants_sha256.then(Sha256::new),
+            sha256: expected.sha256.map(|_| Sha256::new()),
             expected_sha256: expected.sha256,
-            checksum: algorithm.and_then(Checksum::new),
+            sums: Vec::new(),
+            wanted: expected.wanted,
+            begun: false,
             expected_checksum: expected.checksum,
             chunks: expected.signer.map(|signer| Chunks {
                 signer,
@@ -46,8 +49,34 @@ impl Verifier {
         }
     }
 
+    /// The algorithm whose value is to be told in the end.
+    fn wanted(&self) -> Option<ChecksumAlgorithm> {
+        let promised = self.expected_checksum.as_ref();
+        let promised = promised.map(ExpectedChecksum::algorithm);
+        let wish = self.wanted.as_ref()?.get();
+        Some(wish.or(promised).unwrap_or(ChecksumPlan::USUAL.algorithm))
+    }
+
+    fn begin(&mut self) {
+        if std::mem::replace(&mut self.begun, true) {
+            return;
+        }
+        let promised = self.expected_checksum.as_ref();
+        let promised = promised.map(ExpectedChecksum::algorithm);
+        let wanted = self.wanted().filter(|wanted| Some(*wanted) != promised);
+        for algorithm in promised.into_iter().chain(wanted) {
+            if algorithm == ChecksumAlgorithm::Sha256 {
+                // One calculation serves the header of the payload as well.
+                self.sha256.get_or_insert_default();
+            } else {
+                self.sums.push(Summing::new(algorithm));
+            }
+        }
+    }
+
     /// Takes the next frame, in order.
     pub(super) fn update(&mut self, frame: Frame) -> Result<(), UploadError> {
+        self.begin();
         match frame {
             Frame::Chunk(signature) => {
                 if let Some(chunks) = &mut self.chunks {
@@ -61,8 +90,8 @@ impl Verifier {
                 if let Some(sha256) = &mut self.sha256 {
                     sha256.update(&bytes);
                 }
-                if let Some(checksum) = &mut self.checksum {
-                    checksum.update(&bytes);
+                for sum in &mut self.sums {
+                    sum.update(&bytes);
                 }
                 if let Some((sha256, _)) = self.chunks.as_mut().and_then(|c| c.current.as_mut()) {
                     sha256.update(&bytes);
@@ -72,12 +101,14 @@ impl Verifier {
         Ok(())
     }
 
-    /// The body has ended: its MD5, if every promise is kept.
+    /// The body has ended: its MD5 and the wanted checksum, if every promise is kept.
     pub(super) fn finish(
         mut self,
         trailer: &Trailer,
         signed_trailer: bool,
-    ) -> Result<[u8; 16], UploadError> {
+    ) -> Result<([u8; 16], Option<Checksum>), UploadError> {
+        self.begin();
+        let wanted = self.wanted();
         // Signatures first: fields of a trailer mean nothing before theirs is right.
         if let Some(chunks) = &mut self.chunks {
             chunks.end_chunk()?;
@@ -93,18 +124,18 @@ impl Verifier {
         if self.expected_sha256.is_some() && self.expected_sha256 != sha256 {
             return Err(UploadError::Sha256Mismatch);
         }
+        let mut sums: Vec<Checksum> = self.sums.into_iter().map(Summing::finish).collect();
+        sums.extend(sha256.and_then(|sha256| Checksum::new(ChecksumAlgorithm::Sha256, &sha256)));
         check_trailer_names(self.expected_checksum.as_ref(), trailer)?;
         if let Some(expected) = self.expected_checksum {
             let algorithm = expected.algorithm();
-            let value = match self.checksum {
-                Some(checksum) => Some(checksum.finish()),
-                None => sha256.map(|sha256| sha256.as_slice().into()),
-            };
-            if value.as_ref() != Some(&expected_value(expected, trailer)?) {
+            let found = sums.iter().find(|sum| sum.algorithm() == algorithm);
+            if found != Some(&expected_value(expected, trailer)?) {
                 return Err(UploadError::ChecksumMismatch(algorithm.name()));
             }
         }
-        Ok(md5)
+        let told = sums.into_iter().find(|sum| Some(sum.algorithm()) == wanted);
+        Ok((md5, told))
     }
 }
 
@@ -142,8 +173,8 @@ fn check_trailer_names(
     trailer: &Trailer,
 ) -> Result<(), UploadError> {
     let announced = match expected {
-        Some(ExpectedChecksum::Trailer(algorithm)) => algorithm.header(),
-        Some(ExpectedChecksum::Value(..)) | None => "",
+        Some(ExpectedChecksum::Trailer(algorithm)) => checksum::header(*algorithm),
+        Some(ExpectedChecksum::Value(_)) | None => "",
     };
     if trailer.fields.iter().any(|(name, _)| name != announced) {
         return Err(UploadError::Malformed("the trailer was not announced"));
@@ -151,11 +182,11 @@ fn check_trailer_names(
     Ok(())
 }
 
-fn expected_value(expected: ExpectedChecksum, trailer: &Trailer) -> Result<Box<[u8]>, UploadError> {
+fn expected_value(expected: ExpectedChecksum, trailer: &Trailer) -> Result<Checksum, UploadError> {
     match expected {
-        ExpectedChecksum::Value(_, value) => Ok(value),
+        ExpectedChecksum::Value(value) => Ok(value),
         ExpectedChecksum::Trailer(algorithm) => match trailer.fields.as_slice() {
-            [(_, raw)] => algorithm.parse(raw).ok_or(UploadError::Malformed(
+            [(_, raw)] => Checksum::parse(algorithm, raw).ok_or(UploadError::Malformed(
                 "the checksum in the trailer is wrong",
             )),
             [] => Err(UploadError::Malformed("the announced trailer is missing")),

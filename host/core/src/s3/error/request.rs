@@ -22,6 +22,15 @@ pub enum RequestError {
     /// The names and values of `x-amz-meta-*` have more than 2 KB; carries how many.
     #[error("{0} bytes of user metadata are too many")]
     MetadataTooLarge(usize),
+    /// Headers that do not go together, or a value that cannot be; carries the text for clients.
+    #[error("{0}")]
+    Invalid(String),
+    /// A tag that breaks a rule.
+    #[error("{0}")]
+    Tag(&'static str),
+    /// More tags than something can have.
+    #[error("more than {0} tags")]
+    TooManyTags(usize),
     /// A storage class that nobody knows.
     #[error("unknown storage class {0:?}")]
     StorageClass(String),

@@ -28,7 +28,20 @@ impl Error {
                 return format!("The {name} you specified did not match the calculated checksum.")
                     .into();
             }
-            Self::Request(RequestError::Argument { message, .. })
+            Self::Request(RequestError::Invalid(text))
+            | Self::Service(ServiceError::Checksums(text)) => return text.clone().into(),
+            Self::Request(RequestError::TooManyTags(10)) => "Object tags cannot be greater than 10",
+            Self::Request(RequestError::TooManyTags(most)) => {
+                return format!("Tags cannot be more than {most}").into();
+            }
+            Self::Service(ServiceError::CopyRange { size }) => {
+                return format!("Range specified is not valid for source object of size: {size}")
+                    .into();
+            }
+            Self::Service(ServiceError::SourceTooLarge) => {
+                "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120"
+            }
+            Self::Request(RequestError::Tag(message) | RequestError::Argument { message, .. })
             | Self::Service(ServiceError::Upload(UploadError::Malformed(message))) => message,
             Self::Service(ServiceError::InvalidName(_)) => {
                 "The storage cannot represent this name."
@@ -91,6 +104,9 @@ impl Error {
             Self::Request(RequestError::UploadId(id)) => vec![("UploadId", id.clone())],
             Self::Service(ServiceError::PreconditionFailed(name)) => {
                 vec![("Condition", (*name).to_owned())]
+            }
+            Self::Service(ServiceError::NoSuchPart { parts }) => {
+                vec![("ActualPartCount", parts.to_string())]
             }
             Self::Service(ServiceError::InvalidRange { size }) => {
                 vec![("ActualObjectSize", size.to_string())]

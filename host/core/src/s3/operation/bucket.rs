@@ -3,10 +3,12 @@
 use super::{Operation, Request};
 use crate::model::{BucketName, KeyError, ObjectKey};
 use crate::s3::address::AddressError;
+use crate::s3::conditions;
 use crate::s3::error::{Error, RequestError};
 use crate::s3::header;
 use crate::s3::query::Query;
 use crate::s3::xml::read;
+use crate::service::WriteConditions;
 
 /// Parameters of ListBuckets.
 ///
@@ -78,6 +80,9 @@ fn is_alias(location: &str, region: &str) -> bool {
     )
 }
 
+/// A key to delete, and on which conditions.
+pub type Deletion = (ObjectKey, WriteConditions);
+
 /// DeleteObjects.
 #[derive(Debug)]
 pub struct DeleteObjects {
@@ -86,7 +91,7 @@ pub struct DeleteObjects {
     /// Only failures are to be reported.
     pub quiet: bool,
     /// Each key as sent, and the key to delete or why it cannot be.
-    pub entries: Vec<(String, Result<ObjectKey, Error>)>,
+    pub entries: Vec<(String, Result<Deletion, Error>)>,
 }
 
 impl DeleteObjects {
@@ -105,13 +110,18 @@ impl DeleteObjects {
 }
 
 /// What must not be deleted is refused for that key alone.
-fn deletable(entry: &read::DeleteEntry) -> Result<ObjectKey, Error> {
+fn deletable(entry: &read::DeleteEntry) -> Result<Deletion, Error> {
     super::object::check_version(entry.version.as_deref())?;
     if entry.conditional {
-        return Err(RequestError::UnsupportedHeader("ETag".to_owned()).into());
+        return Err(RequestError::UnsupportedHeader("LastModifiedTime".to_owned()).into());
     }
-    entry.key.parse().map_err(|error| match error {
+    let key = entry.key.parse().map_err(|error| match error {
         KeyError::TooLong(bytes) => AddressError::KeyTooLong(bytes).into(),
         KeyError::Empty => Error::Xml(read::XmlError::Malformed("an object without key")),
-    })
+    })?;
+    let conditions = WriteConditions {
+        if_match: entry.etag.as_deref().map(conditions::tag),
+        if_none_match: None,
+    };
+    Ok((key, conditions))
 }

@@ -147,7 +147,20 @@ fn limit(query: &Query, name: &'static str) -> Result<u16, RequestError> {
 }
 
 fn number(query: &Query, name: &'static str) -> Result<Option<u32>, RequestError> {
-    let Some(raw) = query.non_empty(name) else {
+    parse_number(name, query.non_empty(name))
+}
+
+/// A number of parts: in a header as in a query.
+pub(super) fn page_number(
+    name: &'static str,
+    raw: Option<&str>,
+) -> Result<Option<u16>, RequestError> {
+    let number = parse_number(name, raw)?;
+    Ok(number.map(|number| u16::try_from(number).unwrap_or(u16::MAX)))
+}
+
+fn parse_number(name: &'static str, raw: Option<&str>) -> Result<Option<u32>, RequestError> {
+    let Some(raw) = raw else {
         return Ok(None);
     };
     match raw.parse::<i32>().map(u32::try_from) {

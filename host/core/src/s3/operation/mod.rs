@@ -4,20 +4,24 @@ mod bucket;
 mod listing;
 mod multipart;
 mod object;
+mod tagging;
 
-pub use bucket::{BucketsQuery, DeleteObjects};
+pub use bucket::{BucketsQuery, DeleteObjects, Deletion};
 pub use listing::{ListEcho, PartsQuery, UploadsEcho, Version};
+pub use object::Answering;
+pub use tagging::{Attribute, AttributesQuery};
 
 use super::auth::{Action, Authenticated, Rights};
 use super::body;
 use super::error::{Error, RequestError};
 use super::header;
-use super::metadata::Overrides;
 use super::query::Query;
 use super::route::{BucketCall, ObjectCall, Route};
-use crate::model::{BucketName, ByteStream, Metadata, ObjectKey, PartNumber, Upload};
+use super::tags::Tags;
+use crate::model::{BucketName, ByteStream, ChecksumPlan, Metadata, ObjectKey, PartNumber, Upload};
 use crate::service::{
-    CompleteUpload, CopyObject, ListObjects, ListUploads, PutObject, ReadObject, UploadRef,
+    CompleteUpload, CopyObject, CopyPart, ListObjects, ListUploads, PutObject, ReadObject,
+    UploadRef, WriteConditions,
 };
 use bytes::Bytes;
 use http::request::Parts;
@@ -46,12 +50,17 @@ pub enum Operation {
     ListMultipartUploads(ListUploads, UploadsEcho),
     DeleteObjects(DeleteObjects),
     PutObject(PutObject, Upload),
-    GetObject(ReadObject, Overrides),
-    HeadObject(ReadObject, Overrides),
-    DeleteObject(BucketName, ObjectKey),
+    GetObject(ReadObject, Answering),
+    HeadObject(ReadObject, Answering),
+    DeleteObject(BucketName, ObjectKey, WriteConditions),
+    GetObjectAttributes(AttributesQuery),
+    GetObjectTagging(BucketName, ObjectKey),
+    PutObjectTagging(BucketName, ObjectKey, Tags),
+    DeleteObjectTagging(BucketName, ObjectKey),
     CopyObject(CopyObject),
-    CreateMultipartUpload(BucketName, ObjectKey, Metadata),
+    CreateMultipartUpload(BucketName, ObjectKey, Metadata, Option<ChecksumPlan>),
     UploadPart(UploadRef, PartNumber, Upload),
+    UploadPartCopy(CopyPart),
     CompleteMultipartUpload(CompleteUpload, String),
     AbortMultipartUpload(UploadRef),
     ListParts(UploadRef, PartsQuery),
@@ -133,8 +142,22 @@ impl Operation {
             ObjectCall::UploadPart => multipart::part(target, request, body)?,
             ObjectCall::AbortMultipartUpload => multipart::abort(target, request)?,
             ObjectCall::ListParts => multipart::list_parts(target, request)?,
-            ObjectCall::CompleteMultipartUpload => {
+            ObjectCall::UploadPartCopy => multipart::part_copy(target, request)?,
+            ObjectCall::GetObjectAttributes => tagging::attributes(target, request)?,
+            ObjectCall::GetObjectTagging => {
+                let (bucket, key) = tagging::only_target(target, request)?;
+                Self::GetObjectTagging(bucket, key)
+            }
+            ObjectCall::DeleteObjectTagging => {
+                let (bucket, key) = tagging::only_target(target, request)?;
+                Self::DeleteObjectTagging(bucket, key)
+            }
+            ObjectCall::PutObjectTagging => {
                 let document = request.document(body).await?;
+                tagging::put_tags(target, &document, request)?
+            }
+            ObjectCall::CompleteMultipartUpload => {
+                let document = request.completion(body).await?;
                 multipart::complete(target, &document, request)?
             }
         })
@@ -146,6 +169,12 @@ impl Request<'_> {
     async fn document(&self, body: ByteStream) -> Result<Bytes, Error> {
         let headers = &self.parts.headers;
         Ok(body::document(self.identity, headers, body, MAX_DOCUMENT).await?)
+    }
+
+    /// The same, where checksums in the headers are those of the object.
+    async fn completion(&self, body: ByteStream) -> Result<Bytes, Error> {
+        let headers = &self.parts.headers;
+        Ok(body::completion(self.identity, headers, body, MAX_DOCUMENT).await?)
     }
 
     /// The body as object bytes.
@@ -172,9 +201,9 @@ fn authorize(route: &Route, request: &Request<'_>) -> Result<(), Error> {
     };
     let action = Action::of(&request.parts.method);
     request.identity.may(action, bucket)?;
-    if let (Action::Write, Some(source)) = (action, request.parts.headers.get(header::COPY_SOURCE))
-    {
-        let (bucket, _) = object::copy_source(source.as_bytes())?;
+    let headers = &request.parts.headers;
+    if action == Action::Write && headers.contains_key(header::COPY_SOURCE) {
+        let (bucket, _) = object::copy_source(headers)?;
         request.identity.may(Action::Read, &bucket)?;
     }
     Ok(())
@@ -195,10 +224,7 @@ fn refuse_unsupported(request: &Request<'_>) -> Result<(), RequestError> {
     let harmless = ["private", "bucket-owner-full-control", "bucket-owner-read"];
     match request.header(&header::ACL) {
         Some(acl) if !harmless.contains(&acl) => refuse(header::ACL.as_str()),
-        _ => match request.header(&header::TAGGING) {
-            Some(tags) if !tags.is_empty() => refuse(header::TAGGING.as_str()),
-            _ => Ok(()),
-        },
+        _ => Ok(()),
     }
 }
 

@@ -1,11 +1,11 @@
 //! Requests about uploads in parts.
 
 use super::{Operation, Request, check_storage_class, listing, object};
-use crate::model::{BucketName, ByteStream, ObjectKey, PartNumber};
+use crate::model::{BucketName, ByteStream, ObjectKey, PartNumber, RangeSpec};
 use crate::s3::error::{Error, PART_NUMBER, RequestError};
 use crate::s3::xml::read;
-use crate::s3::{address, conditions, metadata, percent};
-use crate::service::{CompleteUpload, UploadRef};
+use crate::s3::{address, checksums, conditions, header, metadata, percent};
+use crate::service::{CompleteUpload, CopyPart, UploadRef};
 
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html>
 pub(super) fn create(
@@ -15,7 +15,10 @@ pub(super) fn create(
     object::no_version(request.query)?;
     check_storage_class(request)?;
     let metadata = metadata::read(&request.parts.headers)?;
-    Ok(Operation::CreateMultipartUpload(bucket, key, metadata))
+    let plan = checksums::plan(&request.parts.headers)?;
+    Ok(Operation::CreateMultipartUpload(
+        bucket, key, metadata, plan,
+    ))
 }
 
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html>
@@ -25,14 +28,49 @@ pub(super) fn part(
     body: ByteStream,
 ) -> Result<Operation, Error> {
     let upload = upload(target, request)?;
+    let number = part_number(request)?;
+    Ok(Operation::UploadPart(upload, number, request.upload(body)?))
+}
+
+/// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html>
+pub(super) fn part_copy(
+    target: (BucketName, ObjectKey),
+    request: &Request<'_>,
+) -> Result<Operation, Error> {
+    let upload = upload(target, request)?;
+    let number = part_number(request)?;
+    let headers = &request.parts.headers;
+    let (source_bucket, source_key) = object::copy_source(headers)?;
+    let range = headers.get(header::COPY_SOURCE_RANGE).map(|raw| {
+        let raw = raw.to_str().unwrap_or_default();
+        match RangeSpec::parse(raw) {
+            Some(range @ RangeSpec::FromTo(..)) => Ok(range),
+            _ => Err(RequestError::Argument {
+                name: "x-amz-copy-source-range",
+                value: raw.to_owned(),
+                message: "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are the zero-based offsets of the first and last bytes to copy",
+            }),
+        }
+    });
+    Ok(Operation::UploadPartCopy(CopyPart {
+        upload,
+        number,
+        source_bucket,
+        source_key,
+        range: range.transpose()?,
+        source_conditions: conditions::copy_source(headers),
+    }))
+}
+
+/// `partNumber`.
+pub(super) fn part_number(request: &Request<'_>) -> Result<PartNumber, RequestError> {
     let raw = request.query.get("partNumber").unwrap_or_default();
     let number = raw.parse().ok().and_then(PartNumber::new);
-    let number = number.ok_or_else(|| RequestError::Argument {
+    number.ok_or_else(|| RequestError::Argument {
         name: "partNumber",
         value: raw.to_owned(),
         message: PART_NUMBER,
-    })?;
-    Ok(Operation::UploadPart(upload, number, request.upload(body)?))
+    })
 }
 
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html>
@@ -42,10 +80,20 @@ pub(super) fn complete(
     request: &Request<'_>,
 ) -> Result<Operation, Error> {
     let location = location(&target, request);
+    let headers = &request.parts.headers;
+    let size = headers.get(header::MP_OBJECT_SIZE).map(|raw| {
+        let size = raw.to_str().ok().and_then(|raw| raw.parse().ok());
+        size.ok_or_else(|| {
+            RequestError::Invalid("Value for x-amz-mp-object-size header is invalid.".into())
+        })
+    });
     let complete = CompleteUpload {
         upload: upload(target, request)?,
         parts: read::complete_upload(document)?,
-        conditions: conditions::write(&request.parts.headers)?,
+        checksum: checksums::of_object(headers)?,
+        kind: checksums::kind(headers)?,
+        size: size.transpose()?,
+        conditions: conditions::write(headers)?,
     };
     Ok(Operation::CompleteMultipartUpload(complete, location))
 }

@@ -1,28 +1,46 @@
 //! Requests about single objects.
 
-use super::{Operation, Request, check_storage_class};
-use crate::model::{BucketName, ByteStream, KeyError, ObjectKey, RangeSpec};
+use super::{Operation, Request, check_storage_class, multipart};
+use crate::model::{BucketName, ByteStream, KeyError, ObjectKey, RangeSpec, Section};
 use crate::s3::address::AddressError;
 use crate::s3::error::{Error, RequestError};
 use crate::s3::header;
 use crate::s3::metadata::{self, Overrides};
 use crate::s3::query::Query;
-use crate::s3::{conditions, percent};
+use crate::s3::{checksums, conditions, percent, tags};
 use crate::service::{CopyObject, PutObject, ReadObject};
-use http::header::{IF_RANGE, RANGE};
+use http::header::{HeaderMap, HeaderValue, IF_RANGE, RANGE};
 
 type Target = (BucketName, ObjectKey);
 
+/// What the answer to a read shall have beside the object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answering {
+    /// Values in place of the stored ones.
+    pub overrides: Overrides,
+    /// The checksum.
+    pub checksum: bool,
+}
+
+impl Answering {
+    fn parse(request: &Request<'_>) -> Result<Self, RequestError> {
+        Ok(Self {
+            overrides: Overrides::parse(request.query)?,
+            checksum: checksums::is_asked_for(&request.parts.headers),
+        })
+    }
+}
+
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
 pub(super) fn get(target: Target, request: &Request<'_>) -> Result<Operation, Error> {
-    let overrides = Overrides::parse(request.query)?;
-    Ok(Operation::GetObject(read(target, request)?, overrides))
+    let answering = Answering::parse(request)?;
+    Ok(Operation::GetObject(read(target, request)?, answering))
 }
 
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html>
 pub(super) fn head(target: Target, request: &Request<'_>) -> Result<Operation, Error> {
-    let overrides = Overrides::parse(request.query)?;
-    Ok(Operation::HeadObject(read(target, request)?, overrides))
+    let answering = Answering::parse(request)?;
+    Ok(Operation::HeadObject(read(target, request)?, answering))
 }
 
 fn read((bucket, key): Target, request: &Request<'_>) -> Result<ReadObject, RequestError> {
@@ -30,10 +48,18 @@ fn read((bucket, key): Target, request: &Request<'_>) -> Result<ReadObject, Requ
     // Whether the range counts depends on the object then, and sending everything is always right.
     let conditional = request.parts.headers.contains_key(IF_RANGE);
     let range = request.header(&RANGE).filter(|_| !conditional);
+    let section = if !request.query.has("partNumber") {
+        range.and_then(RangeSpec::parse).map(Section::Range)
+    } else if request.parts.headers.contains_key(RANGE) {
+        let text = "Cannot specify both Range header and partNumber query parameter";
+        return Err(RequestError::Invalid(text.into()));
+    } else {
+        Some(Section::Part(multipart::part_number(request)?))
+    };
     Ok(ReadObject {
         bucket,
         key,
-        range: range.and_then(RangeSpec::parse),
+        section,
         conditions: conditions::read(&request.parts.headers),
     })
 }
@@ -58,8 +84,8 @@ pub(super) fn put(
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html>
 pub(super) fn delete((bucket, key): Target, request: &Request<'_>) -> Result<Operation, Error> {
     check_version(request.query.get("versionId"))?;
-    conditions::none(&request.parts.headers)?;
-    Ok(Operation::DeleteObject(bucket, key))
+    let conditions = conditions::delete(&request.parts.headers)?;
+    Ok(Operation::DeleteObject(bucket, key, conditions))
 }
 
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>
@@ -67,35 +93,50 @@ pub(super) fn copy((bucket, key): Target, request: &Request<'_>) -> Result<Opera
     no_version(request.query)?;
     check_storage_class(request)?;
     let headers = &request.parts.headers;
-    let replace = match request.header(&header::METADATA_DIRECTIVE) {
-        None | Some("COPY") => false,
-        Some("REPLACE") => true,
-        Some(other) => {
-            return Err(RequestError::Argument {
-                name: "x-amz-metadata-directive",
-                value: other.to_owned(),
-                message: "Unknown metadata directive.",
-            }
-            .into());
-        }
+    let replaces = |name: &http::HeaderName, argument, message| match request.header(name) {
+        None | Some("COPY") => Ok(false),
+        Some("REPLACE") => Ok(true),
+        Some(other) => Err(RequestError::Argument {
+            name: argument,
+            value: other.to_owned(),
+            message,
+        }),
     };
-    let source = headers.get(header::COPY_SOURCE);
-    let source = source.map(http::HeaderValue::as_bytes).unwrap_or_default();
-    let (source_bucket, source_key) = copy_source(source)?;
+    let metadata = replaces(
+        &header::METADATA_DIRECTIVE,
+        "x-amz-metadata-directive",
+        "Unknown metadata directive.",
+    )?;
+    let tagging = replaces(
+        &header::TAGGING_DIRECTIVE,
+        "x-amz-tagging-directive",
+        "Unknown tagging directive.",
+    )?;
+    let (source_bucket, source_key) = copy_source(headers)?;
     Ok(Operation::CopyObject(CopyObject {
         source_bucket,
         source_key,
         source_conditions: conditions::copy_source(headers),
         bucket,
         key,
-        metadata: replace.then(|| metadata::read(headers)).transpose()?,
+        metadata: metadata.then(|| metadata::read(headers)).transpose()?,
+        tags: tagging
+            .then(|| tags::parse(headers.get(header::TAGGING)))
+            .transpose()?,
+        checksum: checksums::algorithm(headers)?,
+        changes: headers.contains_key(header::STORAGE_CLASS),
         conditions: conditions::write(headers)?,
     }))
 }
 
 /// Reads `x-amz-copy-source`: `BUCKET/KEY`, percent-encoded or not, with or without a slash
 /// before it. A `+` is a space, as on AWS: s5cmd relies on it, and others encode a plus.
-pub(super) fn copy_source(raw: &[u8]) -> Result<Target, Error> {
+pub(super) fn copy_source(headers: &HeaderMap) -> Result<Target, Error> {
+    let raw = headers.get(header::COPY_SOURCE);
+    parse_source(raw.map(HeaderValue::as_bytes).unwrap_or_default())
+}
+
+pub(super) fn parse_source(raw: &[u8]) -> Result<Target, Error> {
     let bad = |message| RequestError::Argument {
         name: "x-amz-copy-source",
         value: String::from_utf8_lossy(raw).into_owned(),

@@ -1,5 +1,6 @@
 //! Answers as HTTP. Every kind of answer is a function here or in one of the modules below.
 
+pub mod attributes;
 pub mod bucket;
 pub mod listing;
 pub mod multipart;
@@ -37,6 +38,8 @@ pub enum ReplyBody {
         /// the client notices.
         stream: ByteStream,
     },
+    /// A document that takes its time: of unknown length, it begins before all is known.
+    Late(ByteStream),
 }
 
 impl fmt::Debug for ReplyBody {
@@ -44,6 +47,7 @@ impl fmt::Debug for ReplyBody {
         match self {
             Self::Empty => f.write_str("Empty"),
             Self::Full(bytes) => f.debug_tuple("Full").field(bytes).finish(),
+            Self::Late(_) => f.write_str("Late"),
             Self::Stream { length, .. } => write!(f, "Stream({length} bytes)"),
         }
     }
@@ -56,7 +60,7 @@ pub(super) const OWNER: &str = "pys3local";
 pub(super) const STORAGE_CLASS: &str = "STANDARD";
 
 /// 200 without a body.
-fn ok() -> Reply {
+pub(super) fn ok() -> Reply {
     Response::new(ReplyBody::Empty)
 }
 
@@ -68,7 +72,7 @@ pub(super) fn no_content() -> Reply {
 }
 
 /// 200 with a document.
-fn document(document: Bytes) -> Reply {
+pub(super) fn document(document: Bytes) -> Reply {
     let mut reply = Response::new(ReplyBody::Full(document));
     let xml = HeaderValue::from_static("application/xml");
     reply.headers_mut().insert(CONTENT_TYPE, xml);
@@ -110,20 +114,11 @@ pub struct RequestId {
 ///
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
 pub fn error(error: &Error, resource: &str, id: &RequestId) -> Reply {
-    let (status, name, _) = error.code().wire();
+    let (status, ..) = error.code().wire();
     let mut reply = if error.code() == Code::NotModified {
         ok()
     } else {
-        document(write::bare_document("Error", |document| {
-            document.text("Code", name);
-            document.text("Message", error.message());
-            for (name, value) in error.details() {
-                document.text(name, value);
-            }
-            document.text("Resource", resource);
-            document.text("RequestId", &id.id);
-            document.text("HostId", &id.host);
-        }))
+        document(error_document(error, resource, id))
     };
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
@@ -143,20 +138,37 @@ pub fn error(error: &Error, resource: &str, id: &RequestId) -> Reply {
     reply
 }
 
+pub(super) fn error_document(error: &Error, resource: &str, id: &RequestId) -> Bytes {
+    write::bare_document("Error", |document| {
+        document.text("Code", error.code().wire().1);
+        document.text("Message", error.message());
+        for (name, value) in error.details() {
+            document.text(name, value);
+        }
+        document.text("Resource", resource);
+        document.text("RequestId", &id.id);
+        document.text("HostId", &id.host);
+    })
+}
+
 /// What every answer has: names of the request and of the server, and a length. An answer to
 /// HEAD loses its body here.
 pub fn finish(mut reply: Reply, method: &Method, id: &RequestId) -> Reply {
     let length = match reply.body() {
-        ReplyBody::Empty => 0,
-        ReplyBody::Full(bytes) => bytes.len() as u64,
-        ReplyBody::Stream { length, .. } => *length,
+        ReplyBody::Empty => Some(0),
+        ReplyBody::Full(bytes) => Some(bytes.len() as u64),
+        ReplyBody::Stream { length, .. } => Some(*length),
+        ReplyBody::Late(_) => None,
     };
     let bodiless = [StatusCode::NO_CONTENT, StatusCode::NOT_MODIFIED].contains(&reply.status());
     if method == Method::HEAD {
         *reply.body_mut() = ReplyBody::Empty;
     }
     let headers = reply.headers_mut();
-    if !bodiless && !headers.contains_key(CONTENT_LENGTH) {
+    if let Some(length) = length
+        && !bodiless
+        && !headers.contains_key(CONTENT_LENGTH)
+    {
         headers.insert(CONTENT_LENGTH, length.into());
     }
     set(headers, header::REQUEST_ID, &id.id);

@@ -1,31 +1,57 @@
 //! Answers about objects.
 
 use super::{Quoted, Reply, ReplyBody, document, ok, set, set_state};
-use crate::model::ETag;
 use crate::s3::date::XmlDate;
 use crate::s3::error::Error;
-use crate::s3::metadata::{self, Overrides};
+use crate::s3::metadata;
+use crate::s3::operation::Answering;
 use crate::s3::xml::write;
+use crate::s3::{checksums, header};
 use crate::service::{ObjectHead, ObjectReply, Written};
 use http::StatusCode;
 use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderValue};
 use std::ops::Range;
 
-/// PutObject and UploadPart.
-pub fn put(etag: &ETag) -> Reply {
+/// PutObject.
+pub fn put(written: &Written) -> Reply {
     let mut reply = ok();
-    set(reply.headers_mut(), ETAG, Quoted(etag));
+    set(reply.headers_mut(), ETAG, Quoted(&written.etag));
+    if let Some(checksum) = &written.checksum {
+        checksums::write(checksum, reply.headers_mut());
+    }
     reply
 }
 
-/// HeadObject.
-pub fn head(object: &ObjectHead, range: Option<&Range<u64>>, overrides: &Overrides) -> Reply {
+/// UploadPart.
+pub fn part(written: &Written) -> Reply {
     let mut reply = ok();
-    metadata::write(&object.metadata, overrides, reply.headers_mut());
+    set(reply.headers_mut(), ETAG, Quoted(&written.etag));
+    if let Some(checksum) = &written.checksum {
+        checksums::write_value(checksum, reply.headers_mut());
+    }
+    reply
+}
+
+/// HeadObject. `part`: a part was asked for.
+pub fn head(
+    object: &ObjectHead,
+    range: Option<&Range<u64>>,
+    part: bool,
+    answering: &Answering,
+) -> Reply {
+    let mut reply = ok();
+    metadata::write(&object.metadata, &answering.overrides, reply.headers_mut());
     let headers = reply.headers_mut();
     set_state(headers, &object.etag, object.modified);
+    if let (Some(parts), true) = (object.parts, part) {
+        headers.insert(header::MP_PARTS_COUNT, parts.into());
+    }
+    if let (Some(checksum), true) = (&object.checksum, answering.checksum) {
+        checksums::write(checksum, headers);
+    }
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    let length = match range {
+    let length = match range.filter(|range| range.start < range.end) {
+        None if range.is_some() => 0,
         None => object.size,
         Some(range) => {
             let last = range.end.saturating_sub(1);
@@ -35,19 +61,19 @@ pub fn head(object: &ObjectHead, range: Option<&Range<u64>>, overrides: &Overrid
         }
     };
     headers.insert(CONTENT_LENGTH, length.into());
-    if range.is_some() {
+    if range.is_some_and(|range| range.start < range.end) {
         *reply.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
     reply
 }
 
 /// GetObject.
-pub fn get(object: ObjectReply, overrides: &Overrides) -> Reply {
+pub fn get(object: ObjectReply, part: bool, answering: &Answering) -> Reply {
     let length = match &object.range {
         None => object.head.size,
         Some(range) => range.end.saturating_sub(range.start),
     };
-    let mut reply = head(&object.head, object.range.as_ref(), overrides);
+    let mut reply = head(&object.head, object.range.as_ref(), part, answering);
     *reply.body_mut() = ReplyBody::Stream {
         length,
         stream: object.body,
@@ -60,6 +86,7 @@ pub fn copied(copy: &Written) -> Reply {
     document(write::document("CopyObjectResult", |result| {
         result.text("LastModified", XmlDate(copy.modified));
         result.text("ETag", Quoted(&copy.etag));
+        checksums::elements(copy.checksum.as_ref(), result);
     }))
 }
 

@@ -1,10 +1,12 @@
 //! Whole answers, byte for byte: the documents are the contract.
 
 use super::*;
-use crate::model::{BucketName, Metadata, ObjectKey, PartNumber, UploadId};
+use crate::model::{
+    BucketName, Checksum, ChecksumAlgorithm, ChecksumPlan, Metadata, ObjectChecksum, ObjectKey,
+    PartNumber, UploadId,
+};
 use crate::s3::error::RequestError;
-use crate::s3::metadata::Overrides;
-use crate::s3::operation::{ListEcho, PartsQuery, UploadsEcho, Version};
+use crate::s3::operation::{Answering, ListEcho, PartsQuery, UploadsEcho, Version};
 use crate::service::ports::StoredBucket;
 use crate::service::{
     ListObjects, ListUploads, ListedObject, ListedPart, ListedUpload, ObjectHead, ObjectPage,
@@ -263,11 +265,13 @@ fn list_parts() {
         number: PartNumber::new(number).unwrap(),
         size: 5,
         etag: TAG,
+        checksum: Checksum::new(ChecksumAlgorithm::Crc32, &[0; 4]),
         modified: TIME,
     };
     let page = PartPage {
         parts: vec![part(2)],
         next: Some(2),
+        plan: Some(ChecksumPlan::USUAL),
     };
     let query = PartsQuery { after: 1, limit: 1 };
     let initiator = OWNER.replace("Owner", "Initiator");
@@ -278,8 +282,10 @@ fn list_parts() {
              {initiator}{OWNER}<StorageClass>STANDARD</StorageClass>\
              <PartNumberMarker>1</PartNumberMarker><NextPartNumberMarker>2</NextPartNumberMarker>\
              <MaxParts>1</MaxParts><IsTruncated>true</IsTruncated>\
+             <ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType>\
              <Part><PartNumber>2</PartNumber><LastModified>1994-11-06T08:49:37.250Z</LastModified>\
-             <ETag>&quot;abababababababababababababababab&quot;</ETag><Size>5</Size></Part>\
+             <ETag>&quot;abababababababababababababababab&quot;</ETag><Size>5</Size>\
+             <ChecksumCRC32>AAAAAA==</ChecksumCRC32></Part>\
              </ListPartsResult>"
         )
     );
@@ -288,23 +294,28 @@ fn list_parts() {
 #[test]
 fn steps_of_a_multipart_upload() {
     assert_eq!(
-        xml(&multipart::created(&name(), &key("a&b"), &id("u1"))),
+        xml(&multipart::created(&name(), &key("a&b"), &id("u1"), None)),
         "<InitiateMultipartUploadResult NS><Bucket>abc</Bucket><Key>a&amp;b</Key>\
          <UploadId>u1</UploadId></InitiateMultipartUploadResult>"
     );
-    let etag = ETag::Multipart {
-        digest: [0xab; 16],
-        parts: 2.try_into().unwrap(),
+    let written = Written {
+        etag: ETag::Multipart {
+            digest: [0xab; 16],
+            parts: 2.try_into().unwrap(),
+        },
+        modified: TIME,
+        checksum: Some(composite()),
     };
     assert_eq!(
-        xml(&multipart::completed(
+        xml(&document(multipart::completed(
             &upload(),
             "http://h/abc/a%26b",
-            &etag
-        )),
+            &written
+        ))),
         "<CompleteMultipartUploadResult NS><Location>http://h/abc/a%26b</Location>\
          <Bucket>abc</Bucket><Key>a&amp;b</Key>\
-         <ETag>&quot;abababababababababababababababab-2&quot;</ETag></CompleteMultipartUploadResult>"
+         <ETag>&quot;abababababababababababababababab-2&quot;</ETag><ChecksumCRC32>AAAAAA==-2</ChecksumCRC32>\
+         <ChecksumType>COMPOSITE</ChecksumType></CompleteMultipartUploadResult>"
     );
 }
 
@@ -313,6 +324,7 @@ fn a_copy() {
     let copy = Written {
         etag: TAG,
         modified: TIME,
+        checksum: None,
     };
     assert_eq!(
         xml(&object::copied(&copy)),
@@ -345,13 +357,21 @@ fn stored() -> ObjectHead {
         etag: TAG,
         modified: TIME,
         metadata: Metadata::default(),
-        parts: None,
+        parts: Some(2),
+        checksum: Some(composite()),
+    }
+}
+
+fn composite() -> ObjectChecksum {
+    ObjectChecksum {
+        sum: Checksum::new(ChecksumAlgorithm::Crc32, &[0; 4]).unwrap(),
+        parts: 2.try_into().ok(),
     }
 }
 
 #[test]
 fn a_read_tells_about_the_object() {
-    let reply = object::head(&stored(), None, &Overrides::default());
+    let reply = object::head(&stored(), None, false, &Answering::default());
     assert_eq!(reply.status(), StatusCode::OK);
     assert_eq!(header(&reply, "content-length"), "10");
     assert_eq!(header(&reply, "accept-ranges"), "bytes");
@@ -368,13 +388,28 @@ fn a_read_tells_about_the_object() {
 }
 
 #[test]
+fn a_checksum_and_the_number_of_parts_are_told_on_demand() {
+    let plain = object::head(&stored(), None, false, &Answering::default());
+    assert_eq!(header(&plain, "x-amz-checksum-crc32"), "-");
+    assert_eq!(header(&plain, "x-amz-mp-parts-count"), "-");
+    let answering = Answering {
+        checksum: true,
+        ..Answering::default()
+    };
+    let reply = object::head(&stored(), Some(&(0..5)), true, &answering);
+    assert_eq!(header(&reply, "x-amz-checksum-crc32"), "AAAAAA==-2");
+    assert_eq!(header(&reply, "x-amz-checksum-type"), "COMPOSITE");
+    assert_eq!(header(&reply, "x-amz-mp-parts-count"), "2");
+}
+
+#[test]
 fn a_range_is_partial_content() {
     let object = ObjectReply {
         head: stored(),
         range: Some(2..5),
         body: futures_util::stream::empty().boxed(),
     };
-    let reply = object::get(object, &Overrides::default());
+    let reply = object::get(object, false, &Answering::default());
     assert_eq!(reply.status(), StatusCode::PARTIAL_CONTENT);
     assert_eq!(header(&reply, "content-length"), "3");
     assert_eq!(header(&reply, "content-range"), "bytes 2-4/10");
@@ -450,7 +485,12 @@ fn every_answer_has_ids_a_server_and_a_length() {
     assert_eq!(header(&reply, "x-amz-id-2"), "HOST");
     assert_eq!(header(&reply, "server"), "pys3local");
     assert_eq!(header(&reply, "content-length"), "-");
-    let reply = finish(object::put(&TAG), &Method::PUT, &request_id());
+    let written = Written {
+        etag: TAG,
+        modified: TIME,
+        checksum: None,
+    };
+    let reply = finish(object::put(&written), &Method::PUT, &request_id());
     assert_eq!(header(&reply, "content-length"), "0");
     let reply = finish(bucket::versioning(), &Method::GET, &request_id());
     let ReplyBody::Full(body) = reply.body() else {
@@ -466,7 +506,7 @@ fn an_answer_to_head_has_the_length_but_not_the_body() {
     let reply = finish(reply, &Method::HEAD, &request_id());
     assert!(matches!(reply.body(), ReplyBody::Empty));
     assert_ne!(header(&reply, "content-length"), "0");
-    let reply = object::head(&stored(), None, &Overrides::default());
+    let reply = object::head(&stored(), None, false, &Answering::default());
     let reply = finish(reply, &Method::HEAD, &request_id());
     assert_eq!(header(&reply, "content-length"), "10");
 }

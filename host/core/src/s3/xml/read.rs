@@ -1,6 +1,8 @@
 //! The documents that clients send.
 
-use crate::model::{ETag, PartNumber};
+use crate::model::{Checksum, ETag, NamedPart, PartNumber};
+use crate::s3::checksums;
+use crate::s3::tags::Tags;
 use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::Event;
@@ -41,7 +43,9 @@ pub struct DeleteEntry {
     pub key: String,
     /// `VersionId`, if there is one.
     pub version: Option<String>,
-    /// It is to be deleted only in a certain state (`ETag`, `LastModifiedTime`, `Size`).
+    /// It is to be deleted only with this tag.
+    pub etag: Option<String>,
+    /// It is to be deleted only in another state (`LastModifiedTime`, `Size`).
     pub conditional: bool,
 }
 
@@ -56,7 +60,8 @@ pub fn delete(document: &[u8]) -> Result<Delete, XmlError> {
             ["Object", "VersionId"] => {
                 entry.version = Some(text).filter(|version| !version.is_empty());
             }
-            ["Object", "ETag" | "LastModifiedTime" | "Size"] => entry.conditional = true,
+            ["Object", "ETag"] => entry.etag = Some(text),
+            ["Object", "LastModifiedTime" | "Size"] => entry.conditional = true,
             ["Object"] => {
                 if entry.key.is_empty() {
                     return Err(XmlError::Malformed("an object without key"));
@@ -79,10 +84,11 @@ pub fn delete(document: &[u8]) -> Result<Delete, XmlError> {
 /// Reads `CompleteMultipartUpload`: 1 to 10,000 parts in the client's order.
 ///
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html>
-pub fn complete_upload(document: &[u8]) -> Result<Vec<(PartNumber, ETag)>, XmlError> {
+pub fn complete_upload(document: &[u8]) -> Result<Vec<NamedPart>, XmlError> {
     let mut parts = Vec::new();
     let mut number = None;
     let mut etag = None;
+    let mut checksum = None;
     walk(document, "CompleteMultipartUpload", |path, text| {
         match path {
             ["Part", "PartNumber"] => {
@@ -90,6 +96,12 @@ pub fn complete_upload(document: &[u8]) -> Result<Vec<(PartNumber, ETag)>, XmlEr
                 number = Some(parsed.ok_or(XmlError::PartNumber)?);
             }
             ["Part", "ETag"] => etag = ETag::parse(&text),
+            ["Part", name] => {
+                if let Some(algorithm) = checksums::from_element(name) {
+                    let sum = Checksum::parse(algorithm, text.trim());
+                    checksum = Some(sum.ok_or(XmlError::Malformed("not a checksum"))?);
+                }
+            }
             ["Part"] => {
                 let (Some(number), Some(etag)) = (number.take(), etag.take()) else {
                     return Err(XmlError::Malformed("a part without number or tag"));
@@ -97,7 +109,11 @@ pub fn complete_upload(document: &[u8]) -> Result<Vec<(PartNumber, ETag)>, XmlEr
                 if parts.len() == MAX_PARTS {
                     return Err(XmlError::Malformed("too many parts"));
                 }
-                parts.push((number, etag));
+                parts.push(NamedPart {
+                    number,
+                    etag,
+                    checksum: checksum.take(),
+                });
             }
             _ => {}
         }
@@ -107,6 +123,37 @@ pub fn complete_upload(document: &[u8]) -> Result<Vec<(PartNumber, ETag)>, XmlEr
         return Err(XmlError::Malformed("no part"));
     }
     Ok(parts)
+}
+
+/// Reads `Tagging`: tags in the client's order, whose rules are not checked here.
+///
+/// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html>
+pub fn tagging(document: &[u8]) -> Result<Tags, XmlError> {
+    let mut tags = Tags::new();
+    let (mut key, mut value, mut is_set) = (None, None, false);
+    walk(document, "Tagging", |path, text| {
+        match path {
+            ["TagSet", "Tag", "Key"] => key = Some(text),
+            ["TagSet", "Tag", "Value"] => value = Some(text),
+            ["TagSet", "Tag"] => {
+                let (Some(key), Some(value)) = (key.take(), value.take()) else {
+                    return Err(XmlError::Malformed("a tag without key or value"));
+                };
+                if tags.len() == MAX_KEYS {
+                    return Err(XmlError::Malformed("too many tags"));
+                }
+                tags.push((key, value));
+            }
+            ["TagSet"] => is_set = true,
+            _ => {}
+        }
+        Ok(())
+    })?;
+    if is_set {
+        Ok(tags)
+    } else {
+        Err(XmlError::Malformed("no set of tags"))
+    }
 }
 
 /// Reads `CreateBucketConfiguration`: the region that the bucket shall be in, if the client

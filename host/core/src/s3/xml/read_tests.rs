@@ -42,7 +42,8 @@ fn versions_and_conditions_of_a_deletion_are_noticed() {
     let expected = DeleteEntry {
         key: "a".into(),
         version: Some("v".into()),
-        conditional: true,
+        etag: Some("x".into()),
+        conditional: false,
     };
     let objects = delete(document).unwrap().objects;
     assert_eq!(objects, vec![expected, entry("b")]);
@@ -110,10 +111,15 @@ fn parts_are_read_in_the_clients_order() {
           <ChecksumCRC32>AAAAAA==</ChecksumCRC32></Part>
         <Part><PartNumber>1</PartNumber><ETag>cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd</ETag></Part>
         </CompleteMultipartUpload>"#;
-    let part = |number, byte| (PartNumber::new(number).unwrap(), ETag::Md5([byte; 16]));
+    let part = |number, byte, checksum| NamedPart {
+        number: PartNumber::new(number).unwrap(),
+        etag: ETag::Md5([byte; 16]),
+        checksum,
+    };
+    let sum = Checksum::new(crate::model::ChecksumAlgorithm::Crc32, &[0; 4]);
     assert_eq!(
         complete_upload(document),
-        Ok(vec![part(2, 0xab), part(1, 0xcd)])
+        Ok(vec![part(2, 0xab, sum), part(1, 0xcd, None)])
     );
 }
 
@@ -186,4 +192,19 @@ proptest! {
         let _ = delete(format!("<Delete>{raw}</Delete>").as_bytes());
         let _ = complete_upload(format!("<CompleteMultipartUpload>{raw}").as_bytes());
     }
+}
+
+#[test]
+fn tags_are_read_in_order_and_need_key_and_value() {
+    let document = |tags: &str| {
+        let document = format!("<Tagging><TagSet>{tags}</TagSet></Tagging>");
+        tagging(document.as_bytes())
+    };
+    let tag = "<Tag><Value>1</Value><Key>a</Key></Tag>";
+    let pair = ("a".to_owned(), "1".to_owned());
+    assert_eq!(document(&tag.repeat(2)), Ok(vec![pair.clone(), pair]));
+    assert_eq!(document(""), Ok(vec![]));
+    assert!(document("<Tag><Key>a</Key></Tag>").is_err());
+    assert!(tagging(b"<Tagging></Tagging>").is_err());
+    assert!(tagging(b"").is_err());
 }

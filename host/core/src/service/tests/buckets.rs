@@ -41,10 +41,15 @@ async fn a_bucket_goes_when_it_is_empty_and_takes_its_uploads_with_it() {
     f.service.put_object(request, good(b"x")).await.unwrap();
     let kept = f.service.delete_bucket(&bucket).await;
     assert!(matches!(kept, Err(ServiceError::BucketNotEmpty)));
-    f.service.delete_object(&bucket, &key("k")).await.unwrap();
+    f.service
+        .delete_object(&bucket, &key("k"), WriteConditions::default())
+        .await
+        .unwrap();
     for upload in ["a", "b"] {
         let metadata = Metadata::default();
-        let created = f.service.create_upload(&bucket, key(upload), metadata);
+        let created = f
+            .service
+            .create_upload(&bucket, key(upload), metadata, None);
         created.await.unwrap();
     }
     f.service.delete_bucket(&bucket).await.unwrap();
@@ -99,13 +104,16 @@ async fn every_operation_on_a_missing_bucket_says_so() {
                 .await
                 .err(),
             service.put_object(put(absent()), good(b"x")).await.err(),
-            service.delete_object(&bucket, &key("k")).await.err(),
+            service
+                .delete_object(&bucket, &key("k"), WriteConditions::default())
+                .await
+                .err(),
             service.delete_objects(&bucket, vec![key("k")]).await.err(),
             service.list_objects(list(10)).await.err(),
             service.list_objects(list(0)).await.err(),
             service.list_uploads(uploads).await.err(),
             service
-                .create_upload(&bucket, key("k"), metadata)
+                .create_upload(&bucket, key("k"), metadata, None)
                 .await
                 .err(),
             service

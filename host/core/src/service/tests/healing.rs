@@ -102,6 +102,8 @@ async fn a_write_that_another_process_has_announced_is_left_alone() {
         size: 3,
         etag: md5(b"new"),
         part_md5s: Vec::new(),
+        checksum: None,
+        part_checksums: Vec::new(),
         part_sizes: PartSizes::default(),
         metadata: Metadata::default(),
         upload: None,

@@ -1,6 +1,7 @@
 //! Behaviour of the service over a store and a cache in memory.
 
 mod buckets;
+mod checksums;
 mod crash;
 mod healing;
 mod listing;
@@ -16,8 +17,8 @@ use super::{
     Service, ServiceError, ServiceOptions, WriteConditions, Written,
 };
 use crate::model::{
-    Bucket, BucketName, ETag, Metadata, ObjectKey, ObjectState, Piece, RangeSpec, Upload,
-    UploadError,
+    Bucket, BucketName, Checksum, ChecksumAlgorithm, ETag, Metadata, ObjectKey, ObjectState, Piece,
+    RangeSpec, Section, Upload, UploadError, Wanted,
 };
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -108,7 +109,7 @@ impl Fixture {
         range: Option<&str>,
     ) -> Result<(ObjectHead, Vec<u8>), ServiceError> {
         let request = ReadObject {
-            range: range.and_then(RangeSpec::parse),
+            section: range.and_then(RangeSpec::parse).map(Section::Range),
             ..read_request(key)
         };
         let mut reply = self.service.get_object(request).await?;
@@ -125,7 +126,10 @@ impl Fixture {
 
     async fn delete(&self, key: &str) -> Result<(), ServiceError> {
         let bucket = name("default");
-        self.service.delete_object(&bucket, &self::key(key)).await
+        let always = WriteConditions::default();
+        self.service
+            .delete_object(&bucket, &self::key(key), always)
+            .await
     }
 
     async fn copy(&self, from: &str, to: &str) -> Result<Written, ServiceError> {
@@ -181,7 +185,7 @@ fn read_request(raw: &str) -> ReadObject {
     ReadObject {
         bucket: name("default"),
         key: key(raw),
-        range: None,
+        section: None,
         conditions: ReadConditions::default(),
     }
 }
@@ -194,6 +198,9 @@ fn copy_request(from: &str, to: &str) -> CopyObject {
         bucket: name("default"),
         key: key(to),
         metadata: None,
+        tags: None,
+        checksum: None,
+        changes: false,
         conditions: WriteConditions::default(),
     }
 }
@@ -201,7 +208,14 @@ fn copy_request(from: &str, to: &str) -> CopyObject {
 /// An upload with every check passed.
 fn good(bytes: &[u8]) -> Upload {
     let md5 = Md5::digest(bytes).into();
-    pieces(bytes, bytes.len(), Some(Ok(Piece::End { md5 })))
+    pieces(
+        bytes,
+        bytes.len(),
+        Some(Ok(Piece::End {
+            md5,
+            checksum: Some(Checksum::of(ChecksumAlgorithm::Crc32, bytes)),
+        })),
+    )
 }
 
 /// An upload that fails after all its bytes.
@@ -214,6 +228,8 @@ fn stuck(bytes: &[u8]) -> Upload {
     let Upload { size, pieces, .. } = pieces(bytes, bytes.len() + 1, None);
     Upload {
         on_demand: false,
+        promised: None,
+        wanted: Wanted::default(),
         size,
         pieces: pieces.chain(futures_util::stream::pending()).boxed(),
     }
@@ -227,6 +243,8 @@ fn pieces(bytes: &[u8], size: usize, end: Option<Result<Piece, UploadError>>) ->
         .collect();
     Upload {
         on_demand: false,
+        promised: None,
+        wanted: Wanted::default(),
         size: size as u64,
         pieces: futures_util::stream::iter(data).boxed(),
     }

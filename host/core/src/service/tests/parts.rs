@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{PartNumber, UploadId};
+use crate::model::{NamedPart, PartNumber, UploadId};
 use crate::service::memory::Fault;
 use crate::service::{CompleteUpload, ListUploads, UploadPage, UploadRef};
 
@@ -15,7 +15,9 @@ impl Fixture {
     async fn begin(&self, raw: &str) -> UploadRef {
         let metadata = put_request(raw).metadata;
         let bucket = name("default");
-        let id = self.service.create_upload(&bucket, key(raw), metadata);
+        let id = self
+            .service
+            .create_upload(&bucket, key(raw), metadata, None);
         UploadRef {
             id: id.await.unwrap(),
             key: key(raw),
@@ -28,6 +30,7 @@ impl Fixture {
         self.service
             .upload_part(upload, number(at), good(bytes))
             .await
+            .map(|written| written.etag)
     }
 
     async fn complete(
@@ -35,10 +38,17 @@ impl Fixture {
         upload: &UploadRef,
         parts: &[(u32, &[u8])],
     ) -> Result<Written, ServiceError> {
-        let parts = parts.iter().map(|(at, bytes)| (number(*at), md5(bytes)));
+        let parts = parts.iter().map(|(at, bytes)| NamedPart {
+            number: number(*at),
+            etag: md5(bytes),
+            checksum: None,
+        });
         let request = CompleteUpload {
             upload: upload.clone(),
             parts: parts.collect(),
+            checksum: None,
+            kind: None,
+            size: None,
             conditions: WriteConditions::default(),
         };
         self.service.complete_upload(request).await

@@ -21,7 +21,7 @@ async fn ranges_are_resolved_against_the_object() {
         Err(ServiceError::InvalidRange { size: 10 })
     ));
     let request = ReadObject {
-        range: RangeSpec::parse("bytes=2-4"),
+        section: RangeSpec::parse("bytes=2-4").map(Section::Range),
         ..read_request("k")
     };
     assert_eq!(f.service.head_object(request).await.unwrap().1, Some(2..5));
@@ -32,7 +32,7 @@ async fn a_failed_condition_outranks_a_bad_range() {
     let f = Fixture::new();
     let etag = f.put("k", b"0123456789").await.unwrap().etag;
     let request = ReadObject {
-        range: RangeSpec::parse("bytes=10-"),
+        section: RangeSpec::parse("bytes=10-").map(Section::Range),
         conditions: ReadConditions {
             if_none_match: Some(only(etag)),
             ..ReadConditions::default()

@@ -152,6 +152,8 @@ async fn a_condition_that_stops_holding_during_the_upload_fails_the_put() {
     let Upload { size, pieces, .. } = good(b"slow");
     let slow = Upload {
         on_demand: false,
+        promised: None,
+        wanted: Wanted::default(),
         size,
         pieces: futures_util::stream::once(async move {
             let _ = wait.await;
