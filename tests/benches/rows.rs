@@ -68,6 +68,7 @@ async fn measure(plugin: &str, rows: u64, state: impl Fn(u64) -> ObjectState) ->
             state: state(n),
             size: 16_777_216 + n,
             etag: Some(ETag::Md5([(n % 251).to_le_bytes()[0]; 16])),
+            checksum: None,
             part_sizes: PartSizes::default(),
             metadata: Metadata {
                 content_type: Some("application/octet-stream".to_owned()),
