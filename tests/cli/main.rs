@@ -4,10 +4,13 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
-    reason = "a test fails by panicking"
+    clippy::float_cmp,
+    reason = "a test fails by panicking, and counters are whole numbers"
 )]
 
+mod admin;
 mod config;
 mod obscure;
+mod packaging;
 mod program;
 mod terminal;

@@ -11,6 +11,7 @@ use super::engine::TICK;
 use super::grants::Grants;
 use super::guest_log::GuestLog;
 use super::load::{Guest, Loaded, one_line};
+use super::metrics::Metrics;
 use super::outgoing::Outgoing;
 use super::pulse::NativeWork;
 use futures_util::future::BoxFuture;
@@ -46,6 +47,7 @@ pub(super) struct Blueprint {
     pub(super) durable: bool,
     /// What the first instance answered; later ones must agree.
     pub(super) configured: OnceLock<Configured>,
+    pub(super) metrics: Metrics,
 }
 
 impl Blueprint {
@@ -150,9 +152,13 @@ impl Actor {
         Busy(Arc::clone(&self.shared))
     }
 
+    pub(super) fn is_ready(&self) -> bool {
+        self.shared.ready.load(Ordering::Relaxed)
+    }
+
     pub(super) fn standing(&self) -> Standing {
         Standing {
-            absent: !self.shared.ready.load(Ordering::Relaxed),
+            absent: !self.is_ready(),
             calls: self.shared.in_flight.load(Ordering::Relaxed),
         }
     }
@@ -205,6 +211,7 @@ async fn supervise(blueprint: &Blueprint, shared: &Arc<Shared>, mut queue: mpsc:
         let Err(error) = served else {
             return;
         };
+        blueprint.metrics.restarted();
         let text = one_line(&format!("{error:#}"));
         tracing::error!(plugin = %blueprint.name, "a plugin instance died: {text}");
         shared.note_failure(text);

@@ -7,6 +7,7 @@ use super::engine;
 use super::error::OpenError;
 use super::grants::{DirGrant, Grants};
 use super::load::{BUILT_IN, Loaded, Origin, one_line};
+use super::metrics::Metrics;
 use super::outgoing::Outgoing;
 use super::{Backend, BackendOptions, HostPatternError, PluginConfig};
 use std::collections::{BTreeMap, BTreeSet};
@@ -136,6 +137,7 @@ impl Component {
             single_bucket: options.single_bucket,
             durable: options.durable,
             configured: OnceLock::new(),
+            metrics: Metrics::default(),
         };
         let description = describe(&blueprint).await?;
         Ok(Self {
@@ -156,6 +158,25 @@ impl Component {
         self.origin.is_built_in()
     }
 
+    /// The interfaces that it imports, by name.
+    pub fn imports(&self) -> &[String] {
+        &self.blueprint.loaded.imports
+    }
+
+    /// The optional interfaces that it has: `multipart`, say.
+    pub fn optional_interfaces(&self) -> Vec<&'static str> {
+        self.blueprint.loaded.optional()
+    }
+
+    /// What it may reach when it gets these settings.
+    pub fn reach(&self, settings: &BTreeMap<String, String>) -> Result<Grants, OpenError> {
+        let mut grants = self.blueprint.grants.clone();
+        if self.is_built_in() {
+            grant_wishes(&mut grants, &self.description, settings)?;
+        }
+        Ok(grants)
+    }
+
     /// Values that a setting may take, given the settings so far; empty for "anything". Runs
     /// with the grants of the config section, and those that a built-in always has.
     pub async fn choices(
@@ -163,10 +184,7 @@ impl Component {
         setting: &str,
         settings: &BTreeMap<String, String>,
     ) -> Result<Vec<Choice>, OpenError> {
-        let mut grants = self.blueprint.grants.clone();
-        if self.is_built_in() {
-            grant_wishes(&mut grants, &self.description, settings)?;
-        }
+        let mut grants = self.reach(settings)?;
         // A directory that is not there yet is no reason to offer nothing.
         grants.dirs.retain(|dir| dir.host.is_dir());
         let outgoing = Outgoing::new(&grants.hosts);

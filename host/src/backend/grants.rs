@@ -113,6 +113,18 @@ impl FromStr for HostPattern {
     }
 }
 
+impl std::fmt::Display for HostPattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let scheme = if self.plain { "http://" } else { "https://" };
+        let wildcard = if self.wildcard { "*." } else { "" };
+        write!(f, "{scheme}{wildcard}{}", self.host)?;
+        if self.port == default_port(self.plain) {
+            return Ok(());
+        }
+        write!(f, ":{}", self.port)
+    }
+}
+
 impl HostPattern {
     /// Whether a request to this URI is allowed.
     pub fn allows(&self, uri: &http::Uri) -> bool {
@@ -201,6 +213,19 @@ mod tests {
         assert!(!allows("app.example.com", "https://example.com/"));
         assert!(allows("http://127.0.0.1:9000", "http://127.0.0.1:9000/"));
         assert!(allows("[::1]:9000", "https://[::1]:9000/"));
+    }
+
+    #[test]
+    fn a_pattern_prints_as_one_that_means_the_same() {
+        for text in [
+            "https://a.example.com",
+            "http://*.example.com:81",
+            "https://[::1]:9000",
+        ] {
+            let pattern: HostPattern = text.parse().unwrap();
+            assert_eq!(pattern.to_string(), text);
+            assert_eq!(pattern.to_string().parse(), Ok(pattern));
+        }
     }
 
     #[test]

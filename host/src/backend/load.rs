@@ -88,6 +88,8 @@ impl std::fmt::Display for Origin {
 #[derive(Clone)]
 pub(super) struct Loaded {
     pub(super) pre: InstancePre<Ctx>,
+    /// The interfaces that it imports, by name.
+    pub(super) imports: Vec<String>,
     setup: exports::setup::GuestIndices,
     store: exports::store::GuestIndices,
     multipart: Option<exports::multipart::GuestIndices>,
@@ -137,6 +139,11 @@ impl Loaded {
         let component =
             Component::new(engine, &wasm).map_err(|error| refused(first_line(&error)))?;
         check_exports(engine, &component).map_err(refused)?;
+        let ty = component.component_type();
+        let imports = ty
+            .imports(engine)
+            .map(|(name, _)| name.to_owned())
+            .collect();
         let linker = linker(engine).map_err(|error| refused(first_line(&error)))?;
         let pre = linker.instantiate_pre(&component).map_err(|error| {
             let known = linker.substituted_component_type(&component).is_ok();
@@ -163,8 +170,21 @@ impl Loaded {
             copy: exports::copy::GuestIndices::new(&pre).ok(),
             batch: exports::batch::GuestIndices::new(&pre).ok(),
             sweep: exports::sweep::GuestIndices::new(&pre).ok(),
+            imports,
             pre,
         })
+    }
+
+    /// The optional interfaces that it has.
+    pub(super) fn optional(&self) -> Vec<&'static str> {
+        let found = [
+            (self.multipart.is_some(), "multipart"),
+            (self.copy.is_some(), "copy"),
+            (self.batch.is_some(), "batch"),
+            (self.sweep.is_some(), "sweep"),
+        ];
+        let found = found.into_iter().filter(|(has, _)| *has);
+        found.map(|(_, name)| name).collect()
     }
 
     pub(super) fn guest(&self, mut store: impl AsContextMut, instance: &Instance) -> Result<Guest> {

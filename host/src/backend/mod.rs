@@ -16,6 +16,7 @@ mod error;
 mod grants;
 mod guest_log;
 mod load;
+mod metrics;
 mod outgoing;
 mod overlay;
 mod plugin;
@@ -85,6 +86,16 @@ pub struct Backend {
 }
 
 impl Backend {
+    /// Names the counts of its calls for whoever reads them.
+    pub fn register_metrics(&self, registry: &mut prometheus_client::registry::Registry) {
+        self.pool.blueprint().metrics.register(registry);
+    }
+
+    /// Whether some instance of the plugin is ready for calls.
+    pub fn is_running(&self) -> bool {
+        self.pool.is_running()
+    }
+
     /// Ends the plugin's instances after their calls. Later calls fail.
     pub fn shutdown(&self) {
         self.pool.stop();
@@ -169,7 +180,9 @@ fn canonical(dir: &Path) -> Result<PathBuf, OpenError> {
 async fn first_answer(pool: &Arc<Pool>, kind: &str) -> Result<setup::Configured, OpenError> {
     // Any call does: it is run after the configuration, or lost with the instance.
     let answer = pool
-        .call(&Pulse::new(), |_, _, _| Box::pin(async { Ok(Ok(())) }))
+        .call("configure", &Pulse::new(), |_, _, _| {
+            Box::pin(async { Ok(Ok(())) })
+        })
         .await;
     match (answer, pool.blueprint().configured.get()) {
         (Ok(()), Some(configured)) => Ok(configured.clone()),

@@ -31,12 +31,12 @@ fn names(bucket: &Bucket, key: &ObjectKey) -> (String, String) {
     (bucket.as_str().to_owned(), key.as_str().to_owned())
 }
 
-/// Shortens a call without bodies: `call!(self, accessor, guest => expression)`.
+/// Shortens a call without bodies: `call!(self, "stat", |accessor, guest| expression)`.
 macro_rules! call {
-    ($self:ident, |$accessor:ident, $guest:ident| $call:expr) => {
+    ($self:ident, $name:literal, |$accessor:ident, $guest:ident| $call:expr) => {
         $self
             .pool
-            .call(&Pulse::new(), move |$accessor, $guest, _ticket| {
+            .call($name, &Pulse::new(), move |$accessor, $guest, _ticket| {
                 Box::pin(async move { $call.await })
             })
             .await
@@ -45,10 +45,10 @@ macro_rules! call {
 
 /// The same for an optional interface.
 macro_rules! optional_call {
-    ($self:ident, $interface:ident, |$accessor:ident, $guest:ident| $call:expr) => {
+    ($self:ident, $interface:ident, $name:literal, |$accessor:ident, $guest:ident| $call:expr) => {
         $self
             .pool
-            .call(&Pulse::new(), move |$accessor, guest, _ticket| {
+            .call($name, &Pulse::new(), move |$accessor, guest, _ticket| {
                 Box::pin(async move {
                     match &guest.$interface {
                         Some($guest) => $call.await,
@@ -82,7 +82,7 @@ impl Store for Plugin {
     }
 
     async fn list_buckets(&self) -> Result<Vec<StoredBucket>, StoreError> {
-        let found = call!(self, |accessor, guest| guest
+        let found = call!(self, "list-buckets", |accessor, guest| guest
             .store
             .call_list_buckets(accessor))?;
         Ok(found.iter().filter_map(convert::bucket).collect())
@@ -90,14 +90,14 @@ impl Store for Plugin {
 
     async fn create_bucket(&self, bucket: &BucketName) -> Result<(), StoreError> {
         let bucket = bucket.as_str().to_owned();
-        call!(self, |accessor, guest| guest
+        call!(self, "create-bucket", |accessor, guest| guest
             .store
             .call_create_bucket(accessor, bucket))
     }
 
     async fn stat_bucket(&self, bucket: &BucketName) -> Result<StoredBucket, StoreError> {
         let name = bucket.as_str().to_owned();
-        let info = call!(self, |accessor, guest| guest
+        let info = call!(self, "stat-bucket", |accessor, guest| guest
             .store
             .call_stat_bucket(accessor, name))?;
         let created = (info.created != 0).then_some(Timestamp(info.created));
@@ -109,7 +109,7 @@ impl Store for Plugin {
 
     async fn delete_bucket(&self, bucket: &BucketName) -> Result<(), StoreError> {
         let bucket = bucket.as_str().to_owned();
-        call!(self, |accessor, guest| guest
+        call!(self, "delete-bucket", |accessor, guest| guest
             .store
             .call_delete_bucket(accessor, bucket))
     }
@@ -129,7 +129,7 @@ impl Store for Plugin {
         let body = pulse.watch(body);
         let info = self
             .pool
-            .call(&pulse, move |accessor, guest, _ticket| {
+            .call("put", &pulse, move |accessor, guest, _ticket| {
                 Box::pin(async move {
                     let (body, verdict) = accessor.with(|mut access| {
                         let body = StreamReader::new(&mut access, BodyProducer::new(body))?;
@@ -169,7 +169,7 @@ impl Store for Plugin {
         let patience = self.pool.blueprint().grants.call_timeout;
         let (info, body) = self
             .pool
-            .call(&Pulse::new(), move |accessor, guest, ticket| {
+            .call("get", &Pulse::new(), move |accessor, guest, ticket| {
                 Box::pin(async move {
                     let found = guest
                         .store
@@ -214,7 +214,7 @@ impl Store for Plugin {
     ) -> Result<StoredObject, StoreError> {
         let (bucket, key) = names(bucket, key);
         let known = known.map(convert::state);
-        let info = call!(self, |accessor, guest| guest
+        let info = call!(self, "stat", |accessor, guest| guest
             .store
             .call_stat(accessor, bucket, key, known))?;
         convert::object(info)
@@ -228,7 +228,7 @@ impl Store for Plugin {
     ) -> Result<(), StoreError> {
         let (bucket, key) = names(bucket, key);
         let known = known.map(convert::state);
-        call!(self, |accessor, guest| guest
+        call!(self, "delete", |accessor, guest| guest
             .store
             .call_delete(accessor, bucket, key, known))
     }
@@ -247,7 +247,7 @@ impl Store for Plugin {
             })
             .collect();
         let name = bucket.as_str().to_owned();
-        let answers = optional_call!(self, batch, |accessor, guest| guest
+        let answers = optional_call!(self, batch, "delete-many", |accessor, guest| guest
             .call_delete_many(accessor, name, batch));
         match answers {
             Ok(answers) if answers.len() == count => Ok(answers
@@ -271,7 +271,7 @@ impl Store for Plugin {
     async fn list(&self, bucket: &Bucket, query: StoreListQuery) -> Result<StorePage, StoreError> {
         let bucket = bucket.as_str().to_owned();
         let asked = convert::query(query.clone());
-        let page = call!(self, |accessor, guest| guest
+        let page = call!(self, "list", |accessor, guest| guest
             .store
             .call_list(accessor, bucket, asked))?;
         convert::page(&query, page)
@@ -290,7 +290,7 @@ impl Store for Plugin {
         };
         let (bucket, key) = names(bucket, key);
         let (known, receipt) = (known.map(convert::state), convert::receipt(&receipt));
-        let info = optional_call!(self, copy, |accessor, guest| guest
+        let info = optional_call!(self, copy, "copy", |accessor, guest| guest
             .call_copy(accessor, source, bucket, key, known, receipt))?;
         convert::object(info)
     }
@@ -309,7 +309,7 @@ impl Store for Plugin {
         }
         let (bucket, key) = names(bucket, key);
         let options = convert::options(options);
-        let upload = optional_call!(self, multipart, |accessor, guest| guest
+        let upload = optional_call!(self, multipart, "begin", |accessor, guest| guest
             .call_begin(accessor, bucket, key, options))?;
         convert::name(upload)
     }
@@ -336,7 +336,7 @@ impl Store for Plugin {
         let body = pulse.watch(body);
         let token = self
             .pool
-            .call(&pulse, move |accessor, guest, _ticket| {
+            .call("part", &pulse, move |accessor, guest, _ticket| {
                 Box::pin(async move {
                     let Some(guest) = &guest.multipart else {
                         return Ok(Err(GuestError::Unsupported));
@@ -378,7 +378,7 @@ impl Store for Plugin {
             })
             .collect();
         let (known, receipt) = (known.map(convert::state), convert::receipt(&receipt));
-        let info = optional_call!(self, multipart, |accessor, guest| guest
+        let info = optional_call!(self, multipart, "complete", |accessor, guest| guest
             .call_complete(accessor, bucket, key, upload, parts, known, receipt))?;
         convert::object(info)
     }
@@ -394,13 +394,13 @@ impl Store for Plugin {
         }
         let (bucket, key) = names(bucket, key);
         let upload = upload.to_owned();
-        optional_call!(self, multipart, |accessor, guest| guest
+        optional_call!(self, multipart, "abort", |accessor, guest| guest
             .call_abort(accessor, bucket, key, upload))
     }
 
     async fn sweep(&self, before: Timestamp, keep: Vec<String>) -> Result<u32, StoreError> {
         let spooled = self.spool.sweep(before, &keep).await?;
-        let swept = optional_call!(self, sweep, |accessor, guest| guest
+        let swept = optional_call!(self, sweep, "sweep", |accessor, guest| guest
             .call_sweep(accessor, before.0, keep));
         match swept {
             Ok(count) => Ok(spooled.saturating_add(count)),

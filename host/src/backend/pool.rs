@@ -10,6 +10,7 @@ use crate::service::ports::StoreError;
 use futures_util::future::BoxFuture;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 use tokio::sync::oneshot;
 use wasmtime::component::Accessor;
 
@@ -54,6 +55,12 @@ impl Pool {
         &self.blueprint
     }
 
+    /// Whether some instance is ready for calls.
+    pub(super) fn is_running(&self) -> bool {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        slots.iter().any(|actor| actor.is_ready())
+    }
+
     /// The least busy actor that is there, in turn.
     fn pick(&self) -> Option<Arc<Actor>> {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
@@ -71,6 +78,7 @@ impl Pool {
             return;
         }
         tracing::error!(plugin = %self.blueprint.name, "a plugin instance is replaced: {why}");
+        self.blueprint.metrics.restarted();
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
         let Some(slot) = slots.iter_mut().find(|actor| Arc::ptr_eq(actor, stuck)) else {
             return;
@@ -84,12 +92,35 @@ impl Pool {
     /// Runs a call on the least busy actor, and watches that it gets on.
     pub(super) async fn call<R: Send + 'static>(
         self: &Arc<Self>,
+        function: &'static str,
         pulse: &Arc<Pulse>,
         call: impl for<'a> FnOnce(&'a Accessor<Ctx>, &'a Guest, Ticket) -> BoxFuture<'a, Outcome<R>>
         + Send
         + 'static,
     ) -> Result<R, StoreError> {
-        let stopped = || StoreError::Unavailable("the plugin is shut down".into());
+        let begun = Instant::now();
+        let outcome = self.run(pulse, call).await;
+        let name = match &outcome {
+            Ok(Ok(_)) => "ok",
+            Ok(Err(_)) => "refused",
+            Err(_) => "failed",
+        };
+        self.blueprint.metrics.finished(function, name, begun);
+        match outcome {
+            Ok(answer) => answer.map_err(convert::error),
+            Err(why) => Err(StoreError::Unavailable(why)),
+        }
+    }
+
+    /// The plugin's answer, or why there is none.
+    async fn run<R: Send + 'static>(
+        self: &Arc<Self>,
+        pulse: &Arc<Pulse>,
+        call: impl for<'a> FnOnce(&'a Accessor<Ctx>, &'a Guest, Ticket) -> BoxFuture<'a, Outcome<R>>
+        + Send
+        + 'static,
+    ) -> Result<Result<R, GuestError>, String> {
+        let stopped = || "the plugin is shut down".to_owned();
         let actor = self.pick().ok_or_else(stopped)?;
         let (sender, receiver) = oneshot::channel();
         let ticket = Ticket {
@@ -97,8 +128,13 @@ impl Pool {
             actor: Arc::clone(&actor),
             _busy: Arc::new(actor.busy()),
         };
+        let blueprint = Arc::clone(&self.blueprint);
+        let waiting = blueprint.metrics.queued();
         let job: Job = Box::new(move |accessor, guest| {
+            drop(waiting);
+            let running = blueprint.metrics.running();
             Box::pin(async move {
+                let _running = running;
                 let _ = sender.send(call(accessor, guest, ticket).await);
             })
         });
@@ -109,14 +145,14 @@ impl Pool {
             outcome = receiver => outcome,
             () = pulse.stalled(self.blueprint.grants.call_timeout, &native) => {
                 self.retire(&actor, "a call made no progress");
-                return Err(StoreError::Unavailable("the plugin made no progress".into()));
+                return Err("the plugin made no progress".into());
             }
         };
         match outcome {
-            Ok(Ok(answer)) => answer.map_err(convert::error),
-            Ok(Err(trap)) => Err(StoreError::Unavailable(one_line(&format!("{trap:#}")))),
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(trap)) => Err(one_line(&format!("{trap:#}"))),
             // The store was dropped with the call in it.
-            Err(_) => Err(StoreError::Unavailable(actor.last_failure())),
+            Err(_) => Err(actor.last_failure()),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! From a config section to a running plugin.
 
 use super::Failure;
+use super::plugin::words;
 use crate::backend::{
     self, Backend, BackendOptions, Component, Description, HostPattern, OpenError, PluginConfig,
     SettingKind,
@@ -23,6 +24,23 @@ pub(super) async fn open(settings: &Serve) -> Result<Backend, Failure> {
     let config = plugin_config(section)?;
     let component = Component::load(&config, &options).await.map_err(failed)?;
     let plain = revealed(section, component.description());
+    let reach = component.reach(&plain).map_err(failed)?;
+    let description = component.description();
+    let may = words::reach(&reach);
+    tracing::info!(
+        "plugin {} {}: may reach {}",
+        section.kind,
+        description.version,
+        words::list(&may)
+    );
+    let missing = words::missing(description, &reach);
+    if !missing.is_empty() {
+        tracing::warn!(
+            "plugin {}: is not granted what it asks for: {}",
+            section.kind,
+            words::list(&missing)
+        );
+    }
     let backend = component.start(plain, &options).await.map_err(failed)?;
     if let Some(failure) = undeclared_flag(section, &backend.unknown_settings) {
         backend.shutdown();
@@ -40,7 +58,10 @@ pub(super) async fn open(settings: &Serve) -> Result<Backend, Failure> {
 
 /// The settings in plain text. What a section says was revealed as it was read, as far as its
 /// key was known to be a secret; the plugin knows the others.
-fn revealed(section: &BackendConfig, description: &Description) -> BTreeMap<String, String> {
+pub(super) fn revealed(
+    section: &BackendConfig,
+    description: &Description,
+) -> BTreeMap<String, String> {
     let settings = section.settings.iter().map(|(key, value)| {
         let declared = description.setting(key);
         let is_secret = declared.is_some_and(|setting| setting.kind == SettingKind::Secret);

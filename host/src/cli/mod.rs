@@ -1,6 +1,7 @@
 //! The command line: data on stdout, the rest on stderr, errors as one line of what with an
 //! optional `hint:`.
 
+mod admin;
 mod backend;
 mod cache;
 mod config;

@@ -66,6 +66,11 @@ pub(super) struct ServeOptions {
     #[arg(long, env = "PYS3LOCAL_LISTEN", value_name = "[HOST]:PORT")]
     listen: Option<String>,
 
+    /// Address for /health/live, /health/ready and Prometheus' /metrics, which anybody who reaches
+    /// it may read; for example 127.0.0.1:10002 [default: none]
+    #[arg(long, env = "PYS3LOCAL_ADMIN_LISTEN", value_name = "[HOST]:PORT")]
+    admin_listen: Option<String>,
+
     /// Access key that clients must use [default: test]
     #[arg(long, env = "PYS3LOCAL_ACCESS_KEY_ID", value_name = "ID")]
     access_key_id: Option<String>,
@@ -170,6 +175,7 @@ impl ServeOptions {
             metadata_db: origins.path("metadata_db", self.metadata_db),
             plugin_dir: origins.path("plugin_dir", self.directories.plugin_dir),
             max_connections: origins.text("max_connections", self.max_connections),
+            admin_listen: origins.text("admin_listen", self.admin_listen),
             drime_api_key: variable("DRIME_API_KEY").map(|given| Given {
                 value: SecretText::new(given.value),
                 origin: given.origin,

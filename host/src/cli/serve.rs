@@ -1,17 +1,19 @@
 //! `pys3local serve`: from settings to a running gateway, and back down in order.
 
+use super::admin::Admin;
 use super::options::ServeOptions;
 use super::{Failure, backend, log, startup};
 use crate::backend::Backend;
 use crate::cache::{CacheOptions, NamespaceBinding, SqliteCache};
-use crate::config::{self, Access, KeyPair, Places, Serve, resolve};
-use crate::http::{self, Drained, Limits, Stop};
+use crate::config::{self, Access, KeyPair, ListenAddress, Places, Serve, resolve};
+use crate::http::{self, Drained, Limits, Metrics, Stop};
 use crate::model::Timestamp;
 use crate::s3::auth::{self, Authenticator, credentials::Credentials};
 use crate::s3::{Gateway, GatewayOptions};
 use crate::service::{Service, ServiceOptions};
 use clap::ArgMatches;
 use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,11 +39,12 @@ pub(super) fn run(
 async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<(), Failure> {
     prepare_directories(&settings)?;
     // First: a second server on the same port ends here, before it touches the store.
-    let listener = listen(&settings).await?;
-    let bound = listener
-        .local_addr()
-        .map_err(|error| Failure::new(error.to_string()))?;
-    let backend = backend::open(&settings).await?;
+    let (listener, bound) = bind(&settings.listen, "--listen").await?;
+    let admin = match &settings.admin_listen {
+        Some(address) => Some(bind(address, "--admin-listen").await?),
+        None => None,
+    };
+    let backend = Arc::new(backend::open(&settings).await?);
     let cache = SqliteCache::open(
         &settings.metadata_db,
         CacheOptions {
@@ -60,7 +63,16 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
         log::warn_loudly(log, &warning);
     }
     let coloured = log::is_coloured(io::stdout().is_terminal());
-    print(&startup::text(&settings, backend.label, bound, coloured));
+    let addresses = startup::Addresses {
+        bound,
+        admin: admin.as_ref().map(|(_, address)| *address),
+    };
+    print(&startup::text(
+        &settings,
+        backend.label,
+        addresses,
+        coloured,
+    ));
 
     let recovery = tokio::spawn(recover(service.clone()));
     let limits = Limits {
@@ -68,7 +80,17 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
         ..Limits::default()
     };
     let router = http::router(Arc::new(gateway(&settings, service.clone())));
-    let drained = http::serve(listener, router, limits, stop.clone()).await;
+    let metrics = Metrics::default();
+    if let Some((listener, _)) = admin {
+        let admin = Admin {
+            metrics: metrics.clone(),
+            service: service.clone(),
+            backend: backend.clone(),
+            stop: stop.clone(),
+        };
+        admin.serve(listener, &settings);
+    }
+    let drained = http::serve(listener, router, limits, stop.clone(), metrics).await;
 
     recovery.abort();
     let settled = tokio::select! {
@@ -95,8 +117,9 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
 fn prepare_directories(settings: &Serve) -> Result<(), Failure> {
     let cannot = |dir: &Path, error: io::Error| {
         Failure::new(format!(
-            "cannot create the directory {}: {error}",
-            dir.display()
+            "cannot create the directory {}: {}",
+            dir.display(),
+            config::error::io_text(&error)
         ))
     };
     if settings.create_data_dir
@@ -110,20 +133,22 @@ fn prepare_directories(settings: &Serve) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn listen(settings: &Serve) -> Result<TcpListener, Failure> {
-    let listened = match settings.listen.candidates().await {
-        Ok(candidates) => http::bind(&candidates).await,
-        Err(error) => Err(error),
+/// Listens on what `flag` says, and answers where that is.
+async fn bind(address: &ListenAddress, flag: &str) -> Result<(TcpListener, SocketAddr), Failure> {
+    let bound = async {
+        let listener = http::bind(&address.candidates().await?).await?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
     };
-    listened.map_err(|error| {
-        let failure = Failure::new(format!("cannot listen on {}: {error}", settings.listen));
+    bound.await.map_err(|error: io::Error| {
+        let failure = Failure::io(&format!("cannot listen on {address}"), &error);
         match error.kind() {
-            io::ErrorKind::AddrInUse => {
-                failure.hint("another program has this port; choose one with --listen")
-            }
-            io::ErrorKind::PermissionDenied => {
-                failure.hint("ports below 1024 are for root; choose another with --listen")
-            }
+            io::ErrorKind::AddrInUse => failure.hint(format!(
+                "another program has this port; choose one with {flag}"
+            )),
+            io::ErrorKind::PermissionDenied => failure.hint(format!(
+                "ports below 1024 are for root; choose another with {flag}"
+            )),
             _ => failure,
         }
     })

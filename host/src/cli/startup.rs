@@ -5,9 +5,23 @@ use crate::service::BucketMode;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+/// Where the program listens.
+#[derive(Clone, Copy)]
+pub(super) struct Addresses {
+    pub(super) bound: SocketAddr,
+    /// For health and metrics.
+    pub(super) admin: Option<SocketAddr>,
+}
+
 /// The text for stdout. It ends with a line on how to stop. `label` is the number by which
 /// people know the storage.
-pub(super) fn text(settings: &Serve, label: Option<u64>, bound: SocketAddr, bold: bool) -> String {
+pub(super) fn text(
+    settings: &Serve,
+    label: Option<u64>,
+    addresses: Addresses,
+    bold: bool,
+) -> String {
+    let Addresses { bound, admin } = addresses;
     let (strong, plain) = if bold {
         ("\x1b[1m", "\x1b[0m")
     } else {
@@ -56,11 +70,14 @@ pub(super) fn text(settings: &Serve, label: Option<u64>, bound: SocketAddr, bold
             BucketMode::Advanced => "clients may make them",
         },
     );
-    let endpoint = endpoint(bound);
+    let endpoint = self::endpoint(bound);
     if bound.ip().is_unspecified() {
         line("Address", &format!("{endpoint} (all interfaces)"));
     } else {
         line("Address", &endpoint);
+    }
+    if let Some(admin) = admin {
+        line("Health, metrics", &self::endpoint(admin));
     }
     let (id, secret) = &settings.access_key;
     let _ = write!(
@@ -171,7 +188,14 @@ mod tests {
 
     fn shown(settings: &Serve, bound: &str) -> String {
         let label = settings.data_dir.is_none().then_some(1465);
-        text(settings, label, bound.parse().unwrap(), false)
+        let addresses = Addresses {
+            bound: bound.parse().unwrap(),
+            admin: settings
+                .admin_listen
+                .as_ref()
+                .map(|_| LOOPBACK.parse().unwrap()),
+        };
+        text(settings, label, addresses, false)
     }
 
     fn warned(raw: RawServe, bound: &str) -> Vec<String> {
@@ -214,6 +238,7 @@ mod tests {
             backend_config: flag("cloud".into()),
             allow_bucket_creation: true,
             no_auth: true,
+            admin_listen: flag(":10002".into()),
             ..RawServe::default()
         };
         let settings = resolve::serve(raw, &places(dir.path())).unwrap();
@@ -229,6 +254,7 @@ mod tests {
         Region:          us-east-1
         Buckets:         clients may make them
         Address:         http://127.0.0.1:4711 (all interfaces)
+        Health, metrics: http://127.0.0.1:10001
 
         For rclone.conf:
 

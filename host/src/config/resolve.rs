@@ -59,6 +59,8 @@ pub struct RawServe {
     pub plugin_dir: Option<Given<PathBuf>>,
     /// `--max-connections`
     pub max_connections: Option<Given<String>>,
+    /// `--admin-listen`
+    pub admin_listen: Option<Given<String>>,
     /// `DRIME_API_KEY`
     pub drime_api_key: Option<Given<SecretText>>,
     /// `DRIME_WORKSPACE_ID`
@@ -84,6 +86,8 @@ pub enum Access {
 pub struct Serve {
     /// Where to listen.
     pub listen: ListenAddress,
+    /// Where to answer questions about health and metrics, if at all.
+    pub admin_listen: Option<ListenAddress>,
     /// Who may use it.
     pub access: Access,
     /// The access key that clients are told in the start-up text; without its secret if that
@@ -131,7 +135,11 @@ const DRIME: &str = "drime";
 
 /// The settings of `serve`.
 pub fn serve(raw: RawServe, places: &Places) -> Result<Serve, ConfigError> {
-    let listen = listen(raw.listen.as_ref())?;
+    let listen = match &raw.listen {
+        Some(given) => address(given)?,
+        None => ListenAddress::any(DEFAULT_PORT),
+    };
+    let admin_listen = raw.admin_listen.as_ref().map(address).transpose()?;
     let named = raw.access_key_id.is_some() || raw.secret_access_key.is_some();
     let keys = keys(
         raw.access_key_id,
@@ -170,6 +178,7 @@ pub fn serve(raw: RawServe, places: &Places) -> Result<Serve, ConfigError> {
     };
     Ok(Serve {
         listen,
+        admin_listen,
         access: if raw.no_auth {
             Access::Open
         } else {
@@ -203,10 +212,7 @@ pub fn serve(raw: RawServe, places: &Places) -> Result<Serve, ConfigError> {
     })
 }
 
-fn listen(given: Option<&Given<String>>) -> Result<ListenAddress, ConfigError> {
-    let Some(given) = given else {
-        return Ok(ListenAddress::any(DEFAULT_PORT));
-    };
+fn address(given: &Given<String>) -> Result<ListenAddress, ConfigError> {
     let parsed = given.value.parse::<ListenAddress>();
     parsed.map_err(|error| ConfigError::advise(&given.origin, error.to_string(), error.hint()))
 }

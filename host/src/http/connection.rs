@@ -1,6 +1,7 @@
 //! A connection: its timeouts, and how it ends.
 
 use super::exchange;
+use super::metrics::Metrics;
 use super::patience::Patience;
 use super::server::{Limits, Stop};
 use axum::Router;
@@ -60,7 +61,13 @@ impl Link {
 }
 
 /// Serves one connection to its end, and answers whether that was a stop that broke it off.
-pub(super) async fn drive<S>(socket: S, router: Router, limits: Limits, stop: Stop) -> bool
+pub(super) async fn drive<S>(
+    socket: S,
+    router: Router,
+    limits: Limits,
+    stop: Stop,
+    metrics: Metrics,
+) -> bool
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -68,7 +75,8 @@ where
     let socket = Socket::new(socket, link.clone(), &limits);
     let router = TowerToHyperService::new(router);
     let exchanges = service_fn(|request| {
-        exchange::answer(router.clone(), request, limits.silence, link.clone())
+        let (link, metrics) = (link.clone(), metrics.clone());
+        exchange::answer(router.clone(), request, limits.silence, link, metrics)
     });
     let connection = http1::Builder::new()
         .header_read_timeout(None) // The socket has one, and one of its own for idle connections.

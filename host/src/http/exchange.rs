@@ -3,6 +3,8 @@
 use super::body::RequestBody;
 use super::connection::Link;
 use super::log::Record;
+use super::metrics::{Metrics, Transfer};
+use crate::s3::Outcome;
 use ::http::header::{CONNECTION, EXPECT, HeaderValue};
 use ::http::{Request, Response, StatusCode};
 use axum::Router;
@@ -19,7 +21,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What is known of the request's body.
 #[derive(Default)]
@@ -54,7 +56,9 @@ pub(super) async fn answer(
     request: Request<Incoming>,
     silence: Duration,
     link: Arc<Link>,
+    metrics: Metrics,
 ) -> Result<Response<ReplyStream>, Infallible> {
+    let started = Instant::now();
     link.request_began();
     let running = Running(link.clone());
     let exchange = Arc::new(Exchange::default());
@@ -88,12 +92,16 @@ pub(super) async fn answer(
     if let Some(record) = &mut record {
         record.answered(&response);
     }
+    let outcome = response.extensions_mut().remove::<Outcome>();
     Ok(response.map(|body| ReplyStream {
         body,
         sent: 0,
         ended: false,
         record,
         exchange,
+        metrics,
+        outcome: outcome.unwrap_or(Outcome::FAILED),
+        started,
         _running: running,
     }))
 }
@@ -105,6 +113,9 @@ pub(super) struct ReplyStream {
     ended: bool,
     record: Option<Record>,
     exchange: Arc<Exchange>,
+    metrics: Metrics,
+    outcome: Outcome,
+    started: Instant,
     _running: Running,
 }
 
@@ -138,9 +149,16 @@ impl http_body::Body for ReplyStream {
 
 impl Drop for ReplyStream {
     fn drop(&mut self) {
+        let whole = self.ended || http_body::Body::is_end_stream(&self.body);
+        let received = self.exchange.received.load(Ordering::Relaxed);
+        let transfer = Transfer {
+            received,
+            sent: self.sent,
+            whole,
+        };
+        let time = self.started.elapsed();
+        self.metrics.request(self.outcome, time, transfer);
         if let Some(record) = &self.record {
-            let whole = self.ended || http_body::Body::is_end_stream(&self.body);
-            let received = self.exchange.received.load(Ordering::Relaxed);
             record.log(received, self.sent, whole);
         }
     }

@@ -11,12 +11,14 @@ mod body;
 mod connection;
 mod exchange;
 mod log;
+mod metrics;
 mod patience;
 mod server;
 
 #[cfg(test)]
 mod tests;
 
+pub use metrics::Metrics;
 pub use server::{Drained, Limits, Stop, bind, serve};
 
 use crate::model::ByteStream;

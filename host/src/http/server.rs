@@ -1,6 +1,7 @@
 //! Listening, accepting, and stopping in order.
 
 use super::connection;
+use super::metrics::Metrics;
 use axum::Router;
 use std::io;
 use std::net::SocketAddr;
@@ -64,6 +65,11 @@ impl Stop {
         self.at_once.cancel();
     }
 
+    /// Whether somebody has asked.
+    pub fn is_asked(&self) -> bool {
+        self.gracefully.is_cancelled()
+    }
+
     pub(super) async fn gracefully(&self) {
         self.gracefully.cancelled().await;
     }
@@ -106,7 +112,13 @@ pub async fn bind(candidates: &[SocketAddr]) -> io::Result<TcpListener> {
 }
 
 /// Serves until `stop` asks otherwise, and answers when the last connection has ended.
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: Stop) -> Drained {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    stop: Stop,
+    metrics: Metrics,
+) -> Drained {
     let slots = Arc::new(Semaphore::new(limits.connections));
     let connections = TaskTracker::new();
     let end = stop.of_connections();
@@ -120,13 +132,15 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
         let Some((socket, slot)) = accepted else {
             break;
         };
-        let connection = connection::drive(socket, router.clone(), limits.clone(), end.clone());
+        let open = metrics.connection();
+        let (router, metrics) = (router.clone(), metrics.clone());
+        let connection = connection::drive(socket, router, limits.clone(), end.clone(), metrics);
         let broken_off = broken_off.clone();
         connections.spawn(async move {
             if connection.await {
                 broken_off.fetch_add(1, Ordering::Relaxed);
             }
-            drop(slot);
+            drop((slot, open));
         });
     }
     drop(listener); // From here on the system refuses connections.

@@ -96,6 +96,7 @@ async fn start(limits: Limits) -> Running {
         router(application.clone()),
         limits,
         stop.clone(),
+        Metrics::default(),
     ));
     Running {
         address,

@@ -43,6 +43,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tracing::field::{Empty, display};
 use tracing::{Instrument, Span};
 
+/// How a request ended, in the extensions of every reply: for whoever counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// AWS's name of the operation; `Unknown` if the request was refused before it was known.
+    pub operation: &'static str,
+    /// The code of the error, or `OK`.
+    pub code: &'static str,
+}
+
+impl Outcome {
+    const UNKNOWN: &'static str = "Unknown";
+
+    /// Nobody knows what was asked, and it failed.
+    pub const FAILED: Self = Self {
+        operation: Self::UNKNOWN,
+        code: "InternalError",
+    };
+}
+
 /// How a gateway presents itself.
 #[derive(Debug, Clone)]
 pub struct GatewayOptions {
@@ -91,19 +110,24 @@ impl Gateway {
             "s3", id = %id.id, op = Empty, bucket = Empty, key = Empty, code = Empty
         );
         let reply = async {
-            let reply = match self.run(&parts, body, now, &id).await {
+            let mut operation = Outcome::UNKNOWN;
+            let mut code = "OK";
+            let reply = match self.run(&parts, body, now, &id, &mut operation).await {
                 Ok(reply) => {
                     Span::current().record("code", reply.status().as_u16());
                     tracing::debug!("done");
                     reply
                 }
                 Err(error) => {
-                    Span::current().record("code", error.code().wire().1);
+                    code = error.code().wire().1;
+                    Span::current().record("code", code);
                     log_failure(&error, None);
                     response::error(&error, parts.uri.path(), &id)
                 }
             };
-            response::finish(reply, &parts.method, &id)
+            let mut reply = response::finish(reply, &parts.method, &id);
+            reply.extensions_mut().insert(Outcome { operation, code });
+            reply
         };
         reply.instrument(span).await
     }
@@ -114,13 +138,15 @@ impl Gateway {
         body: ByteStream,
         now: Timestamp,
         id: &RequestId,
+        name: &mut &'static str,
     ) -> Result<Reply, Error> {
         let address = Address::parse(parts, &self.domains)?;
         record(&address);
         let query = Query::parse(parts.uri.query())?;
         let identity = self.authenticator.authenticate(parts, now)?;
         let route = route::route(&parts.method, address, &query, &parts.headers)?;
-        Span::current().record("op", route.name());
+        *name = route.name();
+        Span::current().record("op", *name);
         let request = operation::Request {
             parts,
             query: &query,

@@ -80,6 +80,7 @@ impl Inner {
                         if row.etag.is_none() {
                             self.strangers.meet(place);
                         }
+                        self.lookups.hits.fetch_add(1, Ordering::Relaxed);
                         return Ok(found_by_row(fetched, row));
                     }
                     _ => Some(fetched),
@@ -103,6 +104,7 @@ impl Inner {
                 && placed
             {
                 self.strangers.meet(place);
+                self.lookups.misses.fetch_add(1, Ordering::Relaxed);
                 return Ok(found_without_row(fetched));
             }
             // At rest and yet changed: the row's size has made the range a wrong one.
@@ -290,6 +292,21 @@ pub(super) fn fallback_tag(stored: &StoredObject) -> ETag {
 pub(super) struct Strangers {
     met: AtomicU64,
     warned: Mutex<HashMap<Place, Instant>>,
+}
+
+/// How often a row described the object that was asked for.
+#[derive(Debug, Default)]
+pub(super) struct Lookups {
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+impl Lookups {
+    /// Hits and misses.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (count(&self.hits), count(&self.misses))
+    }
 }
 
 impl Strangers {

@@ -44,7 +44,7 @@ use crate::model::{
     BucketName, ChecksumPlan, Metadata, ObjectKey, PartNumber, Timestamp, Upload, UploadId,
 };
 use locks::KeyLocks;
-use look::Strangers;
+use look::{Lookups, Strangers};
 use ports::{Cache, Store, StoredBucket};
 use publish::Publishing;
 use recover::Unsettled;
@@ -101,6 +101,7 @@ struct Inner {
     publishing: Publishing,
     unsettled: Unsettled,
     strangers: Strangers,
+    lookups: Lookups,
     uploads: Uploads,
     /// Counts deletions. Who finds no row for an object and sees the count move in between may
     /// have missed a row that came and went.
@@ -124,6 +125,7 @@ impl Service {
             publishing: Publishing::default(),
             unsettled: Unsettled::default(),
             strangers: Strangers::default(),
+            lookups: Lookups::default(),
             uploads: Uploads::default(),
             deletions: AtomicU64::new(0),
             copies: AtomicBool::new(true),
@@ -328,6 +330,11 @@ impl Service {
     /// How often a client was told an ETag that is no MD5, because the MD5 is not known.
     pub fn fallback_tags(&self) -> u64 {
         self.inner.strangers.met()
+    }
+
+    /// How many objects were asked for that a row of the cache described, and how many without.
+    pub fn row_lookups(&self) -> (u64, u64) {
+        self.inner.lookups.counts()
     }
 
     /// Waits until every write that has reached its verdict is finished. For shutdown.

@@ -134,7 +134,7 @@ fn config(
 }
 
 /// What a section would call it.
-fn kind_of(file: &Path) -> String {
+pub(super) fn kind_of(file: &Path) -> String {
     let stem = file.file_stem().unwrap_or_default().to_string_lossy();
     stem.chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })

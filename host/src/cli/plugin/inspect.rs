@@ -1,0 +1,120 @@
+//! `pys3local plugin inspect`.
+
+use super::check::kind_of;
+use super::words;
+use crate::backend::{BackendOptions, Component, PluginConfig, SettingKind};
+use crate::cli::backend::{plugin_config, revealed};
+use crate::cli::options::Directories;
+use crate::cli::{Failure, output};
+use crate::config::file;
+use clap::Args;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct InspectOptions {
+    /// The component's file
+    #[arg(
+        required_unless_present = "backend_config",
+        conflicts_with = "backend_config"
+    )]
+    file: Option<PathBuf>,
+
+    /// Backend from the config directory, with its settings and grants, instead of a file
+    #[arg(long, value_name = "NAME")]
+    backend_config: Option<String>,
+
+    #[command(flatten)]
+    directories: Directories,
+}
+
+pub(super) fn run(options: &InspectOptions) -> Result<(), Failure> {
+    let places = options.directories.places()?;
+    let section = match &options.backend_config {
+        Some(name) => Some(file::load(&places.config, name)?.0),
+        None => None,
+    };
+    let config = match (&section, &options.file) {
+        (Some(section), _) => plugin_config(section)?,
+        (None, Some(file)) => PluginConfig {
+            kind: kind_of(file),
+            component: Some(places.current.join(file)),
+            ..PluginConfig::default()
+        },
+        (None, None) => return Err(Failure::usage("name a file or a backend")),
+    };
+    let how = BackendOptions {
+        plugin_dir: Some(options.directories.plugin_dir(&places)),
+        compile_cache: places.compile_cache(),
+        ..BackendOptions::default()
+    };
+    let runtime = crate::cli::runtime()?;
+    let loaded = runtime.block_on(Component::load(&config, &how));
+    let component = loaded.map_err(Failure::of)?;
+    let settings = match &section {
+        Some(section) => revealed(section, component.description()),
+        None => BTreeMap::new(),
+    };
+    output::print(&text(&component, section.is_some(), &settings)?)
+}
+
+/// Everything that is known of a component, for people.
+fn text(
+    component: &Component,
+    configured: bool,
+    settings: &BTreeMap<String, String>,
+) -> Result<String, Failure> {
+    let about = component.description();
+    let mut text = format!("{} {}: {}\n", about.name, about.version, about.summary);
+    let mut section = |title: &str, items: &[String]| {
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "\n{title}");
+        if items.is_empty() {
+            text.push_str("  nothing\n");
+        }
+        for item in items {
+            let _ = writeln!(text, "  {item}");
+        }
+    };
+    let width = component
+        .imports()
+        .iter()
+        .map(String::len)
+        .max()
+        .unwrap_or(0);
+    let imports = component.imports().iter();
+    let imports = imports.map(|name| format!("{name:width$}  {}", words::import(name)));
+    section("Imports", &imports.collect::<Vec<_>>());
+    let optional = component.optional_interfaces();
+    let optional: Vec<_> = optional.into_iter().map(str::to_owned).collect();
+    section("Optional interfaces", &optional);
+    let declared = about.settings.iter().map(|setting| {
+        let kind = match setting.kind {
+            SettingKind::Text => "text",
+            SettingKind::Secret => "secret",
+            SettingKind::Number => "number",
+            SettingKind::Flag => "true or false",
+            SettingKind::Directory => "directory",
+        };
+        let needed = match &setting.default {
+            Some(default) => format!(", default {default:?}"),
+            None if setting.required => ", required".to_owned(),
+            None => String::new(),
+        };
+        format!("{} ({kind}{needed}): {}", setting.name, setting.help)
+    });
+    section("Settings", &declared.collect::<Vec<_>>());
+    let grants = component.reach(settings).map_err(Failure::of)?;
+    let missing = words::missing(about, &grants);
+    if configured || component.is_built_in() {
+        section("May reach", &words::reach(&grants));
+        section("Asks for and is not granted", &missing);
+    } else {
+        section(
+            "Asks for, and has only what a config section grants",
+            &missing,
+        );
+    }
+    Ok(text)
+}
