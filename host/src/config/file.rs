@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 pub(super) const BACKENDS: &str = "backends.toml";
 /// Files that are no backend of their own.
-const RESERVED: [&str; 2] = ["backends", "access"];
+pub const RESERVED: [&str; 2] = ["backends", "access"];
 
 /// The backend called `name` in the config directory `dir`, and the file it is in.
 pub fn load(dir: &Path, name: &str) -> Result<(BackendConfig, PathBuf), ConfigError> {

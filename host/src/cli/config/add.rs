@@ -340,8 +340,8 @@ fn check_name(name: &str) -> Result<(), &'static str> {
     if name.is_empty() {
         return Err("is no name");
     }
-    if name == "backends" {
-        return Err("is the name of the file with all backends");
+    if file::RESERVED.contains(&name) {
+        return Err("is the name of a file with another meaning");
     }
     if name.contains(['/', '\\'])
         || name.chars().any(char::is_control)
