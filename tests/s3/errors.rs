@@ -73,7 +73,6 @@ async fn sub_resources_that_are_not_implemented_say_so_and_do_nothing() {
     s3.store("bucket", "key", "body").await;
     for name in [
         "acl",
-        "tagging",
         "retention",
         "legal-hold",
         "torrent",

@@ -10,8 +10,17 @@ use crate::config::{self, BackendConfig, Serve, secret};
 use crate::service::BucketMode;
 use std::collections::BTreeMap;
 
-/// Starts what stores the objects.
+/// Starts what stores the objects, for a command that is soon over.
 pub(super) async fn open(settings: &Serve) -> Result<Backend, Failure> {
+    start(settings, false).await
+}
+
+/// The same for a server, whose log says what the plugin may reach.
+pub(super) async fn open_to_serve(settings: &Serve) -> Result<Backend, Failure> {
+    start(settings, true).await
+}
+
+async fn start(settings: &Serve, say_reach: bool) -> Result<Backend, Failure> {
     let section = &settings.backend;
     let options = BackendOptions {
         durable: settings.sync.is_durable(),
@@ -26,13 +35,14 @@ pub(super) async fn open(settings: &Serve) -> Result<Backend, Failure> {
     let plain = revealed(section, component.description());
     let reach = component.reach(&plain).map_err(failed)?;
     let description = component.description();
-    let may = words::reach(&reach);
-    tracing::info!(
-        "plugin {} {}: may reach {}",
-        section.kind,
-        description.version,
-        words::list(&may)
-    );
+    if say_reach {
+        tracing::info!(
+            "plugin {} {}: may reach {}",
+            section.kind,
+            description.version,
+            words::list(&words::reach(&reach))
+        );
+    }
     let missing = words::missing(description, &reach);
     if !missing.is_empty() {
         tracing::warn!(

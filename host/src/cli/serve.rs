@@ -44,7 +44,7 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
         Some(address) => Some(bind(address, "--admin-listen").await?),
         None => None,
     };
-    let backend = Arc::new(backend::open(&settings).await?);
+    let backend = Arc::new(backend::open_to_serve(&settings).await?);
     let cache = SqliteCache::open(
         &settings.metadata_db,
         CacheOptions {
