@@ -252,6 +252,8 @@ def test_signature_version_2_is_accepted_in_header_and_url(gateway, s3, bucket, 
     old.put_object(Bucket=bucket, Key=key, Body=b"body", ContentType="text/x-test", Metadata={"b": "2", "a": "1"})
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"body"
     assert old.get_object(Bucket=bucket, Key=key, ResponseContentType="text/y")["ContentType"] == "text/y"
+    assert old.list_objects_v2(Bucket=bucket, Prefix=key[:1])["KeyCount"] == 1
+    old.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "other"}]})
     url = s3_client(gateway, signature_version="s3-query").generate_presigned_url("get_object", {"Bucket": bucket, "Key": key})
     assert "AWSAccessKeyId=" in url
     assert urllib.request.urlopen(url).read() == b"body"

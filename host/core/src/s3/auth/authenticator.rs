@@ -301,8 +301,11 @@ impl Authenticator {
         let (_, credentials) = find(keys, id)?;
         let sent = SignatureV2::parse(signature).ok_or(AuthError::SignatureDoesNotMatch)?;
         let bucket = self.domains.bucket_of(head);
-        let text = version_2::text(head, bucket.as_deref(), date);
-        if !SignatureV2::of(&credentials.secret_key, &text).matches(&sent) {
+        let is_signed = version_2::signed_paths(head.uri.path(), bucket.as_deref()).any(|path| {
+            let text = version_2::text(head, bucket.as_deref(), &path, date);
+            SignatureV2::of(&credentials.secret_key, &text).matches(&sent)
+        });
+        if !is_signed {
             return Err(AuthError::SignatureDoesNotMatch);
         }
         let payload = match content_sha256(&head.headers)? {

@@ -12,6 +12,7 @@ use http::HeaderMap;
 use http::header::{CONTENT_TYPE, DATE};
 use http::request::Parts;
 use sha1::Sha1;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use subtle::ConstantTimeEq;
@@ -108,8 +109,9 @@ pub(super) fn parse_header(raw: &str) -> Option<Result<(&str, &str), AuthError>>
 }
 
 /// The text that is signed. `date` is the line for the time: the `Date` header, nothing when
-/// `x-amz-date` is there, `Expires` in a URL. `host_bucket` is the bucket that the host names.
-pub(super) fn text(head: &Parts, host_bucket: Option<&str>, date: &[u8]) -> Vec<u8> {
+/// `x-amz-date` is there, `Expires` in a URL. `host_bucket` is the bucket that the host names, and
+/// `path` the path as it was signed.
+pub(super) fn text(head: &Parts, host_bucket: Option<&str>, path: &str, date: &[u8]) -> Vec<u8> {
     let mut text = Vec::with_capacity(256);
     text.extend_from_slice(head.method.as_str().as_bytes());
     text.push(b'\n');
@@ -125,13 +127,22 @@ pub(super) fn text(head: &Parts, host_bucket: Option<&str>, date: &[u8]) -> Vec<
         text.push(b'/');
         text.extend_from_slice(bucket.as_bytes());
     }
-    let path = match head.uri.path() {
-        "" => "/",
-        path => path,
-    };
     text.extend_from_slice(path.as_bytes());
     parameters(head.uri.query().unwrap_or_default(), &mut text);
     text
+}
+
+/// The paths that may have been signed for a request to this one: where a bucket is all that it
+/// names, clients sign it with a `/` behind it, whether they send that or not. (Behind a bucket in
+/// the host the path is a key, and `a` is not `a/`.)
+pub(super) fn signed_paths<'a>(
+    path: &'a str,
+    host_bucket: Option<&str>,
+) -> impl Iterator<Item = Cow<'a, str>> {
+    let path = if path.is_empty() { "/" } else { path };
+    let is_bucket = host_bucket.is_none() && path.rfind('/') == Some(0) && path.len() > 1;
+    let closed = is_bucket.then(|| Cow::Owned(format!("{path}/")));
+    std::iter::once(Cow::Borrowed(path)).chain(closed)
 }
 
 /// The line for the time of a request that is signed in the header.

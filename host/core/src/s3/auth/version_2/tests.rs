@@ -72,7 +72,7 @@ fn the_text_has_the_date_the_amz_headers_and_the_resource() {
             .header("x-amz-meta-a", "1")
             .header("x-amz-meta-b", "3"),
     );
-    let text = text(&head, None, date_line(&head.headers));
+    let text = text(&head, None, head.uri.path(), date_line(&head.headers));
     assert_eq!(
         String::from_utf8(text).unwrap(),
         "PUT\nMD5\n\n\nx-amz-date:DATE\nx-amz-meta-a:1\nx-amz-meta-b:2,3\n/b/a%20b?acl&response-expires=a b&uploads"
@@ -147,7 +147,8 @@ fn url(path: &str, parameters: &str, expires: &str) -> request::Parts {
         );
         head(Request::get(uri).header(HOST, "localhost"))
     };
-    let text = text(&build(""), None, expires.as_bytes());
+    let unsigned = build("");
+    let text = text(&unsigned, None, unsigned.uri.path(), expires.as_bytes());
     build(&SignatureV2::of(&credentials().secret_key, &text).reveal())
 }
 
@@ -192,7 +193,7 @@ fn chunks_signed_by_version_4_are_refused() {
         .header("x-amz-date", "20070327T193642Z")
         .header("x-amz-content-sha256", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD");
     let mut put = head(put);
-    let signature = SignatureV2::of(&secret, &text(&put, None, b"")).reveal();
+    let signature = SignatureV2::of(&secret, &text(&put, None, put.uri.path(), b"")).reveal();
     let value = format!("AWS AKIAIOSFODNN7EXAMPLE:{signature}");
     put.headers.insert(AUTHORIZATION, value.parse().unwrap());
     assert_eq!(check(&put).err(), Some(AuthError::InvalidContentSha256));
@@ -202,4 +203,17 @@ fn chunks_signed_by_version_4_are_refused() {
 fn a_signature_cannot_be_printed() {
     let signature = SignatureV2::of(&credentials().secret_key, b"text");
     assert_eq!(format!("{signature:?}"), "SignatureV2(..)");
+}
+
+#[test]
+fn only_a_bucket_in_the_path_may_be_signed_with_a_slash_behind_it() {
+    let paths = |path, host: Option<&str>| {
+        let found: Vec<_> = signed_paths(path, host).map(String::from).collect();
+        found.join(" ")
+    };
+    assert_eq!(paths("/bucket", None), "/bucket /bucket/");
+    assert_eq!(paths("/bucket/", None), "/bucket/");
+    assert_eq!(paths("/bucket/key", None), "/bucket/key");
+    assert_eq!(paths("/key", Some("bucket")), "/key");
+    assert_eq!(paths("", None), "/");
 }
