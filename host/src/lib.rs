@@ -76,7 +76,9 @@
 //! ```no_run
 //! use pys3local::backend::{self, BackendOptions, PluginConfig};
 //! use pys3local::cache::{CacheOptions, NamespaceBinding, SqliteCache};
-//! use pys3local::s3::auth::{Access, Authenticator, credentials::Credentials};
+//! use pys3local::s3::auth::credentials::Credentials;
+//! use pys3local::s3::auth::rights::Rights;
+//! use pys3local::s3::auth::{Access, Authenticator};
 //! use pys3local::s3::{Gateway, GatewayOptions};
 //! use pys3local::service::{BucketMode, Service};
 //! use std::sync::Arc;
@@ -104,9 +106,10 @@
 //!     let service = Arc::new(service);
 //!     // Settles what a crash may have left open. Serving need not wait for it.
 //!     service.recover().await?;
-//!     let access = Access::Keys(vec![Credentials {
+//!     let access = Access::keys(vec![Credentials {
 //!         access_key_id: "id".into(),
 //!         secret_key: "secret".into(),
+//!         rights: Rights::default(),
 //!     }]);
 //!     let gateway = Gateway::new(
 //!         service,
