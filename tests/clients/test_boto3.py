@@ -6,6 +6,7 @@ import urllib.request
 
 import boto3
 import pytest
+import urllib3
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 from conftest import MIB, TREE, noise, s3_client
@@ -260,3 +261,29 @@ def test_signature_version_2_is_accepted_in_header_and_url(gateway, s3, bucket, 
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(url.replace("Expires=", "Expires=1"))
     assert refused.value.code == 403
+
+
+@pytest.mark.parametrize("version", ["s3v4", "s3"])
+@pytest.mark.parametrize("size", [10, 3 * MIB])
+def test_a_form_that_boto3_has_signed_can_be_posted(gateway, s3, bucket, version, size):
+    body = noise(size, 7)
+    signer = s3_client(gateway, signature_version=version)
+    post = signer.generate_presigned_post(
+        bucket,
+        "user/${filename}",
+        Fields={"acl": "private", "success_action_status": "201"},
+        Conditions=[{"acl": "private"}, {"success_action_status": "201"}, ["content-length-range", 1, 4 * MIB]],
+    )
+
+    def send(**changed):
+        fields = {**post["fields"], **changed, "file": ("a b.bin", body)}
+        data, kind = urllib3.encode_multipart_formdata(fields)
+        return urllib3.request("POST", post["url"], body=data, headers={"Content-Type": kind})
+
+    answer = send()
+    assert answer.status == 201, answer.data
+    assert b"<Key>user/a b.bin</Key>" in answer.data
+    assert s3.get_object(Bucket=bucket, Key="user/a b.bin")["Body"].read() == body
+    for changed in ({"key": "other"}, {"acl": "public-read"}, {"x-amz-meta-a": "b"}):
+        refused = send(**changed)
+        assert refused.status == 403 and b"AccessDenied" in refused.data, refused.data

@@ -296,6 +296,8 @@ pub fn request(data: &[u8]) {
         query: &query,
         identity: &identity,
         region: REGION,
+        authenticator: &open(),
+        now: NOW,
     };
     let body = pieces(rest.get(2..).unwrap_or_default(), &[]);
     let parsed = Operation::parse(route, &request, body);

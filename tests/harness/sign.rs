@@ -116,7 +116,8 @@ impl SigningKey {
         self.sign(&format!("AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"))
     }
 
-    fn sign(&self, text: &str) -> String {
+    /// Signs any text: the policy of a form, for example.
+    pub fn sign(&self, text: &str) -> String {
         hex::encode(hmac(&self.key, text))
     }
 }

@@ -48,7 +48,7 @@ async fn a_request_that_will_be_refused_is_not_told_to_continue() {
             412,
         ),
         (s3.put("bucket", &"k".repeat(1025), "hello"), 400),
-        (s3.put("bucket", "key", "hello").query("acl", ""), 501),
+        (s3.put("bucket", "key", "hello").query("torrent", ""), 501),
         (s3.part("bucket", "key", "unknown", 1, "hello"), 404),
     ] {
         let request = expecting(call);

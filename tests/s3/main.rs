@@ -21,6 +21,7 @@ mod default_mode;
 mod delete;
 mod errors;
 mod expect_continue;
+mod forms;
 mod keys;
 mod list;
 mod metadata;

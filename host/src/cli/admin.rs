@@ -44,6 +44,7 @@ impl Admin {
             limits,
             forever,
             Metrics::default(),
+            None,
         ));
     }
 

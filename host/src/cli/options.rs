@@ -88,6 +88,14 @@ pub(super) struct ServeOptions {
     #[arg(long, env = "PYS3LOCAL_ACCESS_FILE", value_name = "PATH")]
     access_file: Option<PathBuf>,
 
+    /// Certificate chain (PEM): serve HTTPS. Read again when it changes
+    #[arg(long, env = "PYS3LOCAL_TLS_CERT", value_name = "FILE")]
+    tls_cert: Option<PathBuf>,
+
+    /// Private key (PEM) of the certificate
+    #[arg(long, env = "PYS3LOCAL_TLS_KEY", value_name = "FILE")]
+    tls_key: Option<PathBuf>,
+
     /// Region that clients must name [default: us-east-1]
     #[arg(long, env = "PYS3LOCAL_REGION")]
     region: Option<String>,
@@ -163,6 +171,8 @@ impl ServeOptions {
             access_key_id: origins.text("access_key_id", self.access_key_id),
             secret_access_key: origins.of("secret_access_key", secret),
             access_file: origins.of("access_file", self.access_file),
+            tls_cert: origins.of("tls_cert", self.tls_cert),
+            tls_key: origins.of("tls_key", self.tls_key),
             region: origins.text("region", self.region),
             no_auth: self.no_auth,
             backend: origins.text("backend", self.backend),

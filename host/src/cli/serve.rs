@@ -6,7 +6,7 @@ use super::{Failure, backend, log, startup};
 use crate::backend::Backend;
 use crate::cache::{CacheOptions, NamespaceBinding, SqliteCache};
 use crate::config::{self, Access, KeyPair, ListenAddress, Places, Serve, resolve};
-use crate::http::{self, Drained, Limits, Metrics, Stop};
+use crate::http::{self, Drained, Limits, Metrics, Stop, Tls};
 use crate::model::Timestamp;
 use crate::s3::auth::{self, Authenticator, credentials::Credentials};
 use crate::s3::{Gateway, GatewayOptions};
@@ -44,6 +44,7 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
         Some(address) => Some(bind(address, "--admin-listen").await?),
         None => None,
     };
+    let tls = tls(&settings)?;
     let backend = Arc::new(backend::open_to_serve(&settings).await?);
     let cache = SqliteCache::open(
         &settings.metadata_db,
@@ -90,7 +91,13 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
         };
         admin.serve(listener, &settings);
     }
-    let drained = http::serve(listener, router, limits, stop.clone(), metrics).await;
+    let following = tls.clone().map(|tls| {
+        tokio::spawn(async move { tls.follow().await }) // the files of the certificate
+    });
+    let drained = http::serve(listener, router, limits, stop.clone(), metrics, tls).await;
+    if let Some(following) = following {
+        following.abort();
+    }
 
     recovery.abort();
     let settled = tokio::select! {
@@ -152,6 +159,18 @@ async fn bind(address: &ListenAddress, flag: &str) -> Result<(TcpListener, Socke
             _ => failure,
         }
     })
+}
+
+fn tls(settings: &Serve) -> Result<Option<Tls>, Failure> {
+    let Some(files) = &settings.tls else {
+        return Ok(None);
+    };
+    Tls::load(&files.certificate, &files.key)
+        .map(Some)
+        .map_err(|error| {
+            let hint = "--tls-cert takes a PEM file with the chain, --tls-key one with its key";
+            Failure::new(error.to_string()).hint(hint)
+        })
 }
 
 fn service(settings: &Serve, backend: &Backend, cache: &SqliteCache) -> Result<Service, Failure> {

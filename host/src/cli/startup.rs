@@ -70,14 +70,15 @@ pub(super) fn text(
             BucketMode::Advanced => "clients may make them",
         },
     );
-    let endpoint = self::endpoint(bound);
+    let scheme = settings.tls.as_ref().map_or("http", |_| "https");
+    let endpoint = self::endpoint(scheme, bound);
     if bound.ip().is_unspecified() {
         line("Address", &format!("{endpoint} (all interfaces)"));
     } else {
         line("Address", &endpoint);
     }
     if let Some(admin) = admin {
-        line("Health, metrics", &self::endpoint(admin));
+        line("Health, metrics", &self::endpoint("http", admin));
     }
     let (id, secret) = &settings.access_key;
     let _ = write!(
@@ -102,13 +103,13 @@ pub(super) fn text(
 }
 
 /// An address that works on this machine.
-fn endpoint(bound: SocketAddr) -> String {
+fn endpoint(scheme: &str, bound: SocketAddr) -> String {
     let ip = match bound.ip() {
         // IPv6's "all" includes IPv4 where we listen on it.
         ip if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         ip => ip,
     };
-    format!("http://{}", SocketAddr::new(ip, bound.port()))
+    format!("{scheme}://{}", SocketAddr::new(ip, bound.port()))
 }
 
 /// What the user should know before an accident.

@@ -35,6 +35,10 @@ pub struct RawServe {
     pub secret_access_key: Option<Given<SecretText>>,
     /// `--access-file`
     pub access_file: Option<Given<PathBuf>>,
+    /// `--tls-cert`
+    pub tls_cert: Option<Given<PathBuf>>,
+    /// `--tls-key`
+    pub tls_key: Option<Given<PathBuf>>,
     /// `--region`
     pub region: Option<Given<String>>,
     /// `--no-auth`
@@ -81,6 +85,15 @@ pub enum Access {
     },
 }
 
+/// The files that make the gateway speak HTTPS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain of certificates.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
 /// The settings of `serve`: complete, checked, paths absolute.
 #[derive(Debug, Clone)]
 pub struct Serve {
@@ -90,6 +103,8 @@ pub struct Serve {
     pub admin_listen: Option<ListenAddress>,
     /// Who may use it.
     pub access: Access,
+    /// HTTPS instead of HTTP.
+    pub tls: Option<TlsFiles>,
     /// The access key that clients are told in the start-up text; without its secret if that
     /// is in a file.
     pub access_key: (String, Option<SecretText>),
@@ -179,6 +194,7 @@ pub fn serve(raw: RawServe, places: &Places) -> Result<Serve, ConfigError> {
     Ok(Serve {
         listen,
         admin_listen,
+        tls: tls(raw.tls_cert, raw.tls_key, places)?,
         access: if raw.no_auth {
             Access::Open
         } else {
@@ -210,6 +226,25 @@ pub fn serve(raw: RawServe, places: &Places) -> Result<Serve, ConfigError> {
         compile_cache: places.compile_cache(),
         max_connections,
     })
+}
+
+fn tls(
+    certificate: Option<Given<PathBuf>>,
+    key: Option<Given<PathBuf>>,
+    places: &Places,
+) -> Result<Option<TlsFiles>, ConfigError> {
+    let lonely = |given: Given<PathBuf>, other: &str| {
+        Err(ConfigError::value(&given.origin, format!("needs {other}")))
+    };
+    match (certificate, key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => Ok(Some(TlsFiles {
+            certificate: places.current.join(certificate.value),
+            key: places.current.join(key.value),
+        })),
+        (Some(given), None) => lonely(given, "--tls-key"),
+        (None, Some(given)) => lonely(given, "--tls-cert"),
+    }
 }
 
 fn address(given: &Given<String>) -> Result<ListenAddress, ConfigError> {

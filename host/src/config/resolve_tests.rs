@@ -347,3 +347,18 @@ fn keys_of_the_file_stand_beside_that_of_the_flags_and_replace_the_default_one()
     let missing = serve(missing, &nowhere()).unwrap_err();
     assert_eq!(missing.to_string(), "--access-file: there is no such file");
 }
+
+#[test]
+fn a_certificate_and_its_key_come_together_or_not_at_all() {
+    let raw = |certificate: Option<&str>, key: Option<&str>| RawServe {
+        tls_cert: certificate.and_then(|path| flag("--tls-cert", path.into())),
+        tls_key: key.and_then(|path| flag("--tls-key", path.into())),
+        ..RawServe::default()
+    };
+    let error = |raw| serve(raw, &nowhere()).unwrap_err().to_string();
+    assert_eq!(serve(raw(None, None), &nowhere()).unwrap().tls, None);
+    let both = serve(raw(Some("/a"), Some("/b")), &nowhere()).unwrap().tls;
+    assert_eq!(both.unwrap().key, Path::new("/b"));
+    assert_eq!(error(raw(Some("/a"), None)), "--tls-cert: needs --tls-key");
+    assert_eq!(error(raw(None, Some("/b"))), "--tls-key: needs --tls-cert");
+}

@@ -14,12 +14,14 @@ mod log;
 mod metrics;
 mod patience;
 mod server;
+mod tls;
 
 #[cfg(test)]
 mod tests;
 
 pub use metrics::Metrics;
 pub use server::{Drained, Limits, Stop, bind, serve};
+pub use tls::{Tls, TlsError};
 
 use crate::model::ByteStream;
 use crate::s3::{Gateway, ReplyBody};

@@ -2,6 +2,7 @@
 
 use super::connection;
 use super::metrics::Metrics;
+use super::tls::Tls;
 use axum::Router;
 use std::io;
 use std::net::SocketAddr;
@@ -112,12 +113,14 @@ pub async fn bind(candidates: &[SocketAddr]) -> io::Result<TcpListener> {
 }
 
 /// Serves until `stop` asks otherwise, and answers when the last connection has ended.
+/// With `tls`, every connection begins with a handshake.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     limits: Limits,
     stop: Stop,
     metrics: Metrics,
+    tls: Option<Tls>,
 ) -> Drained {
     let slots = Arc::new(Semaphore::new(limits.connections));
     let connections = TaskTracker::new();
@@ -133,8 +136,14 @@ pub async fn serve(
             break;
         };
         let open = metrics.connection();
-        let (router, metrics) = (router.clone(), metrics.clone());
-        let connection = connection::drive(socket, router, limits.clone(), end.clone(), metrics);
+        let connection = connect(
+            socket,
+            tls.clone(),
+            router.clone(),
+            limits.clone(),
+            end.clone(),
+            metrics.clone(),
+        );
         let broken_off = broken_off.clone();
         connections.spawn(async move {
             if connection.await {
@@ -155,6 +164,32 @@ pub async fn serve(
     match broken_off.load(Ordering::Relaxed) {
         0 => Drained::Whole,
         count => Drained::BrokenOff(count),
+    }
+}
+
+/// Serves a connection, behind a handshake where there has to be one; see [`connection::drive`].
+async fn connect(
+    socket: TcpStream,
+    tls: Option<Tls>,
+    router: Router,
+    limits: Limits,
+    stop: Stop,
+    metrics: Metrics,
+) -> bool {
+    let Some(tls) = tls else {
+        return connection::drive(socket, router, limits, stop, metrics).await;
+    };
+    let shaken = tokio::select! {
+        biased;
+        () = stop.gracefully() => return false, // Nothing was asked yet.
+        shaken = tls.accept(socket, limits.head) => shaken,
+    };
+    match shaken {
+        Ok(stream) => connection::drive(stream, router, limits, stop, metrics).await,
+        Err(error) => {
+            tracing::debug!(%error, "a connection ended before it was secure");
+            false
+        }
     }
 }
 

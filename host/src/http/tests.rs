@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 
 /// Answers by path.
 #[derive(Default)]
-struct Fake {
+pub(super) struct Fake {
     entered: Notify,
     release: Notify,
 }
@@ -97,6 +97,7 @@ async fn start(limits: Limits) -> Running {
         limits,
         stop.clone(),
         Metrics::default(),
+        None,
     ));
     Running {
         address,
@@ -129,7 +130,7 @@ async fn rest(socket: &mut TcpStream) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-fn get(path: &str) -> String {
+pub(super) fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n")
 }
 

@@ -69,7 +69,6 @@ pub const UNSUPPORTED: &[&str] = &[
 /// The same, for families of headers.
 pub const UNSUPPORTED_PREFIXES: &[&str] = &[
     "x-amz-copy-source-server-side-encryption",
-    "x-amz-grant-",
     "x-amz-object-lock-",
     "x-amz-server-side-encryption",
 ];

@@ -12,6 +12,7 @@ pub mod checksums;
 pub mod conditions;
 pub mod date;
 pub mod error;
+mod form;
 pub mod header;
 mod late;
 pub mod metadata;
@@ -21,6 +22,7 @@ mod perform;
 pub mod query;
 pub mod response;
 pub mod route;
+pub mod setting;
 pub mod tags;
 pub mod token;
 pub mod words;
@@ -152,6 +154,8 @@ impl Gateway {
             query: &query,
             identity: &identity,
             region: &self.region,
+            authenticator: &self.authenticator,
+            now,
         };
         let operation = Operation::parse(route, &request, body).await?;
         let context = perform::Context {

@@ -5,6 +5,7 @@ use super::error::Error;
 use super::late;
 use super::operation::{BucketsQuery, DeleteObjects, Operation};
 use super::response::{self, Reply, RequestId, attributes, bucket, listing, multipart, object};
+use super::setting::Setting;
 use crate::model::Section;
 use crate::service::{Service, ServiceError};
 use std::sync::Arc;
@@ -54,6 +55,26 @@ pub(super) async fn perform(context: &Context<'_>, operation: Operation) -> Resu
             service.head_bucket(&name).await?;
             bucket::versioning()
         }
+        Operation::GetSetting(name, setting) => {
+            service.head_bucket(&name).await?;
+            response::document(setting.document()?)
+        }
+        Operation::KeepSetting(name) => {
+            service.head_bucket(&name).await?;
+            response::ok()
+        }
+        Operation::RemoveSetting(name) => {
+            service.head_bucket(&name).await?;
+            response::no_content()
+        }
+        Operation::GetObjectAcl(request) => {
+            service.head_object(request).await?;
+            response::document(Setting::Acl.document()?)
+        }
+        Operation::KeepObjectAcl(request) => {
+            service.head_object(request).await?;
+            response::ok()
+        }
         Operation::ListObjects(request, echo) => {
             let page = service.list_objects(request.clone()).await?;
             listing::objects(&request, &echo, &page)
@@ -65,6 +86,11 @@ pub(super) async fn perform(context: &Context<'_>, operation: Operation) -> Resu
         Operation::DeleteObjects(request) => delete_objects(service, request).await?,
         Operation::PutObject(request, body) => {
             object::put(&service.put_object(request, body).await?)
+        }
+        Operation::PostObject(request, body, answer) => {
+            let (bucket, key) = (request.bucket.clone(), request.key.clone());
+            let written = service.put_object(request, body).await?;
+            object::posted(&bucket, &key, &written, &answer)
         }
         Operation::GetObject(request, answering) => {
             let part = matches!(request.section, Some(Section::Part(_)));

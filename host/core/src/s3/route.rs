@@ -3,6 +3,7 @@
 use super::address::Address;
 use super::header;
 use super::query::Query;
+use super::setting::Setting;
 use crate::model::{BucketName, ObjectKey};
 use http::{HeaderMap, Method};
 
@@ -33,6 +34,10 @@ pub enum BucketCall {
     ListObjectsV2,
     ListMultipartUploads,
     DeleteObjects,
+    PostObject,
+    GetSetting(Setting),
+    PutSetting(Setting),
+    DeleteSetting(Setting),
 }
 
 /// Operations on an object, by AWS's names.
@@ -57,6 +62,8 @@ pub enum ObjectCall {
     GetObjectTagging,
     PutObjectTagging,
     DeleteObjectTagging,
+    GetObjectAcl,
+    PutObjectAcl,
 }
 
 /// No operation of ours.
@@ -90,39 +97,24 @@ pub enum RouteError {
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
 const FOREIGN: &[&str] = &[
     "abac",
-    "accelerate",
-    "acl",
     "analytics",
     "annotation",
     "append",
-    "cors",
-    "encryption",
     "intelligent-tiering",
     "inventory",
     "legal-hold",
-    "lifecycle",
-    "logging",
     "metadataConfiguration",
     "metadataInventoryTable",
     "metadataJournalTable",
     "metadataTable",
     "metrics",
-    "notification",
-    "object-lock",
-    "ownershipControls",
-    "policy",
-    "policyStatus",
-    "publicAccessBlock",
     "renameObject",
-    "replication",
-    "requestPayment",
     "restore",
     "retention",
     "select",
     "session",
     "torrent",
     "versions",
-    "website",
 ];
 
 /// Sub-resources that the gateway has.
@@ -135,6 +127,12 @@ const OURS: &[&str] = &[
     "uploads",
     "versioning",
 ];
+
+/// The sub-resource of the request that the gateway has: one of [`OURS`] or a [`Setting`].
+fn ours(query: &Query) -> impl Iterator<Item = &'static str> + '_ {
+    let settings = query.names().filter_map(Setting::named).map(Setting::name);
+    known(query, OURS).chain(settings)
+}
 
 /// Finds the operation.
 pub fn route(
@@ -149,7 +147,7 @@ pub fn route(
     if let Some(name) = known(query, FOREIGN).next() {
         return Err(RouteError::NotImplemented(name));
     }
-    let mut ours = known(query, OURS);
+    let mut ours = ours(query);
     let sub = ours.next();
     if let (Some(first), Some(second)) = (sub, ours.find(|name| Some(*name) != sub)) {
         return Err(RouteError::Conflict(first, second));
@@ -175,6 +173,16 @@ fn known<'q>(
 }
 
 fn bucket(method: &Method, sub: Option<&str>, query: &Query) -> Result<BucketCall, RouteError> {
+    if let Some(setting) = sub.and_then(Setting::named) {
+        return match method.as_str() {
+            "GET" => Ok(BucketCall::GetSetting(setting)),
+            "PUT" => Ok(BucketCall::PutSetting(setting)),
+            "DELETE" => Ok(BucketCall::DeleteSetting(setting)),
+            _ => Err(RouteError::MethodNotAllowed {
+                allow: "GET, PUT, DELETE",
+            }),
+        };
+    }
     match (method.as_str(), sub) {
         ("PUT", None) => Ok(BucketCall::CreateBucket),
         ("HEAD", None) => Ok(BucketCall::HeadBucket),
@@ -186,7 +194,7 @@ fn bucket(method: &Method, sub: Option<&str>, query: &Query) -> Result<BucketCal
         ("GET", Some("uploads")) => Ok(BucketCall::ListMultipartUploads),
         ("POST", Some("delete")) => Ok(BucketCall::DeleteObjects),
         ("PUT", Some("versioning")) => Err(RouteError::NotImplemented("versioning")),
-        ("POST", None) => Err(RouteError::NotImplemented("PostObject")),
+        ("POST", None) => Ok(BucketCall::PostObject),
         (_, Some("tagging")) => Err(RouteError::NotImplemented("tagging")),
         _ => Err(RouteError::MethodNotAllowed {
             allow: "GET, HEAD, PUT, POST, DELETE",
@@ -220,6 +228,8 @@ fn object(
         ("DELETE", Some("uploadId")) => Ok(ObjectCall::AbortMultipartUpload),
         ("POST", Some("uploadId")) => Ok(ObjectCall::CompleteMultipartUpload),
         ("POST", Some("uploads")) => Ok(ObjectCall::CreateMultipartUpload),
+        ("GET", Some("acl")) => Ok(ObjectCall::GetObjectAcl),
+        ("PUT", Some("acl")) => Ok(ObjectCall::PutObjectAcl),
         _ => Err(RouteError::MethodNotAllowed {
             allow: "GET, HEAD, PUT, POST, DELETE",
         }),
@@ -241,6 +251,10 @@ impl Route {
             Self::Bucket(B::ListObjectsV2, _) => "ListObjectsV2",
             Self::Bucket(B::ListMultipartUploads, _) => "ListMultipartUploads",
             Self::Bucket(B::DeleteObjects, _) => "DeleteObjects",
+            Self::Bucket(B::PostObject, _) => "PostObject",
+            Self::Bucket(B::GetSetting(_), _) => "GetBucketSetting",
+            Self::Bucket(B::PutSetting(_), _) => "PutBucketSetting",
+            Self::Bucket(B::DeleteSetting(_), _) => "DeleteBucketSetting",
             Self::Object(O::PutObject, ..) => "PutObject",
             Self::Object(O::GetObject, ..) => "GetObject",
             Self::Object(O::HeadObject, ..) => "HeadObject",
@@ -256,6 +270,8 @@ impl Route {
             Self::Object(O::GetObjectTagging, ..) => "GetObjectTagging",
             Self::Object(O::PutObjectTagging, ..) => "PutObjectTagging",
             Self::Object(O::DeleteObjectTagging, ..) => "DeleteObjectTagging",
+            Self::Object(O::GetObjectAcl, ..) => "GetObjectAcl",
+            Self::Object(O::PutObjectAcl, ..) => "PutObjectAcl",
         }
     }
 }
@@ -294,6 +310,7 @@ mod tests {
             ("GET", "/b?list-type=2", "ListObjectsV2"),
             ("GET", "/b?uploads", "ListMultipartUploads"),
             ("POST", "/b?delete", "DeleteObjects"),
+            ("POST", "/b", "PostObject"),
             ("PUT", "/b/k", "PutObject"),
             ("GET", "/b/k", "GetObject"),
             ("HEAD", "/b/k", "HeadObject"),
@@ -309,6 +326,11 @@ mod tests {
             ("GET", "/b/k?tagging", "GetObjectTagging"),
             ("PUT", "/b/k?tagging", "PutObjectTagging"),
             ("DELETE", "/b/k?tagging", "DeleteObjectTagging"),
+            ("GET", "/b/k?acl", "GetObjectAcl"),
+            ("PUT", "/b/k?acl", "PutObjectAcl"),
+            ("GET", "/b?cors", "GetBucketSetting"),
+            ("PUT", "/b?acl", "PutBucketSetting"),
+            ("DELETE", "/b?policy", "DeleteBucketSetting"),
         ] {
             assert_eq!(plain(method, target), Ok(operation), "{method} {target}");
         }
@@ -353,6 +375,13 @@ mod tests {
             ("HEAD", "/b/k?uploadId=u"),
             ("DELETE", "/b/k?delete"),
             ("PATCH", "/b/k"),
+            ("GET", "/?acl"),
+            ("HEAD", "/b?acl"),
+            ("POST", "/b?policy"),
+            ("GET", "/b/k?cors"),
+            ("PUT", "/b/k?policy"),
+            ("DELETE", "/b/k?acl"),
+            ("DELETE", "/b/k?lifecycle"),
             ("TRACE", "/b"),
         ] {
             let refused = plain(method, target);

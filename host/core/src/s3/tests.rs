@@ -281,10 +281,10 @@ async fn a_refused_request_is_answered_without_its_body() {
         (&signed, "GET", "/", 403, "AccessDenied"),
         (&s3, "PUT", "/abc/%zz", 400, "InvalidURI"),
         (&s3, "PUT", "/A_C/k", 400, "InvalidBucketName"),
-        (&s3, "PUT", "/abc/k?acl", 501, "NotImplemented"),
+        (&s3, "PUT", "/abc/k?torrent", 501, "NotImplemented"),
         (&s3, "PUT", "/abc/k?prefix=%ff", 400, "InvalidURI"),
         (&s3, "PATCH", "/abc/k", 405, "MethodNotAllowed"),
-        (&s3, "POST", "/abc", 501, "NotImplemented"),
+        (&s3, "POST", "/abc", 400, "RequestIsNotMultiPartContent"),
         (&s3, "OPTIONS", "/abc/k", 403, "AccessForbidden"),
     ] {
         let request = http::Request::builder().method(method).uri(target);
@@ -332,6 +332,69 @@ async fn a_signed_request_is_let_in_and_its_body_is_checked() {
     let stale = Answer::of(s3.respond_at(stale, later).await).await;
     assert_eq!(stale.element("Code"), "RequestTimeTooSkewed");
 }
+
+#[tokio::test]
+async fn settings_that_nobody_made_have_s3s_answers() {
+    let s3 = open();
+    send(&s3, "PUT", "/abc", &[], "").await;
+    send(&s3, "PUT", "/abc/k", &[], "x").await;
+    for (method, target, status, code) in [
+        ("GET", "/abc?policy", 404, "NoSuchBucketPolicy"),
+        ("GET", "/abc?cors", 404, "NoSuchCORSConfiguration"),
+        ("GET", "/abc?lifecycle", 404, "NoSuchLifecycleConfiguration"),
+        (
+            "GET",
+            "/abc?encryption",
+            404,
+            "ServerSideEncryptionConfigurationNotFoundError",
+        ),
+        (
+            "GET",
+            "/abc?publicAccessBlock",
+            404,
+            "NoSuchPublicAccessBlockConfiguration",
+        ),
+        (
+            "GET",
+            "/abc?object-lock",
+            404,
+            "ObjectLockConfigurationNotFoundError",
+        ),
+        (
+            "GET",
+            "/abc?replication",
+            404,
+            "ReplicationConfigurationNotFoundError",
+        ),
+        ("GET", "/abc?website", 404, "NoSuchWebsiteConfiguration"),
+        ("GET", "/abc?logging", 200, "-"),
+        ("GET", "/abc?acl", 200, "-"),
+        ("GET", "/abc/k?acl", 200, "-"),
+        ("PUT", "/abc?acl", 400, "MalformedXML"),
+        ("PUT", "/abc?policy", 501, "NotImplemented"),
+        ("DELETE", "/abc?policy", 204, "-"),
+        ("DELETE", "/abc?logging", 501, "NotImplemented"),
+        ("GET", "/missing?acl", 404, "NoSuchBucket"),
+        ("DELETE", "/missing?cors", 404, "NoSuchBucket"),
+        ("GET", "/abc/missing?acl", 404, "NoSuchKey"),
+    ] {
+        let answer = send(&s3, method, target, &[], "").await;
+        assert_eq!(answer.status, status, "{method} {target}: {}", answer.text);
+        assert_eq!(answer.element("Code"), code, "{method} {target}");
+    }
+    let acl = send(&s3, "GET", "/abc?acl", &[], "").await;
+    assert_eq!(acl.element("Permission"), "FULL_CONTROL");
+    let again = send(&s3, "PUT", "/abc?acl", &[], &acl.text).await;
+    assert_eq!(again.status, 200, "{}", again.text);
+    let canned = [("x-amz-acl", "private")];
+    assert_eq!(
+        send(&s3, "PUT", "/abc/k?acl", &canned, "").await.status,
+        200
+    );
+    assert_eq!(send(&s3, "GET", "/abc/k", &[], "").await.text, "x");
+}
+
+mod forms;
 
 #[test]
 fn ids_of_requests_differ() {

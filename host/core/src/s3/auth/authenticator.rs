@@ -93,7 +93,11 @@ impl Authenticated {
         &self.payload
     }
 
-    fn of(credentials: &Credentials, payload: PayloadMode, chunks: Option<ChunkSigner>) -> Self {
+    pub(super) fn of(
+        credentials: &Credentials,
+        payload: PayloadMode,
+        chunks: Option<ChunkSigner>,
+    ) -> Self {
         Self {
             access_key_id: Some(credentials.access_key_id.clone()),
             rights: credentials.rights.clone(),
@@ -103,7 +107,7 @@ impl Authenticated {
         }
     }
 
-    fn anyone(payload: PayloadMode) -> Self {
+    pub(super) fn anyone(payload: PayloadMode) -> Self {
         Self {
             access_key_id: None,
             rights: Rights::default(),
@@ -142,6 +146,14 @@ impl Authenticator {
             domains: Domains::default(),
             derived: Mutex::default(),
         }
+    }
+
+    pub(super) fn access(&self) -> &Access {
+        &self.access
+    }
+
+    pub(super) fn region(&self) -> &str {
+        &self.region
     }
 
     /// The same for a gateway with these domains.
@@ -318,7 +330,7 @@ impl Authenticator {
         Ok(Authenticated::of(credentials, payload, None))
     }
 
-    fn wrong_region(&self, place: Place, scope: &Scope<'_>) -> AuthError {
+    pub(super) fn wrong_region(&self, place: Place, scope: &Scope<'_>) -> AuthError {
         AuthError::WrongRegion {
             place,
             sent: scope.region.to_owned(),
@@ -357,7 +369,7 @@ impl Authenticator {
         Ok(Authenticated::of(credentials, payload, chunks))
     }
 
-    fn signing_key(
+    pub(super) fn signing_key(
         &self,
         index: usize,
         credentials: &Credentials,
@@ -387,7 +399,10 @@ fn anyone(head: &Parts, query: &QueryFields) -> Result<Authenticated, AuthError>
     Ok(Authenticated::anyone(payload))
 }
 
-fn find<'k>(keys: &'k [Credentials], id: &str) -> Result<(usize, &'k Credentials), AuthError> {
+pub(super) fn find<'k>(
+    keys: &'k [Credentials],
+    id: &str,
+) -> Result<(usize, &'k Credentials), AuthError> {
     keys.iter()
         .enumerate()
         .find(|(_, key)| key.access_key_id.as_str() == id)

@@ -1,5 +1,5 @@
-//! Who sent a request: Signature Version 4 or 2 in the `Authorization` header or in a presigned
-//! URL; and what the sender may do.
+//! Who sent a request: Signature Version 4 or 2 in the `Authorization` header, in a presigned
+//! URL, or over the policy of a form; and what the sender may do.
 //!
 //! [`Authenticator::authenticate`] is the only source of an [`Authenticated`], and everything
 //! that takes a body asks for one. Time is an argument, so that published examples with their
@@ -14,6 +14,7 @@ mod date;
 mod error;
 mod header;
 mod payload;
+mod policy;
 mod query;
 pub mod rights;
 mod scope;
@@ -27,6 +28,7 @@ mod version_2;
 pub use authenticator::{Access, Authenticated, Authenticator};
 pub use error::{AuthError, Place};
 pub use payload::PayloadMode;
+pub(in crate::s3) use policy::SignedPolicy;
 pub use rights::{Action, BucketPattern, Rights};
 pub(in crate::s3) use signature::{ChunkSigner, Signature};
 

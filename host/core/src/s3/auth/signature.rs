@@ -52,6 +52,13 @@ impl SigningKey {
         Self(key)
     }
 
+    /// The signature of any text: of a form's policy.
+    pub(super) fn sign_text(&self, text: &[u8]) -> Signature {
+        let mut mac = self.0.clone();
+        mac.update(text);
+        Signature(mac.finalize().into_bytes().into())
+    }
+
     /// The signature of a request with this canonical form.
     pub(super) fn sign_request(
         &self,

@@ -4,6 +4,7 @@ use super::credentials::Credentials;
 use super::date::SignedAt;
 use super::scope::Scope;
 use super::signature::{ChunkSigner, SigningKey};
+use super::version_2::SignatureV2;
 use super::{Signature, X_AMZ_CONTENT_SHA256, X_AMZ_DATE, canonical};
 use crate::model::Timestamp;
 use http::header::{AUTHORIZATION, HOST};
@@ -64,6 +65,11 @@ impl Signer {
             .unwrap();
         self.key()
             .sign_request(self.signed_at(), &self.scope(), &hash)
+    }
+
+    /// The signature of a form's policy.
+    pub(in crate::s3) fn sign_policy(&self, policy: &str) -> String {
+        self.key().sign_text(policy.as_bytes()).reveal()
     }
 
     /// Signs all headers that are there, and adds what is missing.
@@ -143,6 +149,11 @@ impl Signer {
         body.extend(b"\r\n");
         body
     }
+}
+
+/// The signature of a form's policy, by version 2.
+pub(in crate::s3) fn sign_policy_v2(policy: &str) -> String {
+    SignatureV2::of(&credentials().secret_key, policy.as_bytes()).reveal()
 }
 
 /// An aws-chunked body without signatures.

@@ -13,7 +13,9 @@ use crate::model::UploadError;
 use crate::s3::address::AddressError;
 use crate::s3::auth::{AuthError, Place};
 use crate::s3::body::DocumentError;
+use crate::s3::form::{FormError, PolicyError};
 use crate::s3::route::RouteError;
+use crate::s3::setting::Setting;
 use crate::s3::xml::read::XmlError;
 use crate::service::ServiceError;
 use http::StatusCode;
@@ -27,6 +29,12 @@ pub enum Error {
     /// The signature, or what the headers say about the body, is wrong.
     #[error(transparent)]
     Auth(#[from] AuthError),
+    /// The form is wrong, or its policy does not allow it.
+    #[error(transparent)]
+    Form(#[from] FormError),
+    /// Nobody has configured this.
+    #[error("no {} configuration", .0.name())]
+    NotConfigured(Setting),
     /// No operation of ours.
     #[error(transparent)]
     Route(#[from] RouteError),
@@ -64,6 +72,7 @@ impl From<DocumentError> for Error {
 )]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Code {
+    AccessControlListNotSupported,
     AccessDenied,
     AccessForbidden,
     AuthorizationHeaderMalformed,
@@ -78,15 +87,19 @@ pub enum Code {
     EntityTooSmall,
     IllegalLocationConstraint,
     IncompleteBody,
+    IncorrectNumberOfFilesInPostRequest,
     InsufficientStorage,
     InternalError,
     InvalidAccessKeyId,
     InvalidArgument,
+    InvalidBucketAcl,
     InvalidBucketName,
+    InvalidBucketState,
     InvalidDigest,
     InvalidPart,
     InvalidPartNumber,
     InvalidPartOrder,
+    InvalidPolicyDocument,
     InvalidRange,
     InvalidRequest,
     InvalidStorageClass,
@@ -94,24 +107,36 @@ pub enum Code {
     InvalidTag,
     InvalidUri,
     KeyTooLong,
+    MalformedPostRequest,
     MalformedXml,
     MaxMessageLengthExceeded,
+    MaxPostPreDataLengthExceeded,
     MetadataTooLarge,
     MethodNotAllowed,
     MissingContentLength,
     MissingSecurityHeader,
+    NoEncryptionConfiguration,
+    NoObjectLockConfiguration,
+    NoReplicationConfiguration,
     NoSuchBucket,
+    NoSuchBucketPolicy,
+    NoSuchCorsConfiguration,
     NoSuchKey,
+    NoSuchLifecycleConfiguration,
+    NoSuchPublicAccessBlockConfiguration,
     NoSuchUpload,
+    NoSuchWebsiteConfiguration,
     NotImplemented,
     NotModified,
     PreconditionFailed,
     QuotaExceeded,
+    RequestIsNotMultiPartContent,
     RequestTimeTooSkewed,
     RequestTimeout,
     ServiceUnavailable,
     SignatureDoesNotMatch,
     SlowDown,
+    UserKeyMustBeSpecified,
 }
 
 impl Error {
@@ -159,6 +184,8 @@ impl Error {
                 | A::SeveralChecksums => Code::InvalidRequest,
                 A::MissingSecurityHeader => Code::MissingSecurityHeader,
             },
+            Self::Form(error) => form_code(error),
+            Self::NotConfigured(setting) => setting.missing_code(),
             Self::Route(error) => match error {
                 O::NotImplemented(_) => Code::NotImplemented,
                 O::MethodNotAllowed { .. } => Code::MethodNotAllowed,
@@ -167,8 +194,11 @@ impl Error {
             },
             Self::Request(error) => match error {
                 R::Query => Code::InvalidUri,
-                R::Argument { .. } => Code::InvalidArgument,
-                R::UnsupportedHeader(_) => Code::NotImplemented,
+                R::Argument { .. } | R::CannedAcl(_) => Code::InvalidArgument,
+                R::Setting(Setting::ObjectLock) => Code::InvalidBucketState,
+                R::UnsupportedHeader(_) | R::Setting(_) => Code::NotImplemented,
+                R::Acl => Code::AccessControlListNotSupported,
+                R::BucketAcl => Code::InvalidBucketAcl,
                 R::Invalid(_) => Code::InvalidRequest,
                 R::Tag(_) => Code::InvalidTag,
                 R::TooManyTags(_) => Code::BadRequest,
@@ -211,6 +241,22 @@ impl Error {
     }
 }
 
+fn form_code(error: &FormError) -> Code {
+    use {FormError as F, PolicyError as P};
+    match error {
+        F::NotMultipart => Code::RequestIsNotMultiPartContent,
+        F::Malformed => Code::MalformedPostRequest,
+        F::NoFile => Code::IncorrectNumberOfFilesInPostRequest,
+        F::FieldsTooLarge => Code::MaxPostPreDataLengthExceeded,
+        F::Missing("key") => Code::UserKeyMustBeSpecified,
+        F::Missing(_) => Code::InvalidArgument,
+        F::Policy(P::Invalid(_)) => Code::InvalidPolicyDocument,
+        F::Policy(P::Expired | P::Condition(_) | P::Extra(_)) => Code::AccessDenied,
+        F::Policy(P::TooSmall { .. }) => Code::EntityTooSmall,
+        F::Policy(P::TooLarge { .. }) => Code::EntityTooLarge,
+    }
+}
+
 fn upload_code(error: &UploadError) -> Code {
     use UploadError as U;
     match error {
@@ -229,6 +275,7 @@ impl Code {
     pub fn wire(self) -> (StatusCode, &'static str, &'static str) {
         use StatusCode as S;
         match self {
+            Self::AccessControlListNotSupported => (S::BAD_REQUEST, "AccessControlListNotSupported", "The bucket does not allow ACLs"),
             Self::AccessDenied => (S::FORBIDDEN, "AccessDenied", "Access Denied"),
             Self::AccessForbidden => (S::FORBIDDEN, "AccessForbidden", "CORSResponse: CORS is not enabled for this bucket."),
             Self::AuthorizationHeaderMalformed => (S::BAD_REQUEST, "AuthorizationHeaderMalformed", "The authorization header is malformed."),
@@ -243,15 +290,19 @@ impl Code {
             Self::EntityTooSmall => (S::BAD_REQUEST, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed object size."),
             Self::IllegalLocationConstraint => (S::BAD_REQUEST, "IllegalLocationConstraintException", "The location constraint is incompatible with the region of this server."),
             Self::IncompleteBody => (S::BAD_REQUEST, "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header."),
+            Self::IncorrectNumberOfFilesInPostRequest => (S::BAD_REQUEST, "IncorrectNumberOfFilesInPostRequest", "POST requires exactly one file upload per request."),
             Self::InsufficientStorage => (S::INSUFFICIENT_STORAGE, "InsufficientStorage", "The storage has no space left."),
             Self::InternalError => (S::INTERNAL_SERVER_ERROR, "InternalError", "We encountered an internal error. Please try again."),
             Self::InvalidAccessKeyId => (S::FORBIDDEN, "InvalidAccessKeyId", "The access key ID that you provided does not exist in our records."),
             Self::InvalidArgument => (S::BAD_REQUEST, "InvalidArgument", "Invalid Argument"),
+            Self::InvalidBucketAcl => (S::BAD_REQUEST, "InvalidBucketAclWithObjectOwnership", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting"),
             Self::InvalidBucketName => (S::BAD_REQUEST, "InvalidBucketName", "The specified bucket is not valid."),
+            Self::InvalidBucketState => (S::CONFLICT, "InvalidBucketState", "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration"),
             Self::InvalidDigest => (S::BAD_REQUEST, "InvalidDigest", "The Content-MD5 you specified is not valid."),
             Self::InvalidPart => (S::BAD_REQUEST, "InvalidPart", "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."),
             Self::InvalidPartNumber => (S::RANGE_NOT_SATISFIABLE, "InvalidPartNumber", "The requested partnumber is not satisfiable"),
             Self::InvalidPartOrder => (S::BAD_REQUEST, "InvalidPartOrder", "The list of parts was not in ascending order. Parts must be ordered by part number."),
+            Self::InvalidPolicyDocument => (S::BAD_REQUEST, "InvalidPolicyDocument", "The content of the form does not meet the conditions specified in the policy document."),
             Self::InvalidRange => (S::RANGE_NOT_SATISFIABLE, "InvalidRange", "The requested range is not satisfiable"),
             Self::InvalidRequest => (S::BAD_REQUEST, "InvalidRequest", "Invalid Request"),
             Self::InvalidStorageClass => (S::BAD_REQUEST, "InvalidStorageClass", "The storage class you specified is not valid"),
@@ -259,24 +310,36 @@ impl Code {
             Self::InvalidTag => (S::BAD_REQUEST, "InvalidTag", "The tag provided was not a valid tag."),
             Self::InvalidUri => (S::BAD_REQUEST, "InvalidURI", "Couldn't parse the specified URI."),
             Self::KeyTooLong => (S::BAD_REQUEST, "KeyTooLongError", "Your key is too long"),
+            Self::MalformedPostRequest => (S::BAD_REQUEST, "MalformedPOSTRequest", "The body of your POST request is not well-formed multipart/form-data."),
             Self::MalformedXml => (S::BAD_REQUEST, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema"),
             Self::MaxMessageLengthExceeded => (S::BAD_REQUEST, "MaxMessageLengthExceeded", "Your request was too big."),
+            Self::MaxPostPreDataLengthExceeded => (S::BAD_REQUEST, "MaxPostPreDataLengthExceededError", "Your POST request fields preceding the upload file were too large."),
             Self::MetadataTooLarge => (S::BAD_REQUEST, "MetadataTooLarge", "Your metadata headers exceed the maximum allowed metadata size"),
             Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "MethodNotAllowed", "The specified method is not allowed against this resource."),
             Self::MissingContentLength => (S::LENGTH_REQUIRED, "MissingContentLength", "You must provide the Content-Length HTTP header."),
             Self::MissingSecurityHeader => (S::BAD_REQUEST, "MissingSecurityHeader", "Your request is missing a required header."),
+            Self::NoEncryptionConfiguration => (S::NOT_FOUND, "ServerSideEncryptionConfigurationNotFoundError", "The server side encryption configuration was not found"),
+            Self::NoObjectLockConfiguration => (S::NOT_FOUND, "ObjectLockConfigurationNotFoundError", "Object Lock configuration does not exist for this bucket"),
+            Self::NoReplicationConfiguration => (S::NOT_FOUND, "ReplicationConfigurationNotFoundError", "The replication configuration was not found"),
             Self::NoSuchBucket => (S::NOT_FOUND, "NoSuchBucket", "The specified bucket does not exist"),
+            Self::NoSuchBucketPolicy => (S::NOT_FOUND, "NoSuchBucketPolicy", "The bucket policy does not exist"),
+            Self::NoSuchCorsConfiguration => (S::NOT_FOUND, "NoSuchCORSConfiguration", "The CORS configuration does not exist"),
             Self::NoSuchKey => (S::NOT_FOUND, "NoSuchKey", "The specified key does not exist."),
+            Self::NoSuchLifecycleConfiguration => (S::NOT_FOUND, "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"),
+            Self::NoSuchPublicAccessBlockConfiguration => (S::NOT_FOUND, "NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found"),
             Self::NoSuchUpload => (S::NOT_FOUND, "NoSuchUpload", "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."),
+            Self::NoSuchWebsiteConfiguration => (S::NOT_FOUND, "NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration"),
             Self::NotImplemented => (S::NOT_IMPLEMENTED, "NotImplemented", "A header or query you provided implies functionality that is not implemented"),
             Self::NotModified => (S::NOT_MODIFIED, "NotModified", "Not Modified"),
             Self::PreconditionFailed => (S::PRECONDITION_FAILED, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"),
             Self::QuotaExceeded => (S::INSUFFICIENT_STORAGE, "QuotaExceeded", "The quota of the storage account is exhausted."),
+            Self::RequestIsNotMultiPartContent => (S::BAD_REQUEST, "RequestIsNotMultiPartContent", "Bucket POST must be of the enclosure-type multipart/form-data."),
             Self::RequestTimeTooSkewed => (S::FORBIDDEN, "RequestTimeTooSkewed", "The difference between the request time and the server's time is too large."),
             Self::RequestTimeout => (S::BAD_REQUEST, "RequestTimeout", "Your socket connection to the server was not read from or written to within the timeout period."),
             Self::ServiceUnavailable => (S::SERVICE_UNAVAILABLE, "ServiceUnavailable", "The storage is not available at the moment. Please try again."),
             Self::SignatureDoesNotMatch => (S::FORBIDDEN, "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you provided. Check your key and signing method."),
             Self::SlowDown => (S::SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate."),
+            Self::UserKeyMustBeSpecified => (S::BAD_REQUEST, "UserKeyMustBeSpecified", "The bucket POST must contain the specified field name. If it is specified, check the order of the fields."),
         }
     }
 }

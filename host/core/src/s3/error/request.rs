@@ -1,5 +1,7 @@
 //! What can be wrong with a request that is signed and has an operation.
 
+use crate::s3::setting::Setting;
+
 /// What can be wrong with the parameters and headers of a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
@@ -19,6 +21,18 @@ pub enum RequestError {
     /// A header asks for something that the gateway does not do.
     #[error("the header {0} is not supported")]
     UnsupportedHeader(String),
+    /// A setting of a bucket would have to be enforced.
+    #[error("the setting {0:?} cannot be changed")]
+    Setting(Setting),
+    /// Somebody else than the owner shall get at something.
+    #[error("access control lists are not supported")]
+    Acl,
+    /// A canned access control list that nobody knows.
+    #[error("unknown access control list {0:?}")]
+    CannedAcl(String),
+    /// The same for a new bucket.
+    #[error("a bucket cannot have an access control list")]
+    BucketAcl,
     /// The names and values of `x-amz-meta-*` have more than 2 KB; carries how many.
     #[error("{0} bytes of user metadata are too many")]
     MetadataTooLarge(usize),

@@ -5,6 +5,7 @@ use crate::model::{ObjectKey, UploadError};
 use crate::s3::address::AddressError;
 use crate::s3::auth::AuthError;
 use crate::s3::date::XmlDate;
+use crate::s3::form::{FormError, PolicyError};
 use crate::s3::route::RouteError;
 use crate::s3::xml::read::XmlError;
 use crate::service::ServiceError;
@@ -15,6 +16,10 @@ impl Error {
     pub fn message(&self) -> Cow<'static, str> {
         let exact = match self {
             Self::Auth(error) => return error.to_string().into(),
+            Self::Form(FormError::Policy(error)) => return error.to_string().into(),
+            Self::Form(FormError::Missing(name)) if *name != "key" => {
+                return format!("Bucket POST must contain a field named '{name}'.").into();
+            }
             Self::Route(RouteError::NotImplemented(what)) => {
                 return format!("{what} is not implemented").into();
             }
@@ -82,6 +87,15 @@ impl Error {
             Self::Auth(AuthError::HeadersNotSigned(names)) => {
                 vec![("HeadersNotSigned", names.join(", "))]
             }
+            Self::Form(FormError::Policy(PolicyError::TooSmall { size, least })) => vec![
+                ("ProposedSize", size.to_string()),
+                ("MinSizeAllowed", least.to_string()),
+            ],
+            Self::Form(FormError::Policy(PolicyError::TooLarge { size, most })) => vec![
+                ("ProposedSize", size.to_string()),
+                ("MaxSizeAllowed", most.to_string()),
+            ],
+            Self::Form(FormError::Missing(name)) => vec![("ArgumentName", (*name).to_owned())],
             Self::Request(RequestError::Argument { name, value, .. }) => vec![
                 ("ArgumentName", (*name).to_owned()),
                 ("ArgumentValue", value.clone()),
@@ -93,6 +107,10 @@ impl Error {
                     "MaxSizeAllowed",
                     crate::s3::metadata::MAX_USER_BYTES.to_string(),
                 ),
+            ],
+            Self::Request(RequestError::CannedAcl(name)) => vec![
+                ("ArgumentName", "x-amz-acl".to_owned()),
+                ("ArgumentValue", name.clone()),
             ],
             Self::Request(RequestError::StorageClass(name)) => {
                 vec![("StorageClassRequested", name.clone())]

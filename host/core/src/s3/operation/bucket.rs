@@ -64,6 +64,12 @@ pub(super) fn create(
         let name = header::BUCKET_OBJECT_LOCK.to_string();
         return Err(RequestError::UnsupportedHeader(name).into());
     }
+    if request
+        .header(&header::ACL)
+        .is_some_and(|acl| acl != "private")
+    {
+        return Err(RequestError::BucketAcl.into());
+    }
     match read::create_bucket(document)? {
         Some(location) if location != request.region && !is_alias(&location, request.region) => {
             Err(RequestError::Location(location).into())

@@ -4,21 +4,26 @@ mod bucket;
 mod listing;
 mod multipart;
 mod object;
+mod post;
 mod tagging;
 
 pub use bucket::{BucketsQuery, DeleteObjects, Deletion};
 pub use listing::{ListEcho, PartsQuery, UploadsEcho, Version};
 pub use object::Answering;
+pub use post::PostAnswer;
 pub use tagging::{Attribute, AttributesQuery};
 
-use super::auth::{Action, Authenticated, Rights};
+use super::auth::{Action, Authenticated, Authenticator, Rights};
 use super::body;
 use super::error::{Error, RequestError};
 use super::header;
 use super::query::Query;
 use super::route::{BucketCall, ObjectCall, Route};
+use super::setting::Setting;
 use super::tags::Tags;
-use crate::model::{BucketName, ByteStream, ChecksumPlan, Metadata, ObjectKey, PartNumber, Upload};
+use crate::model::{
+    BucketName, ByteStream, ChecksumPlan, Metadata, ObjectKey, PartNumber, Timestamp, Upload,
+};
 use crate::service::{
     CompleteUpload, CopyObject, CopyPart, ListObjects, ListUploads, PutObject, ReadObject,
     UploadRef, WriteConditions,
@@ -50,6 +55,7 @@ pub enum Operation {
     ListMultipartUploads(ListUploads, UploadsEcho),
     DeleteObjects(DeleteObjects),
     PutObject(PutObject, Upload),
+    PostObject(PutObject, Upload, PostAnswer),
     GetObject(ReadObject, Answering),
     HeadObject(ReadObject, Answering),
     DeleteObject(BucketName, ObjectKey, WriteConditions),
@@ -64,6 +70,11 @@ pub enum Operation {
     CompleteMultipartUpload(CompleteUpload, String),
     AbortMultipartUpload(UploadRef),
     ListParts(UploadRef, PartsQuery),
+    GetSetting(BucketName, Setting),
+    KeepSetting(BucketName),
+    RemoveSetting(BucketName),
+    GetObjectAcl(ReadObject),
+    KeepObjectAcl(ReadObject),
 }
 
 /// A request whose sender is known.
@@ -76,6 +87,10 @@ pub struct Request<'r> {
     pub identity: &'r Authenticated,
     /// The gateway's region.
     pub region: &'r str,
+    /// Checks the policy of a form.
+    pub authenticator: &'r Authenticator,
+    /// The time of the request.
+    pub now: Timestamp,
 }
 
 impl Operation {
@@ -115,6 +130,16 @@ impl Operation {
             BucketCall::ListObjects => listing::objects(bucket, request.query)?,
             BucketCall::ListObjectsV2 => listing::objects_v2(bucket, request.query)?,
             BucketCall::ListMultipartUploads => listing::uploads(bucket, request.query)?,
+            BucketCall::GetSetting(setting) => Self::GetSetting(bucket, setting),
+            BucketCall::PutSetting(setting) => {
+                put_setting(setting, request, body).await?;
+                Self::KeepSetting(bucket)
+            }
+            BucketCall::DeleteSetting(setting) => {
+                setting.accept_removal()?;
+                Self::RemoveSetting(bucket)
+            }
+            BucketCall::PostObject => post::post(bucket, request, body).await?,
             BucketCall::CreateBucket => {
                 let document = request.document(body).await?;
                 bucket::create(bucket, &document, request)?
@@ -151,6 +176,12 @@ impl Operation {
             ObjectCall::DeleteObjectTagging => {
                 let (bucket, key) = tagging::only_target(target, request)?;
                 Self::DeleteObjectTagging(bucket, key)
+            }
+            ObjectCall::GetObjectAcl => Self::GetObjectAcl(object::acl(target, request)?),
+            ObjectCall::PutObjectAcl => {
+                let object = object::acl(target, request)?;
+                put_setting(Setting::Acl, request, body).await?;
+                Self::KeepObjectAcl(object)
             }
             ObjectCall::PutObjectTagging => {
                 let document = request.document(body).await?;
@@ -192,11 +223,27 @@ impl Request<'_> {
     }
 }
 
+/// Checks that writing a setting changes nothing. An access control list may come as a header
+/// alone, which has been checked already.
+async fn put_setting(
+    setting: Setting,
+    request: &Request<'_>,
+    body: ByteStream,
+) -> Result<(), Error> {
+    let document = request.document(body).await?;
+    let in_header = setting == Setting::Acl && request.header(&header::ACL).is_some();
+    if in_header && document.is_empty() {
+        return Ok(());
+    }
+    setting.accept(&document)
+}
+
 /// Refuses what the sender may not do: to the bucket that the request is about, and to the one
 /// that it copies from.
 fn authorize(route: &Route, request: &Request<'_>) -> Result<(), Error> {
     let bucket = match route {
-        Route::ListBuckets => return Ok(()), // shows each sender what is theirs
+        // One shows each sender what is theirs; the other says in the form who sent it.
+        Route::ListBuckets | Route::Bucket(BucketCall::PostObject, _) => return Ok(()),
         Route::Bucket(_, bucket) | Route::Object(_, bucket, _) => bucket,
     };
     let action = Action::of(&request.parts.method);
@@ -220,11 +267,32 @@ fn refuse_unsupported(request: &Request<'_>) -> Result<(), RequestError> {
             return refuse(name);
         }
     }
+    check_acl(request)
+}
+
+/// Refuses to let anybody else than the owner at something.
+fn check_acl(request: &Request<'_>) -> Result<(), RequestError> {
     // Everything belongs to the one owner, which is what these three ask for.
-    let harmless = ["private", "bucket-owner-full-control", "bucket-owner-read"];
+    const HARMLESS: [&str; 3] = ["private", "bucket-owner-full-control", "bucket-owner-read"];
+    const KNOWN: [&str; 5] = [
+        "public-read",
+        "public-read-write",
+        "authenticated-read",
+        "aws-exec-read",
+        "log-delivery-write",
+    ];
+    let names = request.parts.headers.keys();
+    if names
+        .map(http::HeaderName::as_str)
+        .any(|name| name.starts_with("x-amz-grant-"))
+    {
+        return Err(RequestError::Acl);
+    }
     match request.header(&header::ACL) {
-        Some(acl) if !harmless.contains(&acl) => refuse(header::ACL.as_str()),
-        _ => Ok(()),
+        None => Ok(()),
+        Some(acl) if HARMLESS.contains(&acl) => Ok(()),
+        Some(acl) if KNOWN.contains(&acl) => Err(RequestError::Acl),
+        Some(acl) => Err(RequestError::CannedAcl(acl.to_owned())),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::s3::header;
 use crate::s3::metadata::{self, Overrides};
 use crate::s3::query::Query;
 use crate::s3::{checksums, conditions, percent, tags};
-use crate::service::{CopyObject, PutObject, ReadObject};
+use crate::service::{CopyObject, PutObject, ReadConditions, ReadObject};
 use http::header::{HeaderMap, HeaderValue, IF_RANGE, RANGE};
 
 type Target = (BucketName, ObjectKey);
@@ -61,6 +61,22 @@ fn read((bucket, key): Target, request: &Request<'_>) -> Result<ReadObject, Requ
         key,
         section,
         conditions: conditions::read(&request.parts.headers),
+    })
+}
+
+/// The object whose access control list is meant.
+///
+/// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAcl.html>
+pub(super) fn acl(
+    (bucket, key): Target,
+    request: &Request<'_>,
+) -> Result<ReadObject, RequestError> {
+    check_version(request.query.get("versionId"))?;
+    Ok(ReadObject {
+        bucket,
+        key,
+        section: None,
+        conditions: ReadConditions::default(),
     })
 }
 

@@ -22,6 +22,8 @@ async fn parse_request(request: http::Request<ByteStream>) -> Result<Operation, 
         query: &query,
         identity: &identity,
         region: "eu-west-1",
+        authenticator: &gate,
+        now: Timestamp(0),
     };
     Operation::parse(route, &request, body).await
 }
@@ -168,8 +170,6 @@ async fn there_are_no_versions_but_null() {
 #[tokio::test]
 async fn what_cannot_be_honoured_is_refused_before_the_body_is_read() {
     for (name, value) in [
-        ("x-amz-acl", "public-read"),
-        ("x-amz-grant-read", "id=1"),
         ("x-amz-server-side-encryption", "AES256"),
         ("x-amz-server-side-encryption-customer-key", "x"),
         ("x-amz-object-lock-mode", "GOVERNANCE"),
@@ -187,6 +187,41 @@ async fn what_cannot_be_honoured_is_refused_before_the_body_is_read() {
         let refused = parse_request(request).await.err().map(|e| e.code());
         assert_eq!(refused, Some(Code::NotImplemented), "{name}");
     }
+}
+
+#[tokio::test]
+async fn nobody_else_gets_at_anything() {
+    let refused = Code::AccessControlListNotSupported;
+    for (name, value, expected) in [
+        ("x-amz-acl", "public-read", refused),
+        ("x-amz-acl", "secret", Code::InvalidArgument),
+        ("x-amz-grant-read", "id=1", refused),
+    ] {
+        for (method, target) in [
+            ("PUT", "/abc/k"),
+            ("PUT", "/abc?acl"),
+            ("PUT", "/abc/k?acl"),
+        ] {
+            let headers = [("content-length", "0"), (name, value)];
+            assert_eq!(
+                code(method, target, &headers, "").await,
+                expected,
+                "{target}"
+            );
+        }
+    }
+    let acl = [("content-length", "0"), ("x-amz-acl", "private")];
+    for target in ["/abc", "/abc/k", "/abc?acl", "/abc/k?acl"] {
+        assert!(parse("PUT", target, &acl, "").await.is_ok(), "{target}");
+    }
+    let bucket = [
+        ("content-length", "0"),
+        ("x-amz-acl", "bucket-owner-full-control"),
+    ];
+    assert_eq!(
+        code("PUT", "/abc", &bucket, "").await,
+        Code::InvalidBucketAcl
+    );
 }
 
 #[tokio::test]

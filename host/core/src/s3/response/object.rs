@@ -1,15 +1,19 @@
 //! Answers about objects.
 
 use super::{Quoted, Reply, ReplyBody, document, ok, set, set_state};
+use crate::model::{BucketName, ObjectKey};
 use crate::s3::date::XmlDate;
 use crate::s3::error::Error;
 use crate::s3::metadata;
-use crate::s3::operation::Answering;
+use crate::s3::operation::{Answering, PostAnswer};
+use crate::s3::percent;
 use crate::s3::xml::write;
 use crate::s3::{checksums, header};
 use crate::service::{ObjectHead, ObjectReply, Written};
 use http::StatusCode;
-use http::header::{ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderValue};
+use http::header::{
+    ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderValue, LOCATION,
+};
 use std::ops::Range;
 
 /// PutObject.
@@ -18,6 +22,46 @@ pub fn put(written: &Written) -> Reply {
     set(reply.headers_mut(), ETAG, Quoted(&written.etag));
     if let Some(checksum) = &written.checksum {
         checksums::write(checksum, reply.headers_mut());
+    }
+    reply
+}
+
+/// PostObject: what the form asked for.
+///
+/// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html>
+pub fn posted(
+    bucket: &BucketName,
+    key: &ObjectKey,
+    written: &Written,
+    answer: &PostAnswer,
+) -> Reply {
+    let etag = &written.etag;
+    let mut reply = match answer.status {
+        StatusCode::CREATED => document(write::bare_document("PostResponse", |response| {
+            response.text("Location", &answer.location);
+            response.text("Bucket", bucket);
+            response.text("Key", key);
+            response.text("ETag", Quoted(etag));
+        })),
+        _ => ok(),
+    };
+    *reply.status_mut() = answer.status;
+    let headers = reply.headers_mut();
+    set(headers, ETAG, Quoted(etag));
+    set(headers, LOCATION, &answer.location);
+    if let Some(checksum) = &written.checksum {
+        checksums::write(checksum, headers);
+    }
+    if let Some(address) = &answer.redirect {
+        let separator = if address.contains('?') { '&' } else { '?' };
+        let key = percent::encode(key.as_str())
+            .to_string()
+            .replace('/', "%2F");
+        let target = format!("{address}{separator}bucket={bucket}&key={key}&etag=%22{etag}%22");
+        set(headers, LOCATION, target);
+        *reply.status_mut() = StatusCode::SEE_OTHER;
+        *reply.body_mut() = ReplyBody::Empty;
+        reply.headers_mut().remove(CONTENT_TYPE);
     }
     reply
 }

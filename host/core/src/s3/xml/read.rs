@@ -174,6 +174,19 @@ pub fn create_bucket(document: &[u8]) -> Result<Option<String>, XmlError> {
     Ok(location)
 }
 
+/// The texts of a document, each with the names on the way to it (`Rule/ObjectOwnership`).
+pub fn leaves(document: &[u8], root: &str) -> Result<Vec<(String, String)>, XmlError> {
+    let mut leaves = Vec::new();
+    walk(document, root, |path, text| {
+        let text = text.trim();
+        if !text.is_empty() {
+            leaves.push((path.join("/"), text.to_owned()));
+        }
+        Ok(())
+    })?;
+    Ok(leaves)
+}
+
 /// Calls `leave` at the end of every element below the root with the names on the way to it
 /// (without prefixes: S3 takes any namespace or none) and the text directly in it.
 fn walk(

@@ -40,6 +40,18 @@ impl Element<'_> {
         close(self.0, name);
     }
 
+    /// The same with attributes, which stand in the document as given.
+    pub fn element_with(
+        &mut self,
+        name: &str,
+        attributes: &'static str,
+        content: impl FnOnce(&mut Element<'_>),
+    ) {
+        self.open(&format!("{name} {attributes}"));
+        content(&mut Element(self.0));
+        close(self.0, name);
+    }
+
     /// A child element with text in it.
     pub fn text(&mut self, name: &str, value: impl Display) {
         self.open(name);

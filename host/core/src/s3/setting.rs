@@ -1,0 +1,287 @@
+//! Settings of a bucket that clients ask for and that the gateway does not have: what S3 answers
+//! when nobody has configured them.
+//!
+//! A setting can be written where that changes nothing: to what it is already, or to nothing.
+//! Whatever else would have to be enforced is refused, since a client would rely on it.
+
+use super::error::{Code, Error, RequestError};
+use super::response::OWNER;
+use super::xml::read;
+use super::xml::write::{self, Element};
+use bytes::Bytes;
+
+/// A setting, by the sub-resource that stands for it.
+#[expect(missing_docs, reason = "the names are AWS's")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    Accelerate,
+    Acl,
+    Cors,
+    Encryption,
+    Lifecycle,
+    Logging,
+    Notification,
+    ObjectLock,
+    OwnershipControls,
+    Policy,
+    PolicyStatus,
+    PublicAccessBlock,
+    Replication,
+    RequestPayment,
+    Website,
+}
+
+/// Sub-resources in a query.
+const NAMES: [(&str, Setting); 15] = [
+    ("accelerate", Setting::Accelerate),
+    ("acl", Setting::Acl),
+    ("cors", Setting::Cors),
+    ("encryption", Setting::Encryption),
+    ("lifecycle", Setting::Lifecycle),
+    ("logging", Setting::Logging),
+    ("notification", Setting::Notification),
+    ("object-lock", Setting::ObjectLock),
+    ("ownershipControls", Setting::OwnershipControls),
+    ("policy", Setting::Policy),
+    ("policyStatus", Setting::PolicyStatus),
+    ("publicAccessBlock", Setting::PublicAccessBlock),
+    ("replication", Setting::Replication),
+    ("requestPayment", Setting::RequestPayment),
+    ("website", Setting::Website),
+];
+
+/// The grant that everything has.
+const FULL_CONTROL: &str = "FULL_CONTROL";
+
+impl Setting {
+    /// The setting that a sub-resource stands for.
+    pub fn named(name: &str) -> Option<Self> {
+        let mut all = NAMES.iter();
+        let found = all.find(|(known, _)| *known == name);
+        found.map(|(_, setting)| *setting)
+    }
+
+    /// Its sub-resource.
+    pub fn name(self) -> &'static str {
+        let mut all = NAMES.iter();
+        let found = all.find(|(_, setting)| *setting == self);
+        found.map_or("", |(name, _)| name)
+    }
+
+    /// What the setting is; fails with S3's error for one that nobody has configured.
+    pub fn document(self) -> Result<Bytes, Error> {
+        Ok(match self {
+            Self::Accelerate => write::document("AccelerateConfiguration", |_| {}),
+            Self::Acl => access_control_policy(),
+            Self::Logging => write::document("BucketLoggingStatus", |_| {}),
+            Self::Notification => write::document("NotificationConfiguration", |_| {}),
+            Self::OwnershipControls => write::document("OwnershipControls", |controls| {
+                controls.element("Rule", |rule| {
+                    rule.text("ObjectOwnership", "BucketOwnerEnforced");
+                });
+            }),
+            Self::RequestPayment => write::document("RequestPaymentConfiguration", |payment| {
+                payment.text("Payer", "BucketOwner");
+            }),
+            Self::Cors
+            | Self::Encryption
+            | Self::Lifecycle
+            | Self::ObjectLock
+            | Self::Policy
+            | Self::PolicyStatus
+            | Self::PublicAccessBlock
+            | Self::Replication
+            | Self::Website => return Err(Error::NotConfigured(self)),
+        })
+    }
+
+    /// S3's code for a setting that is not configured.
+    pub(super) fn missing_code(self) -> Code {
+        match self {
+            Self::Cors => Code::NoSuchCorsConfiguration,
+            Self::Encryption => Code::NoEncryptionConfiguration,
+            Self::Lifecycle => Code::NoSuchLifecycleConfiguration,
+            Self::ObjectLock => Code::NoObjectLockConfiguration,
+            Self::PublicAccessBlock => Code::NoSuchPublicAccessBlockConfiguration,
+            Self::Replication => Code::NoReplicationConfiguration,
+            Self::Website => Code::NoSuchWebsiteConfiguration,
+            Self::Policy | Self::PolicyStatus => Code::NoSuchBucketPolicy,
+            Self::Accelerate
+            | Self::Acl
+            | Self::Logging
+            | Self::Notification
+            | Self::OwnershipControls
+            | Self::RequestPayment => Code::NotImplemented,
+        }
+    }
+
+    /// Accepts a document that says what is so anyway.
+    pub(super) fn accept(self, document: &[u8]) -> Result<(), Error> {
+        let refused = || Error::from(RequestError::Setting(self));
+        let (root, same): (_, &[(&str, &str)]) = match self {
+            Self::Acl => return accept_acl(document),
+            Self::Accelerate => ("AccelerateConfiguration", &[("Status", "Suspended")]),
+            Self::Logging => ("BucketLoggingStatus", &[]),
+            Self::Notification => ("NotificationConfiguration", &[]),
+            Self::OwnershipControls => (
+                "OwnershipControls",
+                &[("Rule/ObjectOwnership", "BucketOwnerEnforced")],
+            ),
+            Self::RequestPayment => ("RequestPaymentConfiguration", &[("Payer", "BucketOwner")]),
+            _ => return Err(refused()),
+        };
+        let asked = read::leaves(document, root)?;
+        let same = asked
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .eq(same.iter().copied());
+        if same { Ok(()) } else { Err(refused()) }
+    }
+
+    /// Accepts the removal of what is not there.
+    pub(super) fn accept_removal(self) -> Result<(), Error> {
+        match self {
+            Self::Cors
+            | Self::Encryption
+            | Self::Lifecycle
+            | Self::Policy
+            | Self::PublicAccessBlock
+            | Self::Replication
+            | Self::Website => Ok(()),
+            _ => Err(RequestError::Setting(self).into()),
+        }
+    }
+}
+
+/// The one owner may do everything, and nobody else anything.
+fn access_control_policy() -> Bytes {
+    let owner = |person: &mut Element<'_>| {
+        person.text("ID", OWNER);
+        person.text("DisplayName", OWNER);
+    };
+    write::document("AccessControlPolicy", |policy| {
+        policy.element("Owner", owner);
+        policy.element("AccessControlList", |list| {
+            list.element("Grant", |grant| {
+                let kind = "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\"";
+                grant.element_with("Grantee", kind, owner);
+                grant.text("Permission", FULL_CONTROL);
+            });
+        });
+    })
+}
+
+/// The list that everything has, in any words.
+fn accept_acl(document: &[u8]) -> Result<(), Error> {
+    let asked = read::leaves(document, "AccessControlPolicy")?;
+    let of = |wanted: &str| {
+        let found = asked.iter().filter(move |(name, _)| name == wanted);
+        found.map(|(_, value)| value.as_str()).collect::<Vec<_>>()
+    };
+    let grant = "AccessControlList/Grant";
+    let one_grant = of(&format!("{grant}/Grantee/ID")) == [OWNER]
+        && of(&format!("{grant}/Permission")) == [FULL_CONTROL];
+    let nobody_else = ["URI", "EmailAddress"]
+        .iter()
+        .all(|kind| of(&format!("{grant}/Grantee/{kind}")).is_empty());
+    if one_grant && nobody_else {
+        Ok(())
+    } else {
+        Err(RequestError::Acl.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_setting_is_may_be_written_again() {
+        for (_, setting) in NAMES {
+            match setting.document() {
+                // Has no value before it was set for the first time.
+                Ok(document) if setting != Setting::Accelerate => {
+                    assert!(setting.accept(&document).is_ok(), "{setting:?}");
+                }
+                Ok(document) => assert!(setting.accept(&document).is_err()),
+                Err(error) => {
+                    assert_eq!(error.code().wire().0, 404, "{setting:?}");
+                    assert_ne!(error.code(), Code::NotImplemented, "{setting:?}");
+                }
+            }
+            assert_eq!(Setting::named(setting.name()), Some(setting));
+        }
+        let suspended =
+            b"<AccelerateConfiguration><Status>Suspended</Status></AccelerateConfiguration>";
+        assert!(Setting::Accelerate.accept(suspended).is_ok());
+    }
+
+    #[test]
+    fn what_would_be_a_lie_is_refused() {
+        let code = |setting: Setting, document: &str| {
+            setting.accept(document.as_bytes()).unwrap_err().code()
+        };
+        for (setting, document) in [
+            (
+                Setting::Accelerate,
+                "<AccelerateConfiguration><Status>Enabled</Status></AccelerateConfiguration>",
+            ),
+            (
+                Setting::RequestPayment,
+                "<RequestPaymentConfiguration><Payer>Requester</Payer></RequestPaymentConfiguration>",
+            ),
+            (
+                Setting::OwnershipControls,
+                "<OwnershipControls><Rule><ObjectOwnership>ObjectWriter</ObjectOwnership></Rule></OwnershipControls>",
+            ),
+            (
+                Setting::Logging,
+                "<BucketLoggingStatus><LoggingEnabled><TargetBucket>b</TargetBucket></LoggingEnabled></BucketLoggingStatus>",
+            ),
+            (
+                Setting::Notification,
+                "<NotificationConfiguration><TopicConfiguration><Id>1</Id></TopicConfiguration></NotificationConfiguration>",
+            ),
+            (Setting::Policy, "{}"),
+            (Setting::Encryption, "<x/>"),
+            (Setting::Lifecycle, "<x/>"),
+        ] {
+            assert_eq!(code(setting, document), Code::NotImplemented, "{setting:?}");
+        }
+        assert_eq!(code(Setting::ObjectLock, "<x/>"), Code::InvalidBucketState);
+        assert_eq!(code(Setting::Logging, "<x/>"), Code::MalformedXml);
+        assert_eq!(
+            code(Setting::Acl, "<AccessControlPolicy>"),
+            Code::MalformedXml
+        );
+    }
+
+    #[test]
+    fn only_the_list_that_everything_has_is_accepted() {
+        let list = |grants: &str| {
+            let document = format!(
+                "<AccessControlPolicy><Owner><ID>x</ID></Owner><AccessControlList>{grants}</AccessControlList></AccessControlPolicy>"
+            );
+            Setting::Acl
+                .accept(document.as_bytes())
+                .map_err(|error| error.code())
+        };
+        let owner = "<Grant><Grantee><ID>pys3local</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant>";
+        let refused = Err(Code::AccessControlListNotSupported);
+        assert_eq!(list(owner), Ok(()));
+        assert_eq!(list(""), refused);
+        assert_eq!(list(&format!("{owner}{owner}")), refused);
+        for (from, to) in [
+            ("FULL_CONTROL", "READ"),
+            ("<ID>pys3local</ID>", "<ID>other</ID>"),
+            (
+                "<ID>pys3local</ID>",
+                "<URI>http://acs.amazonaws.com/groups/global/AllUsers</URI>",
+            ),
+        ] {
+            assert_eq!(list(&owner.replace(from, to)), refused, "{to}");
+            let both = format!("{owner}{}", owner.replace(from, to));
+            assert_eq!(list(&both), refused, "{to}");
+        }
+    }
+}
