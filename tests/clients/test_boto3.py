@@ -263,6 +263,36 @@ def test_signature_version_2_is_accepted_in_header_and_url(gateway, s3, bucket, 
     assert refused.value.code == 403
 
 
+def test_a_bucket_keeps_tags_and_rules_for_web_pages(s3, bucket):
+    tags = [{"Key": "a", "Value": "1 + 1"}, {"Key": "b", "Value": "é"}]
+    s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})
+    assert s3.get_bucket_tagging(Bucket=bucket)["TagSet"] == tags
+    s3.delete_bucket_tagging(Bucket=bucket)
+    with pytest.raises(ClientError, match="NoSuchTagSet"):
+        s3.get_bucket_tagging(Bucket=bucket)
+    rule = {
+        "ID": "pages",
+        "AllowedOrigins": ["https://*.example"],
+        "AllowedMethods": ["GET", "PUT"],
+        "AllowedHeaders": ["*"],
+        "ExposeHeaders": ["ETag"],
+        "MaxAgeSeconds": 60,
+    }
+    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [rule]})
+    assert s3.get_bucket_cors(Bucket=bucket)["CORSRules"] == [rule]
+    s3.delete_bucket_cors(Bucket=bucket)
+    with pytest.raises(ClientError, match="NoSuchCORSConfiguration"):
+        s3.get_bucket_cors(Bucket=bucket)
+    block = dict.fromkeys(["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"], True)
+    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=block)
+    assert s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"] == block
+    with pytest.raises(ClientError, match="NotImplemented"):
+        s3.put_bucket_policy(Bucket=bucket, Policy="{}")
+    rules = [{"ID": "x", "Status": "Enabled", "Prefix": "", "Expiration": {"Days": 1}}]
+    with pytest.raises(ClientError, match="NotImplemented"):
+        s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
+
+
 @pytest.mark.parametrize("version", ["s3v4", "s3"])
 @pytest.mark.parametrize("size", [10, 3 * MIB])
 def test_a_form_that_boto3_has_signed_can_be_posted(gateway, s3, bucket, version, size):

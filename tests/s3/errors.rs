@@ -81,7 +81,7 @@ async fn sub_resources_that_are_not_implemented_say_so_and_do_nothing() {
             assert!([501, 405].contains(&status), "{method} ?{name}: {status}");
         }
     }
-    for name in ["tagging", "inventory", "analytics", "metrics"] {
+    for name in ["inventory", "analytics", "metrics"] {
         for method in ["GET", "PUT", "DELETE"] {
             let call = s3.bucket(method, "bucket").query(name, "").body("<x/>");
             let status = call.send().await.status.as_u16();

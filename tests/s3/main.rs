@@ -30,4 +30,5 @@ mod odd_keys;
 mod presigned;
 mod put_get;
 mod range;
+mod settings;
 mod start;

@@ -3,7 +3,7 @@
 use super::Shared;
 use super::queries::{self, BucketNo, NamespaceNo, Numbers};
 use super::worker::Write;
-use crate::model::{Bucket, Checksum, ObjectKey, Timestamp, UploadId};
+use crate::model::{Bucket, BucketSetting, Checksum, ObjectKey, Timestamp, UploadId};
 use crate::service::ports::{
     Cache, CacheError, Intent, Lesson, PartRow, Remembered, Row, UploadRow,
 };
@@ -256,5 +256,32 @@ impl Cache for NamespaceCache {
         self.read(bucket, |db, bucket| {
             queries::parts(db, bucket, id, after, limit)
         })
+    }
+
+    async fn setting(
+        &self,
+        bucket: &Bucket,
+        setting: BucketSetting,
+    ) -> Result<Option<String>, CacheError> {
+        self.read(bucket, |db, bucket| queries::setting(db, bucket, setting))
+    }
+
+    async fn set_setting(
+        &self,
+        bucket: &Bucket,
+        setting: BucketSetting,
+        document: Option<String>,
+    ) -> Result<(), CacheError> {
+        let bucket = self.find_or_intern(bucket).await?;
+        self.write(Write::SetSetting(bucket, setting, document))
+            .await
+            .map(drop)
+    }
+
+    async fn forget_settings(&self, bucket: &Bucket) -> Result<(), CacheError> {
+        let Some(bucket) = self.find(bucket)? else {
+            return Ok(());
+        };
+        self.write(Write::ForgetSettings(bucket)).await.map(drop)
     }
 }

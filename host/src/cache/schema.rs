@@ -8,6 +8,7 @@ const STEPS: &[&str] = &[
     include_str!("steps/001_objects.sql"),
     include_str!("steps/002_imported.sql"),
     include_str!("steps/004_checksums.sql"),
+    include_str!("steps/008_bucket_settings.sql"),
 ];
 
 /// The version of the schema that this program writes.

@@ -7,7 +7,7 @@
 use super::file;
 use super::health::Health;
 use super::queries::{self, BucketNo, NamespaceNo};
-use crate::model::{ObjectKey, UploadId};
+use crate::model::{BucketSetting, ObjectKey, UploadId};
 use crate::service::ports::{Intent, Lesson, PartRow, Row, UploadRow};
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -41,6 +41,8 @@ pub(super) enum Write {
     CreateUpload(BucketNo, UploadRow),
     DeleteUpload(BucketNo, UploadId),
     PutPart(BucketNo, UploadId, PartRow),
+    SetSetting(BucketNo, BucketSetting, Option<String>),
+    ForgetSettings(BucketNo),
 }
 
 impl Write {
@@ -58,6 +60,10 @@ impl Write {
             Self::CreateUpload(bucket, upload) => queries::create_upload(db, *bucket, upload),
             Self::DeleteUpload(bucket, id) => queries::delete_upload(db, *bucket, id),
             Self::PutPart(bucket, id, part) => return queries::put_part(db, *bucket, id, part),
+            Self::SetSetting(bucket, setting, document) => {
+                queries::set_setting(db, *bucket, *setting, document.as_deref())
+            }
+            Self::ForgetSettings(bucket) => queries::forget_settings(db, *bucket),
         }
         .map(|()| true)
     }
@@ -70,7 +76,9 @@ impl Write {
             | Self::Settle(..)
             | Self::Withdraw(..)
             | Self::CreateUpload(..)
-            | Self::PutPart(..) => true,
+            | Self::PutPart(..)
+            | Self::SetSetting(..)
+            | Self::ForgetSettings(..) => true,
             Self::Forget(_, keys) => keys.len() == 1,
             Self::Learn(..) | Self::DeleteUpload(..) => false,
         }
@@ -84,7 +92,9 @@ impl Write {
             | Self::Forget(..)
             | Self::CreateUpload(..)
             | Self::DeleteUpload(..)
-            | Self::PutPart(..) => true,
+            | Self::PutPart(..)
+            | Self::SetSetting(..)
+            | Self::ForgetSettings(..) => true,
             Self::InternBucket(..) | Self::Settle(..) | Self::Learn(..) | Self::Withdraw(..) => {
                 false
             }

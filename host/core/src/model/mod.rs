@@ -8,6 +8,7 @@ pub mod key;
 pub mod metadata;
 pub mod object;
 pub mod range;
+pub mod setting;
 pub mod upload;
 
 pub use body::{ByteStream, Piece, Upload, UploadError, Wanted};
@@ -20,4 +21,5 @@ pub use key::{KeyError, ObjectKey};
 pub use metadata::Metadata;
 pub use object::{ObjectState, Timestamp};
 pub use range::{RangeError, RangeSpec, Section};
+pub use setting::BucketSetting;
 pub use upload::{PartNumber, PartSizes, UploadId};

@@ -83,6 +83,14 @@ fn host_name(host: &str) -> String {
 }
 
 impl Address {
+    /// The bucket that this is, or is in.
+    pub fn bucket(&self) -> Option<&BucketName> {
+        match self {
+            Self::Service => None,
+            Self::Bucket(bucket) | Self::Object(bucket, _) => Some(bucket),
+        }
+    }
+
     /// Reads host and path.
     pub fn parse(parts: &Parts, domains: &Domains) -> Result<Self, AddressError> {
         let bucket = domains.bucket_of(parts);

@@ -10,6 +10,7 @@ pub mod auth;
 pub mod body;
 pub mod checksums;
 pub mod conditions;
+mod cors;
 pub mod date;
 pub mod error;
 mod form;
@@ -31,10 +32,13 @@ pub mod xml;
 pub use error::{Code, Error};
 pub use response::{Reply, ReplyBody};
 
-use crate::model::{ByteStream, Timestamp};
-use crate::service::Service;
+use crate::model::{BucketName, BucketSetting, ByteStream, Timestamp};
+use crate::service::{Service, ServiceError};
 use address::{Address, Domains};
 use auth::Authenticator;
+use cors::{Cors, CorsError, Preflight};
+use http::Method;
+use http::header::ORIGIN;
 use http::request::Parts;
 use operation::Operation;
 use query::Query;
@@ -114,7 +118,7 @@ impl Gateway {
         let reply = async {
             let mut operation = Outcome::UNKNOWN;
             let mut code = "OK";
-            let reply = match self.run(&parts, body, now, &id, &mut operation).await {
+            let mut reply = match self.run(&parts, body, now, &id, &mut operation).await {
                 Ok(reply) => {
                     Span::current().record("code", reply.status().as_u16());
                     tracing::debug!("done");
@@ -127,6 +131,7 @@ impl Gateway {
                     response::error(&error, parts.uri.path(), &id)
                 }
             };
+            self.tell_pages(&parts, &mut reply).await;
             let mut reply = response::finish(reply, &parts.method, &id);
             reply.extensions_mut().insert(Outcome { operation, code });
             reply
@@ -144,6 +149,10 @@ impl Gateway {
     ) -> Result<Reply, Error> {
         let address = Address::parse(parts, &self.domains)?;
         record(&address);
+        if parts.method == Method::OPTIONS {
+            *name = "PreflightRequest";
+            return self.preflight(parts, &address).await;
+        }
         let query = Query::parse(parts.uri.query())?;
         let identity = self.authenticator.authenticate(parts, now)?;
         let route = route::route(&parts.method, address, &query, &parts.headers)?;
@@ -165,6 +174,58 @@ impl Gateway {
             id,
         };
         perform::perform(&context, operation).await
+    }
+
+    /// Answers a browser that asks whether a page may send a request. Nobody signs that.
+    async fn preflight(&self, parts: &Parts, address: &Address) -> Result<Reply, Error> {
+        let asked = Preflight::parse(&parts.headers)?;
+        let cors = match address.bucket() {
+            Some(bucket) => self.cors(bucket).await?,
+            None => None,
+        };
+        let headers = cors.ok_or(CorsError::NotEnabled)?.preflight(&asked)?;
+        let mut reply = response::ok();
+        reply.headers_mut().extend(headers);
+        Ok(reply)
+    }
+
+    /// Tells a browser what the page that sent the request may know of the answer.
+    async fn tell_pages(&self, parts: &Parts, reply: &mut Reply) {
+        let origin = parts.headers.get(ORIGIN);
+        let Some(origin) = origin.and_then(|origin| origin.to_str().ok()) else {
+            return;
+        };
+        let address = Address::parse(parts, &self.domains).ok();
+        let Some(bucket) = address.as_ref().and_then(Address::bucket) else {
+            return;
+        };
+        if parts.method == Method::OPTIONS {
+            return;
+        }
+        match self.cors(bucket).await {
+            Ok(Some(cors)) => {
+                let told = cors.answer(origin, parts.method.as_str());
+                reply.headers_mut().extend(told.unwrap_or_default());
+            }
+            Ok(None) => {}
+            Err(error) => log_failure(&error, None),
+        }
+    }
+
+    /// The rules of a bucket about web pages; those of no bucket are none.
+    async fn cors(&self, bucket: &BucketName) -> Result<Option<Cors>, Error> {
+        let document = match self
+            .service
+            .bucket_setting(bucket, BucketSetting::Cors)
+            .await
+        {
+            Ok(document) => document,
+            Err(ServiceError::NoSuchBucket) => None,
+            Err(error) => return Err(error.into()),
+        };
+        document
+            .map(|text| Cors::parse(text.as_bytes()))
+            .transpose()
     }
 }
 

@@ -57,14 +57,30 @@ pub(super) async fn perform(context: &Context<'_>, operation: Operation) -> Resu
         }
         Operation::GetSetting(name, setting) => {
             service.head_bucket(&name).await?;
-            response::document(setting.document()?)
+            let kept = match setting.kept() {
+                Some(kept) => service.bucket_setting(&name, kept).await?,
+                None => None,
+            };
+            match kept {
+                Some(document) => response::document(document.into()),
+                None => response::document(setting.document()?),
+            }
         }
-        Operation::KeepSetting(name) => {
+        Operation::PutSetting(name, None) => {
             service.head_bucket(&name).await?;
             response::ok()
         }
-        Operation::RemoveSetting(name) => {
+        Operation::PutSetting(name, Some((setting, document))) => {
+            let set = service.set_bucket_setting(&name, setting, Some(document));
+            set.await?;
+            response::ok()
+        }
+        Operation::RemoveSetting(name, None) => {
             service.head_bucket(&name).await?;
+            response::no_content()
+        }
+        Operation::RemoveSetting(name, Some(setting)) => {
+            service.set_bucket_setting(&name, setting, None).await?;
             response::no_content()
         }
         Operation::GetObjectAcl(request) => {

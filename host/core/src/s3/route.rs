@@ -84,9 +84,6 @@ pub enum RouteError {
     /// `partNumber` without `uploadId` or the reverse; carries the missing one.
     #[error("{0} is missing")]
     PartIncomplete(&'static str),
-    /// A preflight request: no bucket has a CORS configuration.
-    #[error("CORS is not enabled")]
-    NoCors,
 }
 
 /// Sub-resources (query parameters that turn a request into another operation) of S3 that the
@@ -141,9 +138,6 @@ pub fn route(
     query: &Query,
     headers: &HeaderMap,
 ) -> Result<Route, RouteError> {
-    if method == Method::OPTIONS {
-        return Err(RouteError::NoCors);
-    }
     if let Some(name) = known(query, FOREIGN).next() {
         return Err(RouteError::NotImplemented(name));
     }
@@ -195,7 +189,6 @@ fn bucket(method: &Method, sub: Option<&str>, query: &Query) -> Result<BucketCal
         ("POST", Some("delete")) => Ok(BucketCall::DeleteObjects),
         ("PUT", Some("versioning")) => Err(RouteError::NotImplemented("versioning")),
         ("POST", None) => Ok(BucketCall::PostObject),
-        (_, Some("tagging")) => Err(RouteError::NotImplemented("tagging")),
         _ => Err(RouteError::MethodNotAllowed {
             allow: "GET, HEAD, PUT, POST, DELETE",
         }),
@@ -329,6 +322,7 @@ mod tests {
             ("GET", "/b/k?acl", "GetObjectAcl"),
             ("PUT", "/b/k?acl", "PutObjectAcl"),
             ("GET", "/b?cors", "GetBucketSetting"),
+            ("GET", "/b?tagging", "GetBucketSetting"),
             ("PUT", "/b?acl", "PutBucketSetting"),
             ("DELETE", "/b?policy", "DeleteBucketSetting"),
         ] {
@@ -405,11 +399,6 @@ mod tests {
             plain("GET", "/b?uploads&uploads&location"),
             Err(RouteError::Conflict("uploads", "location"))
         );
-    }
-
-    #[test]
-    fn a_preflight_learns_that_there_is_no_cors() {
-        assert_eq!(plain("OPTIONS", "/b/k"), Err(RouteError::NoCors));
     }
 
     proptest! {

@@ -1,13 +1,17 @@
-//! Settings of a bucket that clients ask for and that the gateway does not have: what S3 answers
-//! when nobody has configured them.
+//! Settings of a bucket: which of them are kept, and what S3 answers about the others, which the
+//! gateway does not have, when nobody has configured them.
 //!
-//! A setting can be written where that changes nothing: to what it is already, or to nothing.
-//! Whatever else would have to be enforced is refused, since a client would rely on it.
+//! A setting that is not kept can be written where that changes nothing: to what it is already,
+//! or to nothing. Whatever else would have to be enforced is refused, since a client would rely
+//! on it.
 
+use super::cors::Cors;
 use super::error::{Code, Error, RequestError};
-use super::response::OWNER;
-use super::xml::read;
+use super::response::{OWNER, attributes};
+use super::tags;
+use super::xml::read::{self, XmlError};
 use super::xml::write::{self, Element};
+use crate::model::BucketSetting;
 use bytes::Bytes;
 
 /// A setting, by the sub-resource that stands for it.
@@ -28,11 +32,15 @@ pub enum Setting {
     PublicAccessBlock,
     Replication,
     RequestPayment,
+    Tagging,
     Website,
 }
 
+/// A setting that is kept, and its document.
+pub type Kept = (BucketSetting, String);
+
 /// Sub-resources in a query.
-const NAMES: [(&str, Setting); 15] = [
+const NAMES: [(&str, Setting); 16] = [
     ("accelerate", Setting::Accelerate),
     ("acl", Setting::Acl),
     ("cors", Setting::Cors),
@@ -47,6 +55,7 @@ const NAMES: [(&str, Setting); 15] = [
     ("publicAccessBlock", Setting::PublicAccessBlock),
     ("replication", Setting::Replication),
     ("requestPayment", Setting::RequestPayment),
+    ("tagging", Setting::Tagging),
     ("website", Setting::Website),
 ];
 
@@ -91,6 +100,7 @@ impl Setting {
             | Self::PolicyStatus
             | Self::PublicAccessBlock
             | Self::Replication
+            | Self::Tagging
             | Self::Website => return Err(Error::NotConfigured(self)),
         })
     }
@@ -104,6 +114,7 @@ impl Setting {
             Self::ObjectLock => Code::NoObjectLockConfiguration,
             Self::PublicAccessBlock => Code::NoSuchPublicAccessBlockConfiguration,
             Self::Replication => Code::NoReplicationConfiguration,
+            Self::Tagging => Code::NoSuchTagSet,
             Self::Website => Code::NoSuchWebsiteConfiguration,
             Self::Policy | Self::PolicyStatus => Code::NoSuchBucketPolicy,
             Self::Accelerate
@@ -115,8 +126,35 @@ impl Setting {
         }
     }
 
-    /// Accepts a document that says what is so anyway.
-    pub(super) fn accept(self, document: &[u8]) -> Result<(), Error> {
+    /// The setting as it is kept, if it is.
+    pub(super) fn kept(self) -> Option<BucketSetting> {
+        match self {
+            Self::Cors => Some(BucketSetting::Cors),
+            Self::PublicAccessBlock => Some(BucketSetting::PublicAccessBlock),
+            Self::Tagging => Some(BucketSetting::Tagging),
+            _ => None,
+        }
+    }
+
+    /// Accepts a document to keep, or one that says what is so anyway.
+    pub(super) fn accept(self, document: &[u8]) -> Result<Option<Kept>, Error> {
+        let Some(setting) = self.kept() else {
+            return self.accept_as_is(document).map(|()| None);
+        };
+        let checked = match setting {
+            BucketSetting::Cors => Cors::parse(document)?.document(),
+            BucketSetting::PublicAccessBlock => public_access_block(document)?,
+            BucketSetting::Tagging => {
+                let tags = read::tagging(document)?;
+                tags::check(&tags, tags::MAX_BUCKET_TAGS)?;
+                attributes::tagging(&tags)
+            }
+        };
+        let text = String::from_utf8_lossy(&checked).into_owned();
+        Ok(Some((setting, text)))
+    }
+
+    fn accept_as_is(self, document: &[u8]) -> Result<(), Error> {
         let refused = || Error::from(RequestError::Setting(self));
         let (root, same): (_, &[(&str, &str)]) = match self {
             Self::Acl => return accept_acl(document),
@@ -147,10 +185,41 @@ impl Setting {
             | Self::Policy
             | Self::PublicAccessBlock
             | Self::Replication
+            | Self::Tagging
             | Self::Website => Ok(()),
             _ => Err(RequestError::Setting(self).into()),
         }
     }
+}
+
+/// Promises that are kept anyway: no list and no policy of ours opens a bucket.
+///
+/// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutPublicAccessBlock.html>
+fn public_access_block(document: &[u8]) -> Result<Bytes, Error> {
+    const ROOT: &str = "PublicAccessBlockConfiguration";
+    const NAMES: [&str; 4] = [
+        "BlockPublicAcls",
+        "IgnorePublicAcls",
+        "BlockPublicPolicy",
+        "RestrictPublicBuckets",
+    ];
+    let asked = read::leaves(document, ROOT)?;
+    let is_one = |(name, value): &(String, String)| {
+        NAMES.contains(&name.as_str()) && ["true", "false"].contains(&value.as_str())
+    };
+    if asked.is_empty() || !asked.iter().all(is_one) {
+        return Err(XmlError::Malformed("not the four settings").into());
+    }
+    let is_set = |name| {
+        asked
+            .iter()
+            .any(|(have, value)| have == name && value == "true")
+    };
+    Ok(write::document(ROOT, |block| {
+        for name in NAMES {
+            block.text(name, is_set(name));
+        }
+    }))
 }
 
 /// The one owner may do everything, and nobody else anything.
@@ -257,6 +326,52 @@ mod tests {
     }
 
     #[test]
+    fn what_is_kept_comes_back_and_is_checked() {
+        let kept = |setting: Setting, document: &str| {
+            let kept = setting.accept(document.as_bytes());
+            kept.map(|kept| kept.unwrap().1)
+                .map_err(|error| error.code())
+        };
+        let block = kept(
+            Setting::PublicAccessBlock,
+            "<PublicAccessBlockConfiguration><BlockPublicAcls>true</BlockPublicAcls></PublicAccessBlockConfiguration>",
+        )
+        .unwrap();
+        assert!(
+            block.ends_with(
+                "<BlockPublicAcls>true</BlockPublicAcls><IgnorePublicAcls>false</IgnorePublicAcls>\
+                 <BlockPublicPolicy>false</BlockPublicPolicy><RestrictPublicBuckets>false</RestrictPublicBuckets>\
+                 </PublicAccessBlockConfiguration>"
+            ),
+            "{block}"
+        );
+        assert_eq!(kept(Setting::PublicAccessBlock, &block), Ok(block));
+        for odd in [
+            "",
+            "<BlockPublicAcls>yes</BlockPublicAcls>",
+            "<Other>true</Other>",
+        ] {
+            let text =
+                format!("<PublicAccessBlockConfiguration>{odd}</PublicAccessBlockConfiguration>");
+            assert_eq!(
+                kept(Setting::PublicAccessBlock, &text),
+                Err(Code::MalformedXml)
+            );
+        }
+        let tags = |count: usize| {
+            let tag = |number| format!("<Tag><Key>{number}</Key><Value>é</Value></Tag>");
+            let tags: String = (0..count).map(tag).collect();
+            kept(
+                Setting::Tagging,
+                &format!("<Tagging><TagSet>{tags}</TagSet></Tagging>"),
+            )
+        };
+        let most = tags(50).unwrap();
+        assert_eq!(kept(Setting::Tagging, &most), Ok(most));
+        assert_eq!(tags(51), Err(Code::BadRequest));
+    }
+
+    #[test]
     fn only_the_list_that_everything_has_is_accepted() {
         let list = |grants: &str| {
             let document = format!(
@@ -264,6 +379,7 @@ mod tests {
             );
             Setting::Acl
                 .accept(document.as_bytes())
+                .map(drop)
                 .map_err(|error| error.code())
         };
         let owner = "<Grant><Grantee><ID>pys3local</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant>";

@@ -2,7 +2,7 @@
 
 use super::ports::StoredBucket;
 use super::{BucketMode, Inner, ServiceError};
-use crate::model::{Bucket, BucketName};
+use crate::model::{Bucket, BucketName, BucketSetting};
 
 /// The only bucket of default-bucket mode.
 const DEFAULT: &str = "default";
@@ -46,7 +46,12 @@ impl Inner {
         match self.options.mode {
             // Clients that create their bucket first are not disappointed.
             BucketMode::Default => Ok(()),
-            BucketMode::Advanced => Ok(self.store.create_bucket(name).await?),
+            BucketMode::Advanced => {
+                self.store.create_bucket(name).await?;
+                // One of that name may have gone without us.
+                let bucket = Bucket::Named(name.clone());
+                Ok(self.cache.forget_settings(&bucket).await?)
+            }
         }
     }
 
@@ -61,9 +66,30 @@ impl Inner {
             BucketMode::Default => Ok(()),
             BucketMode::Advanced => {
                 self.store.delete_bucket(name).await?;
-                self.abort_uploads_of(&Bucket::Named(name.clone())).await
+                let bucket = Bucket::Named(name.clone());
+                self.cache.forget_settings(&bucket).await?;
+                self.abort_uploads_of(&bucket).await
             }
         }
+    }
+
+    pub(super) async fn bucket_setting(
+        &self,
+        name: &BucketName,
+        setting: BucketSetting,
+    ) -> Result<Option<String>, ServiceError> {
+        Ok(self.cache.setting(&self.bucket(name)?, setting).await?)
+    }
+
+    pub(super) async fn set_bucket_setting(
+        &self,
+        name: &BucketName,
+        setting: BucketSetting,
+        document: Option<String>,
+    ) -> Result<(), ServiceError> {
+        let bucket = self.bucket(name)?;
+        self.require_bucket(&bucket).await?;
+        Ok(self.cache.set_setting(&bucket, setting, document).await?)
     }
 
     /// Forgets the uploads of a bucket that is gone.

@@ -1,7 +1,7 @@
 //! A [`Cache`] in memory, for tests.
 
 use super::ports::{Cache, CacheError, Intent, Lesson, PartRow, Remembered, Row, UploadRow};
-use crate::model::{Bucket, Checksum, ObjectKey, Timestamp, UploadId};
+use crate::model::{Bucket, BucketSetting, Checksum, ObjectKey, Timestamp, UploadId};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -36,6 +36,7 @@ struct State {
     objects: HashMap<(Bucket, ObjectKey), Remembered>,
     part_checksums: HashMap<(Bucket, ObjectKey), Vec<Checksum>>,
     uploads: BTreeMap<UploadOrder, (UploadRow, BTreeMap<u16, PartRow>)>,
+    settings: BTreeMap<(Bucket, BucketSetting), String>,
     fault: Option<CacheFault>,
 }
 
@@ -327,5 +328,38 @@ impl Cache for MemoryCache {
         };
         let parts = state.uploads[&at].1.range(after + 1..);
         Ok(parts.take(limit).map(|(_, part)| part.clone()).collect())
+    }
+
+    async fn setting(
+        &self,
+        bucket: &Bucket,
+        setting: BucketSetting,
+    ) -> Result<Option<String>, CacheError> {
+        let found = self
+            .call()
+            .settings
+            .get(&(bucket.clone(), setting))
+            .cloned();
+        Ok(found)
+    }
+
+    async fn set_setting(
+        &self,
+        bucket: &Bucket,
+        setting: BucketSetting,
+        document: Option<String>,
+    ) -> Result<(), CacheError> {
+        let mut state = self.call();
+        let address = (bucket.clone(), setting);
+        match document {
+            Some(document) => drop(state.settings.insert(address, document)),
+            None => drop(state.settings.remove(&address)),
+        }
+        Ok(())
+    }
+
+    async fn forget_settings(&self, bucket: &Bucket) -> Result<(), CacheError> {
+        self.call().settings.retain(|(of, _), _| of != bucket);
+        Ok(())
     }
 }

@@ -41,7 +41,8 @@ pub use heal::{Healed, OnRead, SurveyPage, Surveyed, Verified};
 pub use requests::*;
 
 use crate::model::{
-    BucketName, ChecksumPlan, Metadata, ObjectKey, PartNumber, Timestamp, Upload, UploadId,
+    BucketName, BucketSetting, ChecksumPlan, Metadata, ObjectKey, PartNumber, Timestamp, Upload,
+    UploadId,
 };
 use locks::KeyLocks;
 use look::{Lookups, Strangers};
@@ -153,6 +154,27 @@ impl Service {
     /// DeleteBucket. Uploads in progress do not keep a bucket: they are aborted.
     pub async fn delete_bucket(&self, bucket: &BucketName) -> Result<(), ServiceError> {
         self.inner.delete_bucket(bucket).await
+    }
+
+    /// What a client has configured of a bucket, if there is such a bucket.
+    pub async fn bucket_setting(
+        &self,
+        bucket: &BucketName,
+        setting: BucketSetting,
+    ) -> Result<Option<String>, ServiceError> {
+        self.inner.bucket_setting(bucket, setting).await
+    }
+
+    /// Configures a bucket, or takes the configuration back. The bucket keeps it until it goes.
+    pub async fn set_bucket_setting(
+        &self,
+        bucket: &BucketName,
+        setting: BucketSetting,
+        document: Option<String>,
+    ) -> Result<(), ServiceError> {
+        self.inner
+            .set_bucket_setting(bucket, setting, document)
+            .await
     }
 
     /// PutObject.

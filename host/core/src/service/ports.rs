@@ -2,8 +2,8 @@
 //! about them. `backend` and `cache` of the `pys3local` crate implement these.
 
 use crate::model::{
-    Bucket, BucketName, ByteStream, Checksum, ChecksumPlan, ETag, Metadata, ObjectChecksum,
-    ObjectKey, ObjectState, PartNumber, PartSizes, Timestamp, UploadId,
+    Bucket, BucketName, BucketSetting, ByteStream, Checksum, ChecksumPlan, ETag, Metadata,
+    ObjectChecksum, ObjectKey, ObjectState, PartNumber, PartSizes, Timestamp, UploadId,
 };
 use async_trait::async_trait;
 use std::ops::Range;
@@ -456,4 +456,19 @@ pub trait Cache: Send + Sync + 'static {
         after: u16,
         limit: usize,
     ) -> Result<Vec<PartRow>, CacheError>;
+    /// A setting of a bucket.
+    async fn setting(
+        &self,
+        bucket: &Bucket,
+        setting: BucketSetting,
+    ) -> Result<Option<String>, CacheError>;
+    /// Replaces a setting of a bucket, or removes it.
+    async fn set_setting(
+        &self,
+        bucket: &Bucket,
+        setting: BucketSetting,
+        document: Option<String>,
+    ) -> Result<(), CacheError>;
+    /// Removes all settings of a bucket.
+    async fn forget_settings(&self, bucket: &Bucket) -> Result<(), CacheError>;
 }

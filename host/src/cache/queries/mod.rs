@@ -3,10 +3,12 @@
 
 mod maintain;
 mod objects;
+mod settings;
 mod uploads;
 
 pub(super) use maintain::*;
 pub(super) use objects::*;
+pub(super) use settings::*;
 pub(super) use uploads::*;
 
 use super::rows::UnsignedColumn;

@@ -13,6 +13,7 @@ use crate::model::UploadError;
 use crate::s3::address::AddressError;
 use crate::s3::auth::{AuthError, Place};
 use crate::s3::body::DocumentError;
+use crate::s3::cors::CorsError;
 use crate::s3::form::{FormError, PolicyError};
 use crate::s3::route::RouteError;
 use crate::s3::setting::Setting;
@@ -32,6 +33,9 @@ pub enum Error {
     /// The form is wrong, or its policy does not allow it.
     #[error(transparent)]
     Form(#[from] FormError),
+    /// A web page may not do that.
+    #[error(transparent)]
+    Cors(#[from] CorsError),
     /// Nobody has configured this.
     #[error("no {} configuration", .0.name())]
     NotConfigured(Setting),
@@ -124,6 +128,7 @@ pub enum Code {
     NoSuchKey,
     NoSuchLifecycleConfiguration,
     NoSuchPublicAccessBlockConfiguration,
+    NoSuchTagSet,
     NoSuchUpload,
     NoSuchWebsiteConfiguration,
     NotImplemented,
@@ -185,12 +190,13 @@ impl Error {
                 A::MissingSecurityHeader => Code::MissingSecurityHeader,
             },
             Self::Form(error) => form_code(error),
+            Self::Cors(CorsError::NoOrigin | CorsError::Method(_)) => Code::BadRequest,
+            Self::Cors(CorsError::NotEnabled | CorsError::NotAllowed) => Code::AccessForbidden,
             Self::NotConfigured(setting) => setting.missing_code(),
             Self::Route(error) => match error {
                 O::NotImplemented(_) => Code::NotImplemented,
                 O::MethodNotAllowed { .. } => Code::MethodNotAllowed,
                 O::Conflict(..) | O::PartIncomplete(_) => Code::InvalidArgument,
-                O::NoCors => Code::AccessForbidden,
             },
             Self::Request(error) => match error {
                 R::Query => Code::InvalidUri,
@@ -327,6 +333,7 @@ impl Code {
             Self::NoSuchKey => (S::NOT_FOUND, "NoSuchKey", "The specified key does not exist."),
             Self::NoSuchLifecycleConfiguration => (S::NOT_FOUND, "NoSuchLifecycleConfiguration", "The lifecycle configuration does not exist"),
             Self::NoSuchPublicAccessBlockConfiguration => (S::NOT_FOUND, "NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found"),
+            Self::NoSuchTagSet => (S::NOT_FOUND, "NoSuchTagSet", "The TagSet does not exist"),
             Self::NoSuchUpload => (S::NOT_FOUND, "NoSuchUpload", "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."),
             Self::NoSuchWebsiteConfiguration => (S::NOT_FOUND, "NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration"),
             Self::NotImplemented => (S::NOT_IMPLEMENTED, "NotImplemented", "A header or query you provided implies functionality that is not implemented"),

@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::{ETag, Timestamp};
+use crate::s3::cors::CorsError;
 use std::io;
 use std::time::Duration;
 
@@ -118,7 +119,7 @@ fn refusals_at_the_door_have_the_codes_of_s3() {
         wire(RouteError::MethodNotAllowed { allow: "GET" }),
         (405, "MethodNotAllowed")
     );
-    assert_eq!(wire(RouteError::NoCors), (403, "AccessForbidden"));
+    assert_eq!(wire(CorsError::NotEnabled), (403, "AccessForbidden"));
     assert_eq!(wire(XmlError::Malformed("x")), (400, "MalformedXML"));
     assert_eq!(
         wire(DocumentError::TooLarge),

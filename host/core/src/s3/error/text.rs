@@ -16,6 +16,7 @@ impl Error {
     pub fn message(&self) -> Cow<'static, str> {
         let exact = match self {
             Self::Auth(error) => return error.to_string().into(),
+            Self::Cors(error) => return error.to_string().into(),
             Self::Form(FormError::Policy(error)) => return error.to_string().into(),
             Self::Form(FormError::Missing(name)) if *name != "key" => {
                 return format!("Bucket POST must contain a field named '{name}'.").into();

@@ -19,10 +19,11 @@ use super::error::{Error, RequestError};
 use super::header;
 use super::query::Query;
 use super::route::{BucketCall, ObjectCall, Route};
-use super::setting::Setting;
+use super::setting::{Kept, Setting};
 use super::tags::Tags;
 use crate::model::{
-    BucketName, ByteStream, ChecksumPlan, Metadata, ObjectKey, PartNumber, Timestamp, Upload,
+    BucketName, BucketSetting, ByteStream, ChecksumPlan, Metadata, ObjectKey, PartNumber,
+    Timestamp, Upload,
 };
 use crate::service::{
     CompleteUpload, CopyObject, CopyPart, ListObjects, ListUploads, PutObject, ReadObject,
@@ -71,8 +72,8 @@ pub enum Operation {
     AbortMultipartUpload(UploadRef),
     ListParts(UploadRef, PartsQuery),
     GetSetting(BucketName, Setting),
-    KeepSetting(BucketName),
-    RemoveSetting(BucketName),
+    PutSetting(BucketName, Option<Kept>),
+    RemoveSetting(BucketName, Option<BucketSetting>),
     GetObjectAcl(ReadObject),
     KeepObjectAcl(ReadObject),
 }
@@ -132,12 +133,11 @@ impl Operation {
             BucketCall::ListMultipartUploads => listing::uploads(bucket, request.query)?,
             BucketCall::GetSetting(setting) => Self::GetSetting(bucket, setting),
             BucketCall::PutSetting(setting) => {
-                put_setting(setting, request, body).await?;
-                Self::KeepSetting(bucket)
+                Self::PutSetting(bucket, put_setting(setting, request, body).await?)
             }
             BucketCall::DeleteSetting(setting) => {
                 setting.accept_removal()?;
-                Self::RemoveSetting(bucket)
+                Self::RemoveSetting(bucket, setting.kept())
             }
             BucketCall::PostObject => post::post(bucket, request, body).await?,
             BucketCall::CreateBucket => {
@@ -223,17 +223,17 @@ impl Request<'_> {
     }
 }
 
-/// Checks that writing a setting changes nothing. An access control list may come as a header
-/// alone, which has been checked already.
+/// Checks what a setting shall be. An access control list may come as a header alone, which has
+/// been checked already.
 async fn put_setting(
     setting: Setting,
     request: &Request<'_>,
     body: ByteStream,
-) -> Result<(), Error> {
+) -> Result<Option<Kept>, Error> {
     let document = request.document(body).await?;
     let in_header = setting == Setting::Acl && request.header(&header::ACL).is_some();
     if in_header && document.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     setting.accept(&document)
 }

@@ -7,6 +7,7 @@ use crate::s3::operation::{Attribute, AttributesQuery};
 use crate::s3::tags::Tags;
 use crate::s3::xml::write::{self, Element};
 use crate::service::Attributes;
+use bytes::Bytes;
 use http::header::LAST_MODIFIED;
 
 /// GetObjectAttributes.
@@ -69,7 +70,12 @@ fn parts(query: &AttributesQuery, found: &Attributes, element: &mut Element<'_>)
 /// GetObjectTagging and GetBucketTagging.
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectTagging.html>
 pub fn tags(tags: &Tags) -> Reply {
-    document(write::document("Tagging", |result| {
+    document(tagging(tags))
+}
+
+/// Tags as a document.
+pub(in crate::s3) fn tagging(tags: &Tags) -> Bytes {
+    write::document("Tagging", |result| {
         result.element("TagSet", |set| {
             for (key, value) in tags {
                 set.element("Tag", |tag| {
@@ -78,5 +84,5 @@ pub fn tags(tags: &Tags) -> Reply {
                 });
             }
         });
-    }))
+    })
 }

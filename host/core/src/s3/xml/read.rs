@@ -189,7 +189,7 @@ pub fn leaves(document: &[u8], root: &str) -> Result<Vec<(String, String)>, XmlE
 
 /// Calls `leave` at the end of every element below the root with the names on the way to it
 /// (without prefixes: S3 takes any namespace or none) and the text directly in it.
-fn walk(
+pub(in crate::s3) fn walk(
     document: &[u8],
     root: &str,
     mut leave: impl FnMut(&[&str], String) -> Result<(), XmlError>,
