@@ -147,6 +147,7 @@ mod tests {
             grants: config::Grants::default(),
             sync: None,
             metadata_db: None,
+            upload_expiry: None,
             settings: [
                 ("root_folder".to_owned(), folder),
                 ("colour".to_owned(), SettingValue::plain("red")),

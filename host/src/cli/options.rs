@@ -143,6 +143,11 @@ pub(super) struct ServeOptions {
     #[arg(long, env = "PYS3LOCAL_MAX_CONNECTIONS", value_name = "N")]
     max_connections: Option<String>,
 
+    /// How long an upload in parts waits for more of them, before it is removed: 90s, 12h, 30d
+    /// [default: 7d]
+    #[arg(long, env = "PYS3LOCAL_UPLOAD_EXPIRY", value_name = "TIME")]
+    upload_expiry: Option<String>,
+
     /// Log each request, and more
     #[arg(long, env = "PYS3LOCAL_DEBUG", value_parser = FalseyValueParser::new())]
     pub(super) debug: bool,
@@ -185,6 +190,7 @@ impl ServeOptions {
             metadata_db: origins.path("metadata_db", self.metadata_db),
             plugin_dir: origins.path("plugin_dir", self.directories.plugin_dir),
             max_connections: origins.text("max_connections", self.max_connections),
+            upload_expiry: origins.text("upload_expiry", self.upload_expiry),
             admin_listen: origins.text("admin_listen", self.admin_listen),
             drime_api_key: variable("DRIME_API_KEY").map(|given| Given {
                 value: SecretText::new(given.value),

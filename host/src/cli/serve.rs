@@ -75,7 +75,7 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
         coloured,
     ));
 
-    let recovery = tokio::spawn(recover(service.clone()));
+    let recovery = tokio::spawn(recover(service.clone(), settings.upload_expiry));
     let limits = Limits {
         connections: settings.max_connections,
         ..Limits::default()
@@ -220,22 +220,23 @@ fn credentials(pair: &KeyPair) -> Credentials {
     }
 }
 
-/// An upload that nobody has sent anything to for so long is given up.
-const ABANDONED: Duration = Duration::from_hours(7 * 24);
-/// Between two searches for such uploads.
+/// The longest time between two searches for uploads that nobody sends anything to any more.
 const SEARCH: Duration = Duration::from_hours(1);
 
-async fn recover(service: Arc<Service>) {
+async fn recover(service: Arc<Service>, upload_expiry: Duration) {
     if let Err(error) = service.recover().await {
         tracing::warn!(%error, "could not settle what the last run left open; the next start tries again");
     }
     loop {
-        match service.expire_uploads(Timestamp::now() - ABANDONED).await {
+        match service
+            .expire_uploads(Timestamp::now() - upload_expiry)
+            .await
+        {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "abandoned uploads were removed"),
             Err(error) => tracing::warn!(%error, "abandoned uploads could not be removed"),
         }
-        tokio::time::sleep(SEARCH).await;
+        tokio::time::sleep(SEARCH.min(upload_expiry)).await;
     }
 }
 

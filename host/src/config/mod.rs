@@ -42,6 +42,8 @@ pub struct BackendConfig {
     pub sync: Option<SyncPolicy>,
     /// The key `metadata_db`: where this backend has its metadata.
     pub metadata_db: Option<PathBuf>,
+    /// The key `upload_expiry`: how long an upload in parts waits for more of them.
+    pub upload_expiry: Option<Duration>,
     /// All other keys; they belong to the plugin.
     pub settings: BTreeMap<String, SettingValue>,
 }

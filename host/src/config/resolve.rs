@@ -12,6 +12,7 @@ use crate::s3::auth::{BucketPattern, Rights};
 use crate::service::BucketMode;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A value that somebody gave, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub struct RawServe {
     pub plugin_dir: Option<Given<PathBuf>>,
     /// `--max-connections`
     pub max_connections: Option<Given<String>>,
+    /// `--upload-expiry`
+    pub upload_expiry: Option<Given<String>>,
     /// `--admin-listen`
     pub admin_listen: Option<Given<String>>,
     /// `DRIME_API_KEY`
@@ -136,6 +139,8 @@ pub struct Serve {
     pub spool: PathBuf,
     /// Connections at once.
     pub max_connections: usize,
+    /// An upload in parts that nobody has sent anything to for so long is given up.
+    pub upload_expiry: Duration,
     /// Hash what is read, and break off on a mismatch.
     pub verify_reads: bool,
 }
@@ -145,6 +150,7 @@ const ACCESS_FILE: &str = "access.toml";
 const DEFAULT_PORT: u16 = 10001;
 const DEFAULT_REGION: &str = "us-east-1";
 const DEFAULT_CONNECTIONS: usize = 512;
+const DEFAULT_UPLOAD_EXPIRY: Duration = Duration::from_hours(7 * 24);
 const LOCAL: &str = "local";
 const DRIME: &str = "drime";
 
@@ -181,6 +187,11 @@ pub fn serve(raw: RawServe, places: &Places) -> Result<Serve, ConfigError> {
             SyncPolicy::parse(&given.value).map_err(|why| ConfigError::value(&given.origin, why))?
         }
         (None, from_file) => from_file.unwrap_or_default(),
+    };
+
+    let upload_expiry = match raw.upload_expiry {
+        Some(given) => upload_expiry(&given)?,
+        None => backend.upload_expiry.unwrap_or(DEFAULT_UPLOAD_EXPIRY),
     };
 
     let place = |given: Option<Given<PathBuf>>, default: &str| match given {
@@ -225,6 +236,7 @@ pub fn serve(raw: RawServe, places: &Places) -> Result<Serve, ConfigError> {
         plugin_dir: place(raw.plugin_dir, "plugins"),
         compile_cache: places.compile_cache(),
         max_connections,
+        upload_expiry,
     })
 }
 
@@ -342,6 +354,13 @@ fn connections(given: Option<Given<String>>) -> Result<usize, ConfigError> {
     }
 }
 
+fn upload_expiry(given: &Given<String>) -> Result<Duration, ConfigError> {
+    section::duration(&given.value).ok_or_else(|| {
+        let why = format!("{:?} is not a time", given.value);
+        ConfigError::advise(&given.origin, why, "for example 7d, 12h or 90min")
+    })
+}
+
 /// The backend before flags add to it, and where its settings came from.
 fn backend(
     kind: Option<Given<String>>,
@@ -366,6 +385,7 @@ fn backend(
             grants: Grants::default(),
             sync: None,
             metadata_db: None,
+            upload_expiry: None,
             settings: BTreeMap::new(),
         };
         return Ok((backend, None));

@@ -84,7 +84,7 @@ fn relative_paths_on_the_command_line_start_here() {
 
 #[test]
 fn errors_name_the_flag_or_the_variable() {
-    let cases = [
+    let cases = vec![
         (
             RawServe {
                 listen: flag("--listen", "9000".into()),
@@ -140,6 +140,13 @@ fn errors_name_the_flag_or_the_variable() {
                 ..RawServe::default()
             },
             "--max-connections: \"0\" is not a positive number",
+        ),
+        (
+            RawServe {
+                upload_expiry: env("PYS3LOCAL_UPLOAD_EXPIRY", "0 d".into()),
+                ..RawServe::default()
+            },
+            "PYS3LOCAL_UPLOAD_EXPIRY: \"0 d\" is not a time",
         ),
         (
             RawServe {

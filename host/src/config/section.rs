@@ -12,6 +12,32 @@ use toml::de::{DeTable, DeValue};
 
 pub(super) type Value<'a> = Spanned<DeValue<'a>>;
 
+/// Units of time in seconds.
+const TIMES: [(&str, u64); 5] = [
+    ("", 1),
+    ("s", 1),
+    ("min", 60),
+    ("h", 3600),
+    ("d", 24 * 3600),
+];
+
+/// A time as in a config file: `90`, `90 s`, `5 min`, `7 d`; `None` for what is none, or no time
+/// at all.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    let seconds = amount(text, &TIMES).filter(|seconds| *seconds > 0);
+    seconds.map(Duration::from_secs)
+}
+
+/// A number and a unit.
+fn amount(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit.trim())?;
+    number.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
 /// The text of a config file, and how to point into it.
 pub(super) struct Document<'a> {
     path: &'a Path,
@@ -60,6 +86,7 @@ impl<'a> Document<'a> {
         let mut grants = Grants::default();
         let mut sync = None;
         let mut metadata_db = None;
+        let mut upload_expiry = None;
         let mut settings = BTreeMap::new();
         for (key, value) in section {
             let key: &str = key.get_ref();
@@ -72,6 +99,7 @@ impl<'a> Document<'a> {
                 "hosts" => grants.hosts = self.texts(key, value)?,
                 "dirs" => grants.dirs = self.dirs(key, value)?,
                 "memory" => grants.memory = Some(self.bytes(key, value)?),
+                "upload_expiry" => upload_expiry = Some(self.duration(key, value)?),
                 "call_timeout" => grants.call_timeout = Some(self.duration(key, value)?),
                 "sync" => {
                     let parsed = SyncPolicy::parse(self.text_of(key, value)?);
@@ -89,6 +117,7 @@ impl<'a> Document<'a> {
             grants,
             sync,
             metadata_db,
+            upload_expiry,
             settings,
         })
     }
@@ -198,9 +227,8 @@ impl<'a> Document<'a> {
     }
 
     fn duration(&self, key: &str, value: &Value<'_>) -> Result<Duration, ConfigError> {
-        const UNITS: [(&str, u64); 4] = [("", 1), ("s", 1), ("min", 60), ("h", 3600)];
         let seconds = self
-            .amount(key, value, &UNITS)?
+            .amount(key, value, &TIMES)?
             .filter(|seconds| *seconds > 0);
         let expected = "expected seconds, as 90, \"90 s\" or \"5 min\"";
         let seconds = seconds.ok_or_else(|| self.bad(key, value, expected))?;
@@ -217,16 +245,8 @@ impl<'a> Document<'a> {
         if value.get_ref().is_integer() {
             return Ok(u64::try_from(self.integer(key, value)?).ok());
         }
-        let Some(text) = value.get_ref().as_str() else {
-            return Ok(None);
-        };
-        let digits = text
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len());
-        let (number, unit) = text.split_at(digits);
-        let factor = units.iter().find(|(name, _)| *name == unit.trim());
-        let number = number.parse::<u64>().ok();
-        Ok(factor.and_then(|(_, factor)| number?.checked_mul(*factor)))
+        let text = value.get_ref().as_str();
+        Ok(text.and_then(|text| amount(text, units)))
     }
 
     /// A path in a config file starts from the file's own directory.

@@ -395,6 +395,7 @@ async fn settings_that_nobody_made_have_s3s_answers() {
 }
 
 mod forms;
+mod paging;
 mod settings;
 
 #[test]

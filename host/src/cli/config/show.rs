@@ -69,6 +69,7 @@ impl Shown {
                 "memory": grants.memory,
                 "call_timeout": grants.call_timeout.map(|time| time.as_secs()),
             },
+            "upload_expiry": self.backend.upload_expiry.map(|time| time.as_secs()),
             "sync": self.backend.sync.map(crate::config::SyncPolicy::name),
         })
     }
@@ -100,6 +101,9 @@ impl Shown {
         }
         if let Some(time) = backend.grants.call_timeout {
             lines.push(("call_timeout", format!("{} s", time.as_secs())));
+        }
+        if let Some(time) = backend.upload_expiry {
+            lines.push(("upload_expiry", format!("{} s", time.as_secs())));
         }
         if let Some(sync) = backend.sync {
             lines.push(("sync", sync.name().into()));

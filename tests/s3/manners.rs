@@ -1,0 +1,225 @@
+//! How the gateway behaves as a server of HTTP, over bare sockets.
+
+use pys3local_tests::client::{Outgoing, Socket};
+use pys3local_tests::{Gateway, S3};
+
+/// Sends one request and reads until the connection ends.
+async fn exchange(gateway: &Gateway, bytes: &[u8]) -> String {
+    let mut socket = Socket::open(gateway.address()).await.unwrap();
+    // The answer may come, and the connection end, before all was sent.
+    let _ = socket.send(bytes).await;
+    let _ = socket.finish().await;
+    let mut all = String::new();
+    while let Ok(Some((status, head, body))) = socket.answer().await {
+        all = format!("{all}{status}\n{head}{}\n", String::from_utf8_lossy(&body));
+    }
+    all
+}
+
+fn bytes(request: &Outgoing, body: &[u8]) -> Vec<u8> {
+    [&request.head(), body].concat()
+}
+
+async fn still_serves(s3: &S3) {
+    s3.store("bucket", "alive", "yes").await;
+    assert_eq!(s3.fetch("bucket", "alive").await, "yes");
+}
+
+#[tokio::test]
+async fn a_body_with_two_lengths_never_becomes_two_requests() {
+    let (gateway, s3) = Gateway::with_bucket().await;
+    let smuggled = "DELETE /bucket/alive HTTP/1.1\r\nhost: x\r\n\r\n";
+    s3.store("bucket", "alive", "yes").await;
+    for (length, framed) in [
+        (5, format!("0\r\n\r\n{smuggled}")),
+        (5 + smuggled.len(), format!("0\r\n\r\n{smuggled}")),
+    ] {
+        let mut request = s3
+            .put("bucket", "key", "")
+            .payload("UNSIGNED-PAYLOAD")
+            .sign()
+            .request;
+        request.set("content-length", length.to_string());
+        request.set("transfer-encoding", "chunked");
+        let all = exchange(&gateway, &bytes(&request, framed.as_bytes())).await;
+        let answers = all.matches("HTTP/1.1 ").count();
+        assert!(answers <= 1, "{answers} answers: {all}");
+    }
+    for (name, values) in [
+        ("content-length", &["5", "6"][..]),
+        ("content-length", &["5, 6"]),
+        ("content-length", &["-1"]),
+        ("content-length", &["99999999999999999999"]),
+        ("transfer-encoding", &["gzip"]),
+        ("transfer-encoding", &["chunked, gzip"]),
+    ] {
+        let mut request = s3.put("bucket", "key", "").sign().request;
+        request.remove("content-length");
+        for value in values {
+            request.headers.push((name.into(), (*value).into()));
+        }
+        let all = exchange(&gateway, &bytes(&request, b"hello")).await;
+        assert!(
+            all.starts_with("40") || all.starts_with("411") || all.starts_with("501"),
+            "{name} {values:?}: {all}"
+        );
+        assert_eq!(all.matches("HTTP/1.1 ").count(), 1, "{all}");
+    }
+    s3.head("bucket", "key").send().await.expect(404);
+    assert_eq!(s3.fetch("bucket", "alive").await, "yes");
+}
+
+#[tokio::test]
+async fn every_answer_has_its_length_and_names_itself() {
+    let (gateway, s3) = Gateway::with_bucket().await;
+    s3.store("bucket", "key", "body").await;
+    let mut socket = Socket::open(gateway.address()).await.unwrap();
+    // One connection: errors of requests do not end it.
+    for (call, status) in [
+        (s3.get("bucket", "key"), 200),
+        (s3.get("bucket", "missing"), 404),
+        (s3.get("missing", "key"), 404),
+        (s3.list("bucket"), 200),
+        (s3.get("bucket", "key").header("range", "bytes=9-"), 416),
+        (s3.get("bucket", "key").query("torrent", ""), 501),
+        (s3.object("PATCH", "bucket", "key"), 405),
+        (s3.get("bucket", "key").header("if-none-match", "*"), 304),
+        (s3.put("bucket", "key", ""), 200),
+        (s3.delete("bucket", "key"), 204),
+        (s3.call("GET", "/A_B"), 400),
+        (s3.call("GET", "/"), 200),
+    ] {
+        let request = call.sign().request;
+        let what = format!("{} {}", request.method, request.target);
+        socket.send(&request.head()).await.unwrap();
+        let (found, head, _) = socket.answer().await.unwrap().unwrap();
+        let head = head.to_ascii_lowercase();
+        assert_eq!(found, status, "{what}: {head}");
+        let has_length = head.contains("\r\ncontent-length: ");
+        assert_eq!(has_length, ![204, 304].contains(&status), "{what}: {head}");
+        for name in [
+            "server: pys3local\r\n",
+            "date: ",
+            "x-amz-request-id: ",
+            "x-amz-id-2: ",
+        ] {
+            assert!(head.contains(&format!("\r\n{name}")), "{what}: {head}");
+        }
+        assert!(!head.contains("connection: close"), "{what}: {head}");
+        assert_eq!(
+            head.contains("\r\nallow: "),
+            status == 405,
+            "{what}: {head}"
+        );
+    }
+    let stranger = s3
+        .get("bucket", "key")
+        .sign()
+        .set("authorization", "nonsense")
+        .request;
+    socket.send(&stranger.head()).await.unwrap();
+    assert_eq!(socket.answer().await.unwrap().unwrap().0, 400);
+    socket
+        .send(&s3.head("bucket", "key").sign().request.head())
+        .await
+        .unwrap();
+    // No body, though the document has a length.
+    assert_eq!(socket.head().await.unwrap().unwrap().0, 404);
+    socket
+        .send(&s3.call("GET", "/").sign().request.head())
+        .await
+        .unwrap();
+    assert_eq!(socket.answer().await.unwrap().unwrap().0, 200);
+}
+
+#[tokio::test]
+async fn heads_that_are_too_large_are_refused_and_cost_only_their_connection() {
+    let (gateway, s3) = Gateway::with_bucket().await;
+    let mut wide = s3.get("bucket", "key").sign().request;
+    wide.set("x-amz-meta-a", "x".repeat(1 << 20));
+    let mut many = s3.get("bucket", "key").sign().request;
+    for number in 0..2000 {
+        many.set(&format!("x-amz-meta-{number}"), "x");
+    }
+    let mut long = s3.get("bucket", "key").sign().request;
+    long.target = format!("/bucket/{}", "k".repeat(100_000));
+    for request in [wide, many, long] {
+        let all = exchange(&gateway, &request.head()).await;
+        let refused = ["431", "414", "400"]
+            .iter()
+            .any(|status| all.starts_with(status));
+        assert!(refused, "{}", all.get(..200).unwrap_or(&all));
+    }
+    still_serves(&s3).await;
+}
+
+#[tokio::test]
+async fn documents_that_grow_when_they_are_read_are_refused() {
+    let (gateway, s3) = Gateway::with_bucket().await;
+    s3.store("bucket", "key", "body").await;
+    let upload = s3.create_upload("bucket", "key").await;
+    let before = gateway.peak_memory();
+    let mut laughs = String::new();
+    for n in 1..10 {
+        let ten = format!("&l{};", n - 1).repeat(10);
+        laughs = format!("{laughs}<!ENTITY l{n} \"{ten}\">");
+    }
+    let bomb = |root: &str| {
+        format!(
+            "<?xml version=\"1.0\"?><!DOCTYPE x [<!ENTITY l0 \"lol\">{laughs}]><{root}>&l9;</{root}>"
+        )
+    };
+    let deep = |root: &str| format!("<{root}>{}", "<a>".repeat(100_000));
+    let file = |root: &str| {
+        format!("<!DOCTYPE x [<!ENTITY f SYSTEM \"file:///etc/passwd\">]><{root}>&f;</{root}>")
+    };
+    let undefined = |root: &str| format!("<{root}>&lol;</{root}>");
+    for make in [&bomb as &dyn Fn(&str) -> String, &deep, &file, &undefined] {
+        let complete = s3
+            .object("POST", "bucket", "key")
+            .query("uploadId", &upload);
+        let tagging = s3.object("PUT", "bucket", "key").query("tagging", "");
+        let cors = s3.bucket("PUT", "bucket").query("cors", "");
+        for reply in [
+            s3.delete_many("bucket", &make("Delete")).send().await,
+            complete.body(make("CompleteMultipartUpload")).send().await,
+            tagging.body(make("Tagging")).send().await,
+            cors.body(make("CORSConfiguration")).send().await,
+            s3.bucket("PUT", "other")
+                .body(make("CreateBucketConfiguration"))
+                .send()
+                .await,
+        ] {
+            reply.expect_error(400, "MalformedXML");
+        }
+    }
+    let grown = gateway.peak_memory() - before;
+    assert!(grown < 64 << 20, "{grown} bytes");
+    s3.bucket("HEAD", "other").send().await.expect(404);
+    still_serves(&s3).await;
+}
+
+#[tokio::test]
+async fn a_request_has_the_date_that_it_was_signed_with() {
+    let (_gateway, s3) = Gateway::with_bucket().await;
+    let get = || s3.list("bucket").sign();
+    let stamp = get().request.header("x-amz-date").unwrap().to_owned();
+    for (date, code) in [
+        ("20200101T000000Z", "AuthorizationHeaderMalformed"),
+        ("soon", "AccessDenied"),
+        ("", "AccessDenied"),
+        (&*stamp.replace('Z', ""), "AccessDenied"),
+    ] {
+        let reply = get().set("x-amz-date", date).send().await;
+        assert!(reply.status.is_client_error(), "{date}");
+        assert_eq!(reply.xml().text("Code"), code, "{date}");
+    }
+    let without = get().without("x-amz-date").send().await;
+    assert_eq!(without.status, 403);
+    // `Date` is what proxies and libraries set; the other one counts where both are there.
+    let both = get()
+        .set("date", "Thu, 01 Jan 1970 00:00:00 GMT")
+        .send()
+        .await;
+    both.expect(200);
+}
