@@ -117,6 +117,7 @@
 //!         GatewayOptions {
 //!             region: "us-east-1".to_owned(),
 //!             domains: Vec::new(),
+//!             secure: false,
 //!         },
 //!     );
 //!     Ok(pys3local::http::router(Arc::new(gateway)))

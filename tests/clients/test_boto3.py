@@ -263,6 +263,18 @@ def test_signature_version_2_is_accepted_in_header_and_url(gateway, s3, bucket, 
     assert refused.value.code == 403
 
 
+def test_every_object_is_its_only_version(s3, bucket):
+    for number in range(5):
+        s3.put_object(Bucket=bucket, Key=f"key {number}", Body=b"x")
+    pages = s3.get_paginator("list_object_versions").paginate(Bucket=bucket, PaginationConfig={"PageSize": 2})
+    versions = [version for page in pages for version in page["Versions"]]
+    assert [version["Key"] for version in versions] == [f"key {number}" for number in range(5)]
+    assert all(version["VersionId"] == "null" and version["IsLatest"] for version in versions)
+    doomed = [{"Key": version["Key"], "VersionId": version["VersionId"]} for version in versions]
+    assert len(s3.delete_objects(Bucket=bucket, Delete={"Objects": doomed})["Deleted"]) == 5
+    assert "Versions" not in s3.list_object_versions(Bucket=bucket)
+
+
 def test_a_bucket_keeps_tags_and_rules_for_web_pages(s3, bucket):
     tags = [{"Key": "a", "Value": "1 + 1"}, {"Key": "b", "Value": "é"}]
     s3.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags})

@@ -70,6 +70,12 @@ def test_objects_go_over_https_and_only_to_clients_that_trust_the_certificate(se
     body = noise(3 * MIB, 1)
     s3.put_object(Bucket="abc", Key="k", Body=body)
     assert s3.get_object(Bucket="abc", Key="k")["Body"].read() == body
+    upload = s3.create_multipart_upload(Bucket="abc", Key="k")["UploadId"]
+    part = s3.upload_part(Bucket="abc", Key="k", UploadId=upload, PartNumber=1, Body=b"x")
+    done = s3.complete_multipart_upload(
+        Bucket="abc", Key="k", UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    )
+    assert done["Location"].startswith("https://localhost:")
     with pytest.raises((SSLError, EndpointConnectionError)):
         client(gateway, "other").list_buckets()
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request};
-use pys3local_core::model::{ByteStream, Piece, RangeSpec, Timestamp};
+use pys3local_core::model::{ByteStream, Piece, RangeSpec, Timestamp, Upload};
 use pys3local_core::s3::address::{Address, Domains};
 use pys3local_core::s3::auth::credentials::Credentials;
 use pys3local_core::s3::auth::{Access, Action, Authenticated, Authenticator, Rights};
@@ -18,11 +18,13 @@ use pys3local_core::s3::{body, route, token};
 pub type Target = fn(&[u8]);
 
 /// All targets by name, which is also the name of their corpus.
-pub const ALL: [(&str, Target); 8] = [
+pub const ALL: [(&str, Target); 10] = [
     ("authorization", authorization),
     ("presigned", presigned),
     ("signed", signed),
     ("chunked", chunked),
+    ("form", form),
+    ("policy", policy),
     ("xml", xml),
     ("range", range),
     ("token", token),
@@ -171,7 +173,11 @@ fn decoded(
     identity: &Authenticated,
     body: ByteStream,
 ) -> Option<Vec<u8>> {
-    let upload = body::upload(identity, headers, body).ok()?;
+    collect(body::upload(identity, headers, body).ok()?)
+}
+
+/// The bytes of an upload when all of its promises were kept.
+fn collect(upload: Upload) -> Option<Vec<u8>> {
     let mut pieces = upload.pieces;
     let mut found = Vec::new();
     loop {
@@ -224,6 +230,93 @@ pub fn chunked(data: &[u8]) {
     assert_eq!(whole, cut);
 }
 
+/// What a form of these bytes says, and its file; `None` if it is refused. Its boundary is `B`.
+fn post(
+    authenticator: &Authenticator,
+    length: usize,
+    body: ByteStream,
+) -> Option<(String, Option<Vec<u8>>)> {
+    let fields = [
+        ("host", "localhost".to_owned()),
+        ("content-type", "multipart/form-data; boundary=B".to_owned()),
+        ("content-length", length.to_string()),
+    ];
+    let fields = fields.map(|(name, value)| (name.to_owned(), value));
+    let parts = head("POST", "/bucket", &fields).expect("headers of our own");
+    let query = Query::default();
+    let address = Address::parse(&parts, &Domains::default()).expect("a bucket");
+    let route = route::route(&parts.method, address, &query, &parts.headers);
+    let identity = authenticator.authenticate(&parts, NOW).ok()?;
+    let request = operation::Request {
+        parts: &parts,
+        query: &query,
+        identity: &identity,
+        region: REGION,
+        scheme: "http",
+        authenticator,
+        now: NOW,
+    };
+    let parsed = Operation::parse(route.expect("a form"), &request, body);
+    match parsed.now_or_never().expect("nothing here waits") {
+        Ok(Operation::PostObject(put, upload, answer)) => {
+            Some((format!("{put:?} {answer:?}"), collect(upload)))
+        }
+        Ok(_) => panic!("another operation"),
+        Err(_) => None,
+    }
+}
+
+/// A form is read the same however it was cut into pieces, and one whose policy nobody could have
+/// signed lets nobody in.
+///
+/// The first byte is the number of cuts; the sizes of the pieces and the form follow.
+pub fn form(data: &[u8]) {
+    let Some((cuts, rest)) = data.split_first() else {
+        return;
+    };
+    let Some((sizes, form)) = rest.split_at_checked(usize::from(*cuts)) else {
+        return;
+    };
+    let whole = post(&open(), form.len(), pieces(form, &[]));
+    let cut = post(&open(), form.len(), pieces(form, sizes));
+    assert_eq!(whole, cut);
+    assert_eq!(post(&keys(), form.len(), pieces(form, &[])), None);
+}
+
+/// A policy that an independent signer has signed allows what it allows without a signature, and
+/// nothing when one bit of the signature is wrong.
+pub fn policy(data: &[u8]) {
+    use base64::Engine as _;
+    let policy = base64::engine::general_purpose::STANDARD.encode(data);
+    let key = SigningKey::new(&sign::Credentials::default(), STAMP);
+    let signature = key.sign(&policy);
+    let form = |signature: &str| {
+        let credential = key.credential();
+        let fields = [
+            ("key", "user/1"),
+            ("x-amz-meta-a", "b"),
+            ("x-amz-algorithm", "AWS4-HMAC-SHA256"),
+            ("x-amz-credential", &credential),
+            ("x-amz-date", STAMP),
+            ("x-amz-signature", signature),
+            ("policy", &policy),
+        ];
+        let field = |(name, value)| {
+            format!("--B\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let file = "--B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\nmeow\r\n--B--\r\n";
+        fields.map(field).concat() + file
+    };
+    let ask = |authenticator: &Authenticator, form: &str| {
+        post(authenticator, form.len(), pieces(form.as_bytes(), &[]))
+    };
+    let signed = form(&signature);
+    assert_eq!(ask(&open(), &signed), ask(&keys(), &signed));
+    let other = if signature.starts_with('0') { "1" } else { "0" };
+    let forged = form(&format!("{other}{}", &signature[1..]));
+    assert_eq!(ask(&keys(), &forged), None);
+}
+
 /// No document makes a reader panic, or gives more than a document may hold.
 pub fn xml(data: &[u8]) {
     if let Ok(delete) = read::delete(data) {
@@ -232,7 +325,11 @@ pub fn xml(data: &[u8]) {
     if let Ok(parts) = read::complete_upload(data) {
         assert!(parts.len() <= 10_000);
     }
+    if let Ok(tags) = read::tagging(data) {
+        assert!(tags.len() <= 1000);
+    }
     let _ = read::create_bucket(data);
+    let _ = read::leaves(data, "AccessControlPolicy");
 }
 
 /// A range that is resolved lies within the object and is not empty.
@@ -296,6 +393,7 @@ pub fn request(data: &[u8]) {
         query: &query,
         identity: &identity,
         region: REGION,
+        scheme: "http",
         authenticator: &open(),
         now: NOW,
     };

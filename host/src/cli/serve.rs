@@ -204,6 +204,7 @@ fn gateway(settings: &Serve, service: Arc<Service>) -> Gateway {
     let options = GatewayOptions {
         region: settings.region.clone(),
         domains: settings.domains.clone(),
+        secure: settings.tls.is_some(),
     };
     Gateway::new(
         service,

@@ -75,6 +75,8 @@ pub struct GatewayOptions {
     pub region: String,
     /// Domains below which buckets are hosts (`BUCKET.DOMAIN`); path style always works.
     pub domains: Vec<String>,
+    /// Clients come over HTTPS.
+    pub secure: bool,
 }
 
 /// The S3 protocol in front of a [`Service`].
@@ -82,6 +84,7 @@ pub struct Gateway {
     service: Arc<Service>,
     authenticator: Authenticator,
     region: String,
+    scheme: &'static str,
     domains: Domains,
     ids: RequestIds,
 }
@@ -98,6 +101,7 @@ impl Gateway {
             service,
             authenticator: authenticator.with_domains(domains.clone()),
             region: options.region,
+            scheme: if options.secure { "https" } else { "http" },
             domains,
             ids: RequestIds::default(),
         }
@@ -163,6 +167,7 @@ impl Gateway {
             query: &query,
             identity: &identity,
             region: &self.region,
+            scheme: self.scheme,
             authenticator: &self.authenticator,
             now,
         };

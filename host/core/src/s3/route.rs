@@ -32,6 +32,7 @@ pub enum BucketCall {
     GetBucketVersioning,
     ListObjects,
     ListObjectsV2,
+    ListObjectVersions,
     ListMultipartUploads,
     DeleteObjects,
     PostObject,
@@ -111,7 +112,6 @@ const FOREIGN: &[&str] = &[
     "select",
     "session",
     "torrent",
-    "versions",
 ];
 
 /// Sub-resources that the gateway has.
@@ -123,6 +123,7 @@ const OURS: &[&str] = &[
     "uploadId",
     "uploads",
     "versioning",
+    "versions",
 ];
 
 /// The sub-resource of the request that the gateway has: one of [`OURS`] or a [`Setting`].
@@ -185,6 +186,7 @@ fn bucket(method: &Method, sub: Option<&str>, query: &Query) -> Result<BucketCal
         ("GET", None) => Ok(BucketCall::ListObjects),
         ("GET", Some("location")) => Ok(BucketCall::GetBucketLocation),
         ("GET", Some("versioning")) => Ok(BucketCall::GetBucketVersioning),
+        ("GET", Some("versions")) => Ok(BucketCall::ListObjectVersions),
         ("GET", Some("uploads")) => Ok(BucketCall::ListMultipartUploads),
         ("POST", Some("delete")) => Ok(BucketCall::DeleteObjects),
         ("PUT", Some("versioning")) => Err(RouteError::NotImplemented("versioning")),
@@ -242,6 +244,7 @@ impl Route {
             Self::Bucket(B::GetBucketVersioning, _) => "GetBucketVersioning",
             Self::Bucket(B::ListObjects, _) => "ListObjects",
             Self::Bucket(B::ListObjectsV2, _) => "ListObjectsV2",
+            Self::Bucket(B::ListObjectVersions, _) => "ListObjectVersions",
             Self::Bucket(B::ListMultipartUploads, _) => "ListMultipartUploads",
             Self::Bucket(B::DeleteObjects, _) => "DeleteObjects",
             Self::Bucket(B::PostObject, _) => "PostObject",
@@ -302,6 +305,7 @@ mod tests {
             ("GET", "/b?prefix=x", "ListObjects"),
             ("GET", "/b?list-type=2", "ListObjectsV2"),
             ("GET", "/b?uploads", "ListMultipartUploads"),
+            ("GET", "/b?versions", "ListObjectVersions"),
             ("POST", "/b?delete", "DeleteObjects"),
             ("POST", "/b", "PostObject"),
             ("PUT", "/b/k", "PutObject"),

@@ -18,6 +18,7 @@ fn gateway(access: Access, region: &str) -> Gateway {
     let options = GatewayOptions {
         region: region.into(),
         domains: vec!["s3.example.com".into()],
+        secure: false,
     };
     Gateway::new(service, Authenticator::new(access, region), options)
 }

@@ -16,7 +16,7 @@ pub struct ListEcho {
     pub version: Version,
 }
 
-/// ListObjects or ListObjectsV2.
+/// ListObjects, ListObjectsV2 or ListObjectVersions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Version {
     /// ListObjects.
@@ -32,6 +32,13 @@ pub enum Version {
         token: Option<String>,
         /// The owner is to be shown.
         owner: bool,
+    },
+    /// ListObjectVersions.
+    Versions {
+        /// As sent.
+        key_marker: String,
+        /// As sent.
+        version_id_marker: String,
     },
 }
 
@@ -65,6 +72,34 @@ pub(super) fn objects_v2(bucket: BucketName, query: &Query) -> Result<Operation,
             start_after,
             token: query.get("continuation-token").map(str::to_owned),
             owner: query.get("fetch-owner") == Some("true"),
+        },
+    };
+    Ok(Operation::ListObjects(request, echo))
+}
+
+/// ListObjectVersions: each object has one version.
+/// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html>
+pub(super) fn versions(bucket: BucketName, query: &Query) -> Result<Operation, RequestError> {
+    let after = query.non_empty("key-marker").map(str::to_owned);
+    let key_marker = after.clone().unwrap_or_default();
+    let version_id_marker = query.non_empty("version-id-marker").unwrap_or_default();
+    let message = match version_id_marker {
+        "" => None,
+        _ if after.is_none() => {
+            Some("A version-id marker cannot be specified without a key marker.")
+        }
+        "null" => None,
+        _ => Some("Invalid version id specified"),
+    };
+    if let Some(message) = message {
+        return Err(argument("version-id-marker", version_id_marker, message));
+    }
+    let request = request(bucket, query, after)?;
+    let echo = ListEcho {
+        encode: encoding(query)?,
+        version: Version::Versions {
+            key_marker,
+            version_id_marker: version_id_marker.to_owned(),
         },
     };
     Ok(Operation::ListObjects(request, echo))

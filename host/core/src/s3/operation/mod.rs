@@ -88,6 +88,8 @@ pub struct Request<'r> {
     pub identity: &'r Authenticated,
     /// The gateway's region.
     pub region: &'r str,
+    /// How clients reach the gateway: `http` or `https`.
+    pub scheme: &'static str,
     /// Checks the policy of a form.
     pub authenticator: &'r Authenticator,
     /// The time of the request.
@@ -130,6 +132,7 @@ impl Operation {
             BucketCall::GetBucketVersioning => Self::GetBucketVersioning(bucket),
             BucketCall::ListObjects => listing::objects(bucket, request.query)?,
             BucketCall::ListObjectsV2 => listing::objects_v2(bucket, request.query)?,
+            BucketCall::ListObjectVersions => listing::versions(bucket, request.query)?,
             BucketCall::ListMultipartUploads => listing::uploads(bucket, request.query)?,
             BucketCall::GetSetting(setting) => Self::GetSetting(bucket, setting),
             BucketCall::PutSetting(setting) => {

@@ -100,7 +100,7 @@ pub(super) fn complete(
 
 /// The address of the new object, in path style, which always works.
 pub(super) fn location((bucket, key): &(BucketName, ObjectKey), request: &Request<'_>) -> String {
-    let scheme = request.parts.uri.scheme_str().unwrap_or("http");
+    let scheme = request.scheme;
     let host = address::host(request.parts).unwrap_or("localhost");
     format!(
         "{scheme}://{host}/{bucket}/{}",

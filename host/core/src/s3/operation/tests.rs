@@ -22,6 +22,7 @@ async fn parse_request(request: http::Request<ByteStream>) -> Result<Operation, 
         query: &query,
         identity: &identity,
         region: "eu-west-1",
+        scheme: "http",
         authenticator: &gate,
         now: Timestamp(0),
     };

@@ -23,12 +23,19 @@ impl fmt::Display for Name<'_> {
     }
 }
 
-/// ListObjects and ListObjectsV2.
+/// The version of every object: no bucket was ever versioned.
+const ONLY_VERSION: &str = "null";
+
+/// ListObjects, ListObjectsV2 and ListObjectVersions.
 pub fn objects(request: &ListObjects, echo: &ListEcho, page: &ObjectPage) -> Reply {
     let name = |raw| Name(raw, echo.encode);
     // A page without room says nothing of what follows.
     let next = page.next.as_deref().filter(|_| request.max_keys > 0);
-    document(write::document("ListBucketResult", |result| {
+    let (root, entry) = match &echo.version {
+        Version::Versions { .. } => ("ListVersionsResult", "Version"),
+        Version::V1 { .. } | Version::V2 { .. } => ("ListBucketResult", "Contents"),
+    };
+    document(write::document(root, |result| {
         result.text("Name", &request.bucket);
         result.text("Prefix", name(&request.prefix));
         match &echo.version {
@@ -53,6 +60,24 @@ pub fn objects(request: &ListObjects, echo: &ListEcho, page: &ObjectPage) -> Rep
                 }
                 result.text("KeyCount", page.objects.len() + page.prefixes.len());
             }
+            Version::Versions {
+                key_marker,
+                version_id_marker,
+            } => {
+                result.text("KeyMarker", name(key_marker));
+                result.text("VersionIdMarker", version_id_marker);
+                if let Some(next) = next {
+                    result.text("NextKeyMarker", name(next));
+                    // Keys that are rolled up have no version.
+                    if page
+                        .objects
+                        .iter()
+                        .any(|object| object.key.as_str() == next)
+                    {
+                        result.text("NextVersionIdMarker", ONLY_VERSION);
+                    }
+                }
+            }
         }
         result.text("MaxKeys", request.max_keys);
         if let Some(delimiter) = &request.delimiter {
@@ -64,16 +89,18 @@ pub fn objects(request: &ListObjects, echo: &ListEcho, page: &ObjectPage) -> Rep
         result.text("IsTruncated", next.is_some());
         let with_owner = !matches!(echo.version, Version::V2 { owner: false, .. });
         for object in &page.objects {
-            result.element("Contents", |item| {
-                contents(item, object, echo.encode, with_owner);
-            });
+            result.element(entry, |item| contents(item, object, echo, with_owner));
         }
         prefixes(result, &page.prefixes, echo.encode);
     }))
 }
 
-fn contents(item: &mut Element<'_>, object: &ListedObject, encode: bool, with_owner: bool) {
-    item.text("Key", Name(object.key.as_str(), encode));
+fn contents(item: &mut Element<'_>, object: &ListedObject, echo: &ListEcho, with_owner: bool) {
+    item.text("Key", Name(object.key.as_str(), echo.encode));
+    if matches!(echo.version, Version::Versions { .. }) {
+        item.text("VersionId", ONLY_VERSION);
+        item.text("IsLatest", true);
+    }
     item.text("LastModified", XmlDate(object.modified));
     item.text("ETag", Quoted(&object.etag));
     item.text("Size", object.size);

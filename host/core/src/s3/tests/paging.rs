@@ -80,12 +80,12 @@ async fn filled<'k>(keys: impl IntoIterator<Item = &'k String>, uploads: bool) -
     s3
 }
 
-/// Pages of either operation, by turns as `second` says, each from where the last one ended.
+/// Pages of the three operations, by turns as `kinds` says, each from where the last one ended.
 async fn objects(
     s3: &Gateway,
     (prefix, delimiter, after): (&str, &str, &str),
     limit: usize,
-    second: &[bool],
+    kinds: &[u8],
 ) -> Items {
     let max = limit.to_string();
     let mut found = Items::new();
@@ -96,15 +96,17 @@ async fn objects(
             ("delimiter", delimiter),
             ("max-keys", &max),
         ];
-        let v2 = second[turn % second.len()];
-        let (target, place) = match (v2, token.is_empty()) {
-            (true, true) => ("/abc?list-type=2", vec![("start-after", &*after)]),
+        let kind = kinds[turn % kinds.len()];
+        let v2 = kind == 2;
+        let (target, place) = match (kind, token.is_empty()) {
+            (2, true) => ("/abc?list-type=2", vec![("start-after", &*after)]),
             // Beside a token the other one counts for nothing.
-            (true, false) => (
+            (2, false) => (
                 "/abc?list-type=2",
                 vec![("continuation-token", &*token), ("start-after", "a")],
             ),
-            (false, _) => ("/abc?x", vec![("marker", &*after)]),
+            (1, _) => ("/abc?x", vec![("marker", &*after)]),
+            _ => ("/abc?versions", vec![("key-marker", &*after)]),
         };
         let answer = page(s3, target, &[&common[..], &place].concat()).await;
         let here = items(&answer.text);
@@ -126,7 +128,10 @@ async fn objects(
         } else {
             String::new()
         };
-        if !v2 && !delimiter.is_empty() {
+        if kind == 0 {
+            assert_eq!(answer.element("NextKeyMarker"), last);
+        }
+        if kind == 1 && !delimiter.is_empty() {
             assert_eq!(answer.element("NextMarker"), last);
         }
         after = last;
@@ -180,12 +185,12 @@ proptest! {
         delimiter in delimiter(),
         after in "[ab/é]{0,4}",
         limit in 1..6_usize,
-        second in vec(any::<bool>(), 1..5),
+        kinds in vec(0..3_u8, 1..5),
     ) {
         run(async {
             let s3 = filled(&keys, false).await;
             let asked = (&*prefix, &*delimiter, &*after);
-            let found = objects(&s3, asked, limit, &second).await;
+            let found = objects(&s3, asked, limit, &kinds).await;
             assert_eq!(found, model(&keys, &prefix, &delimiter, &after));
         });
     }
