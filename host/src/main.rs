@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     share_memory_between_threads();
+    // A connection and a file for each request soon pass the customary 1024. As many as we may have.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
     let cli = cli::parse();
     cli::log::start(cli.log());
     match cli::run(cli) {

@@ -12,7 +12,8 @@ const SIZE: usize = 1 << 20;
 fn hostile() -> (Gateway, S3) {
     let component = gateway::component("guest-hostile").unwrap();
     let toml = format!(
-        "[hostile]\ntype = \"hostile\"\ncomponent = \"{}\"\nmemory = \"32 MiB\"\ncall_timeout = \"3 s\"\n",
+        "[hostile]\ntype = \"hostile\"\ncomponent = \"{}\"\nmemory = \"32 MiB\"\ncall_timeout = \"3 s\"\n\
+         dirs = [{{ host = \"{{data}}\", guest = \"/\" }}]\n",
         component.display()
     );
     let gateway = Options::default().backend("hostile", &toml).start();
@@ -125,6 +126,44 @@ async fn a_listing_that_breaks_the_rules_is_an_error_and_no_endless_one() {
             reply.status,
             reply.text()
         );
+    }
+    assert!(gateway.is_running());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_the_plugin_has_not_stored_is_not_acknowledged() {
+    let (mut gateway, s3) = hostile();
+    for misdeed in ["unread", "verdict-first"] {
+        let put = s3.put(misdeed, "key", vec![b'x'; SIZE]).try_send().await;
+        if let Ok(reply) = put {
+            let status = reply.status;
+            assert!(status.is_server_error(), "{misdeed}: {status}");
+        }
+        fine_in_the_end(&s3).await;
+    }
+    assert!(gateway.is_running());
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn handles_that_a_plugin_keeps_come_back() {
+    let (mut gateway, s3) = hostile();
+    is_fine(&s3).await;
+    let open = |gateway: &Gateway| {
+        let fds = format!("/proc/{}/fd", gateway.pid());
+        std::fs::read_dir(fds).unwrap().count()
+    };
+    let before = open(&gateway);
+    for _ in 0..3 {
+        // It keeps what it got, and the instance ends as it asks for more than there is for it.
+        let head = s3.head("hoard", "key").send().await;
+        assert_eq!(head.status, 503);
+        fine_in_the_end(&s3).await;
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while open(&gateway) > before + 100 {
+        assert!(Instant::now() < deadline, "{} of {before}", open(&gateway));
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     assert!(gateway.is_running());
 }

@@ -38,11 +38,15 @@ fn bucket(misdeed: &str) -> Bucket {
 
 impl Hostile {
     async fn start() -> Self {
+        Self::start_with(Grants::default()).await
+    }
+
+    async fn start_with(grants: Grants) -> Self {
         let dir = directory();
         let grants = Grants {
             dirs: vec![grant(&dir.path().join("data"))],
             call_timeout: PATIENCE,
-            ..Grants::default()
+            ..grants
         };
         let config = PluginConfig {
             kind: "hostile".into(),
@@ -139,6 +143,11 @@ async fn a_memory_bomb_costs_one_instance() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn endless_recursion_costs_one_instance() {
+    is_survived("stack-bomb").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_never_returns_costs_one_instance() {
     is_survived("never").await;
 }
@@ -195,6 +204,7 @@ async fn a_page_that_breaks_the_contract_is_refused() {
         "outside-prefix",
         "too-many",
         "empty-more",
+        "long-keys",
     ] {
         let answer = hostile.list(misdeed).await;
         assert!(
@@ -286,4 +296,82 @@ async fn nothing_outside_the_granted_directory_can_be_reached() {
             "{path}: {answer:?}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_too_large_for_the_host_costs_one_instance() {
+    let hostile = Hostile::start().await;
+    let answer = hostile.list("flood").await;
+    assert!(
+        matches!(
+            answer,
+            Err(StoreError::Unavailable(_) | StoreError::Other(_))
+        ),
+        "{answer:?}"
+    );
+    hostile.recovers().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_error_text_of_a_plugin_is_cut() {
+    let hostile = Hostile::start().await;
+    let answer = hostile.stat("huge-text", "key").await.unwrap_err();
+    assert!(
+        answer.to_string().len() < 1000,
+        "{}",
+        answer.to_string().len()
+    );
+    hostile.recovers().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_floods_the_log_still_answers() {
+    let hostile = Hostile::start().await;
+    hostile.stat("log-flood", "key").await.unwrap();
+    hostile.recovers().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_sees_granted_variables_and_nothing_else_of_our_environment() {
+    assert!(std::env::vars().next().is_some());
+    let env = [("COLOUR".to_owned(), "red".to_owned())].into();
+    let hostile = Hostile::start_with(Grants {
+        env,
+        ..Grants::default()
+    })
+    .await;
+    let answer = hostile.stat("environment", "key").await.unwrap_err();
+    let text = answer.to_string();
+    assert!(text.contains(r#"[("COLOUR", "red")] 0"#), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_more_calls_run_at_once_than_are_granted() {
+    let hostile = Hostile::start_with(Grants {
+        max_calls: std::num::NonZeroUsize::new(1),
+        ..Grants::default()
+    })
+    .await;
+    let (sender, verdict) = oneshot::channel();
+    let (more, rest) = oneshot::channel();
+    let body = filled(1, 9).chain(stream::once(async move {
+        let _ = rest.await;
+        let _ = sender.send(pys3local_core::contract::receipt(10));
+        Ok(vec![1].into())
+    }));
+    let (store, to) = (Arc::clone(&hostile.backend.store), bucket("fine"));
+    let put = tokio::spawn(async move {
+        let (key, options) = (key("key"), PutOptions::default());
+        store
+            .put(&to, &key, 10, options, body.boxed(), verdict)
+            .await
+    });
+    // The upload has begun, and its client pauses.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut stat = std::pin::pin!(hostile.stat("fine", "key"));
+    let early = tokio::time::timeout(Duration::from_millis(300), &mut stat).await;
+    assert!(early.is_err(), "{early:?}");
+    more.send(()).unwrap();
+    put.await.unwrap().unwrap();
+    stat.await.unwrap();
 }

@@ -83,6 +83,7 @@ pub(crate) async fn vault() -> Rig {
             ..Grants::default()
         },
         settings: [("password".to_owned(), "5e".repeat(32))].into(),
+        ..PluginConfig::default()
     };
     plugin(dir, config, false).await
 }

@@ -6,7 +6,7 @@
 //! no new calls, its others may finish, and another actor takes its place at once.
 
 use super::bindings::exports::pys3local::storage::setup::{Configured, Context};
-use super::context::Ctx;
+use super::context::{ANSWER, Ctx};
 use super::engine::TICK;
 use super::grants::Grants;
 use super::guest_log::GuestLog;
@@ -65,6 +65,7 @@ impl Blueprint {
         let ctx = Ctx::new(grants, outgoing, log)?;
         let mut store = Store::new(self.loaded.pre.engine(), ctx);
         store.limiter(|ctx| &mut ctx.limits);
+        store.set_hostcall_fuel(ANSWER);
         Ok(store)
     }
 

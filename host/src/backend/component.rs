@@ -123,7 +123,8 @@ impl Component {
         let origin = Origin::find(&kind, config.component.as_deref(), plugin_dir)?;
         let loaded = {
             let origin = origin.clone();
-            let load = move || Loaded::load(&engine, &origin);
+            let pin = config.sha256;
+            let load = move || Loaded::load(&engine, &origin, pin);
             tokio::task::spawn_blocking(load)
                 .await
                 .map_err(|error| OpenError::Engine(error.to_string()))??
@@ -156,6 +157,11 @@ impl Component {
     /// Whether it comes with the program: it is granted what it asks for.
     pub fn is_built_in(&self) -> bool {
         self.origin.is_built_in()
+    }
+
+    /// The SHA-256 of its bytes, in hex.
+    pub fn sha256(&self) -> String {
+        hex::encode(self.blueprint.loaded.digest)
     }
 
     /// The interfaces that it imports, by name.

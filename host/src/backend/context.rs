@@ -7,7 +7,7 @@ use super::outgoing::Outgoing;
 use super::overlay;
 use super::pulse::NativeWork;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{Engine, Result, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
@@ -17,6 +17,9 @@ use wasmtime_wasi_http::{
 
 /// Instances, tables and memories that one store may have: a component is several core modules.
 const MOST_INSTANCES: usize = 64;
+/// The largest number of bytes that lists and texts of one call may take in our memory: many times
+/// the largest page.
+pub(super) const ANSWER: usize = 16 << 20;
 /// Elements of one table.
 const TABLE: usize = 100_000;
 
@@ -35,6 +38,9 @@ impl Ctx {
     /// What an instance gets under these grants; nothing at all without any.
     pub(super) fn new(grants: &Grants, outgoing: Outgoing, log: GuestLog) -> Result<Self> {
         let mut wasi = WasiCtx::builder();
+        for (name, value) in &grants.env {
+            wasi.env(name, value);
+        }
         wasi.stdout(log.clone());
         wasi.stderr(log.clone());
         // Each store has a thread of its own, so small file I/O needs no hop to another.
@@ -55,16 +61,30 @@ impl Ctx {
             .tables(MOST_INSTANCES)
             .memories(MOST_INSTANCES)
             .build();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(handles());
         Ok(Self {
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             hooks: Hooks(outgoing),
-            table: ResourceTable::new(),
+            table,
             limits,
             native: Arc::default(),
             log,
         })
     }
+}
+
+/// Handles (open files, requests …) that one instance may hold. All of them together leave half of
+/// the files that may be open to the rest of the program, so that a plugin that keeps what it
+/// gets hurts only itself.
+fn handles() -> usize {
+    static EACH: OnceLock<usize> = OnceLock::new();
+    *EACH.get_or_init(|| {
+        let files = rlimit::Resource::NOFILE.get_soft().unwrap_or(1024);
+        let files = usize::try_from(files).unwrap_or(usize::MAX).min(1 << 20);
+        files / 2 / super::cores()
+    })
 }
 
 impl WasiView for Ctx {
@@ -118,7 +138,7 @@ impl log::Host for Ctx {
 /// Everything that a plugin may import.
 ///
 /// WASI 0.2 is there because language runtimes import it; its sockets refuse everything, there
-/// is no environment, no argument and nothing on stdin.
+/// is no argument, nothing on stdin, and only the granted variables in the environment.
 pub(super) fn linker(engine: &Engine) -> Result<Linker<Ctx>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;

@@ -1,6 +1,8 @@
 //! What a plugin may reach. Nothing is ambient: what is not named here does not exist for it.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -23,10 +25,14 @@ pub struct Grants {
     pub dirs: Vec<DirGrant>,
     /// Hosts that it may send HTTP requests to.
     pub hosts: Vec<HostPattern>,
+    /// Environment variables that it sees.
+    pub env: BTreeMap<String, String>,
     /// Bytes of memory of each instance.
     pub memory: u64,
     /// How long a call may go on without any progress. Waiting for the client does not count.
     pub call_timeout: Duration,
+    /// How many calls may run at once, over all instances; further ones wait. `None`: any number.
+    pub max_calls: Option<NonZeroUsize>,
 }
 
 impl Default for Grants {
@@ -34,8 +40,10 @@ impl Default for Grants {
         Self {
             dirs: Vec::new(),
             hosts: Vec::new(),
+            env: BTreeMap::new(),
             memory: 64 << 20,
             call_timeout: Duration::from_mins(1),
+            max_calls: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::bindings::exports::pys3local::storage as exports;
 use super::context::{Ctx, linker};
 use super::error::OpenError;
+use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 use wasmtime::Engine;
 use wasmtime::component::types::ComponentItem;
@@ -88,6 +89,8 @@ impl std::fmt::Display for Origin {
 #[derive(Clone)]
 pub(super) struct Loaded {
     pub(super) pre: InstancePre<Ctx>,
+    /// The SHA-256 of its bytes.
+    pub(super) digest: [u8; 32],
     /// The interfaces that it imports, by name.
     pub(super) imports: Vec<String>,
     setup: exports::setup::GuestIndices,
@@ -109,8 +112,13 @@ pub(super) struct Guest {
 }
 
 impl Loaded {
-    /// Reads, compiles (or takes from the compile cache) and links a component.
-    pub(super) fn load(engine: &Engine, origin: &Origin) -> std::result::Result<Self, OpenError> {
+    /// Reads, compiles (or takes from the compile cache) and links a component. With a `pin`, the
+    /// very bytes that are compiled have that SHA-256.
+    pub(super) fn load(
+        engine: &Engine,
+        origin: &Origin,
+        pin: Option<[u8; 32]>,
+    ) -> std::result::Result<Self, OpenError> {
         let wasm = match origin {
             Origin::BuiltIn(name) => {
                 let found = BUILT_IN.iter().find(|built_in| built_in.name == *name);
@@ -127,6 +135,13 @@ impl Loaded {
             component: origin.to_string(),
             why,
         };
+        let digest: [u8; 32] = Sha256::digest(&wasm).into();
+        if pin.is_some_and(|pin| pin != digest) {
+            return Err(refused(format!(
+                "its SHA-256 is {}, and the config pins another with `sha256`",
+                hex::encode(digest)
+            )));
+        }
         if !wasm.starts_with(b"\0asm") {
             return Err(refused("this is no WebAssembly file".into()));
         }
@@ -170,6 +185,7 @@ impl Loaded {
             copy: exports::copy::GuestIndices::new(&pre).ok(),
             batch: exports::batch::GuestIndices::new(&pre).ok(),
             sweep: exports::sweep::GuestIndices::new(&pre).ok(),
+            digest,
             imports,
             pre,
         })

@@ -19,6 +19,7 @@ mod load;
 mod metrics;
 mod outgoing;
 mod overlay;
+mod paths;
 mod plugin;
 mod pool;
 mod pulse;
@@ -48,11 +49,18 @@ pub struct PluginConfig {
     pub kind: String,
     /// `component`: a file, for a type that is not built in.
     pub component: Option<PathBuf>,
+    /// `sha256`: the only component that is loaded has this digest.
+    pub sha256: Option<[u8; 32]>,
     /// What the section grants. A built-in is granted the directories and hosts that it asks
     /// for besides; any other plugin has nothing but this.
     pub grants: Grants,
     /// The plugin's own settings, secrets in plain text.
     pub settings: BTreeMap<String, String>,
+}
+
+/// How many instances a stateless plugin has.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// How plugins are run.
@@ -141,7 +149,7 @@ async fn start(
         }
     };
     if configured.capabilities.stateless {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = cores();
         pool.grow(cores)
             .map_err(|error| OpenError::Engine(error.to_string()))?;
     }

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use wasmtime::component::Accessor;
 
 /// The actors of one plugin.
@@ -19,6 +19,8 @@ pub(super) struct Pool {
     blueprint: Arc<Blueprint>,
     slots: RwLock<Vec<Arc<Actor>>>,
     next: AtomicUsize,
+    /// One for each call that may run.
+    permits: Semaphore,
 }
 
 /// What a call answers: its own result, or the trap that ended it.
@@ -26,8 +28,13 @@ pub(super) type Outcome<R> = wasmtime::Result<Result<R, GuestError>>;
 
 impl Pool {
     pub(super) fn start(blueprint: Arc<Blueprint>) -> std::io::Result<Arc<Self>> {
+        let granted = blueprint.grants.max_calls;
+        let permits = granted.map_or(Semaphore::MAX_PERMITS, |calls| {
+            calls.get().min(Semaphore::MAX_PERMITS)
+        });
         let first = Actor::start(Arc::clone(&blueprint))?;
         Ok(Arc::new(Self {
+            permits: Semaphore::new(permits),
             blueprint,
             slots: RwLock::new(vec![first]),
             next: AtomicUsize::new(0),
@@ -121,6 +128,8 @@ impl Pool {
         + 'static,
     ) -> Result<Result<R, GuestError>, String> {
         let stopped = || "the plugin is shut down".to_owned();
+        // Waiting here is no lack of progress of the plugin.
+        let _permit = self.permits.acquire().await.map_err(|_| stopped())?;
         let actor = self.pick().ok_or_else(stopped)?;
         let (sender, receiver) = oneshot::channel();
         let ticket = Ticket {

@@ -64,6 +64,24 @@ async fn the_built_in_plugin_stores_and_returns_an_object() {
 }
 
 #[tokio::test]
+async fn a_component_other_than_the_pinned_one_does_not_start() {
+    let load = async |sha256| {
+        let config = PluginConfig {
+            kind: "local".into(),
+            sha256,
+            ..PluginConfig::default()
+        };
+        Component::load(&config, &BackendOptions::default()).await
+    };
+    let own = load(None).await.unwrap().sha256();
+    let pin = hex::decode(&own).unwrap().try_into().unwrap();
+    assert_eq!(load(Some(pin)).await.unwrap().sha256(), own);
+    let text = load(Some([0; 32])).await.err().unwrap().to_string();
+    let expected = format!("cannot use built-in local: its SHA-256 is {own}, and the config pins");
+    assert!(text.starts_with(&expected), "{text}");
+}
+
+#[tokio::test]
 async fn a_backend_that_cannot_start_says_why_in_one_line() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("x.wasm");

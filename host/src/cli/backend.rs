@@ -91,6 +91,7 @@ pub(super) fn plugin_config(section: &BackendConfig) -> Result<PluginConfig, Fai
     Ok(PluginConfig {
         kind: section.kind.clone(),
         component: section.component.clone(),
+        sha256: section.sha256,
         grants: grants(&section.grants)?,
         settings: settings
             .map(|(key, value)| (key.clone(), value.text.clone()))
@@ -113,7 +114,9 @@ fn grants(section: &config::Grants) -> Result<backend::Grants, Failure> {
             .collect(),
         hosts: hosts.map_err(|error| Failure::new(format!("`hosts`: {error}")))?,
         memory: section.memory.unwrap_or(default.memory),
+        env: section.env.clone(),
         call_timeout: section.call_timeout.unwrap_or(default.call_timeout),
+        max_calls: section.max_calls,
     })
 }
 
@@ -144,6 +147,7 @@ mod tests {
             name: None,
             kind: "mine".into(),
             component: None,
+            sha256: None,
             grants: config::Grants::default(),
             sync: None,
             metadata_db: None,

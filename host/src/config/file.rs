@@ -191,9 +191,13 @@ mod tests {
 
     #[test]
     fn keys_of_the_host_do_not_reach_the_plugin() {
-        let text = "[a]\ntype = \"mine\"\ncomponent = \"mine.wasm\"\nhosts = [\"*.example.org\"]\n\
-            dirs = [{ host = \"data\", guest = \"/\", writable = true }]\nmemory = \"64 MiB\"\ncall_timeout = 90\nsync = \"never\"\nratio = 0.5\nquiet = true\n";
-        let dir = dir(&[("backends.toml", text)]);
+        let digest = "ab".repeat(32);
+        let text = format!(
+            "[a]\ntype = \"mine\"\ncomponent = \"mine.wasm\"\nhosts = [\"*.example.org\"]\n\
+            dirs = [{{ host = \"data\", guest = \"/\", writable = true }}]\nmemory = \"64 MiB\"\nmax_calls = 4\n\
+            env = {{ REGION = \"x\" }}\nsha256 = \"{digest}\"\ncall_timeout = 90\nsync = \"never\"\nratio = 0.5\nquiet = true\n"
+        );
+        let dir = dir(&[("backends.toml", &text)]);
         let (config, _) = load(dir.path(), "a").unwrap();
         assert_eq!(config.component, Some(dir.path().join("mine.wasm")));
         assert_eq!(config.grants.hosts, ["*.example.org"]);
@@ -204,6 +208,9 @@ mod tests {
         };
         assert_eq!(config.grants.dirs, [grant]);
         assert_eq!(config.grants.memory, Some(64 << 20));
+        assert_eq!(config.grants.max_calls.map(usize::from), Some(4));
+        assert_eq!(config.grants.env["REGION"], "x");
+        assert_eq!(config.sha256, Some([0xab; 32]));
         assert_eq!(config.grants.call_timeout, Some(Duration::from_secs(90)));
         assert_eq!(config.sync, Some(SyncPolicy::Never));
         let left: Vec<_> = config
@@ -246,6 +253,22 @@ mod tests {
             (
                 "type = \"x\"\ncall_timeout = \"soon\"",
                 "a.toml:2:16: `call_timeout`: expected seconds, as 90, \"90 s\" or \"5 min\"",
+            ),
+            (
+                "type = \"x\"\nmax_calls = 0",
+                "a.toml:2:13: `max_calls`: expected a number above 0",
+            ),
+            (
+                "type = \"x\"\nsha256 = \"abc\"",
+                "a.toml:2:10: `sha256`: expected 64 hex digits, as sha256sum prints",
+            ),
+            (
+                "type = \"x\"\nenv = [\"A=1\"]",
+                "a.toml:2:7: `env` is an array; expected a table of texts",
+            ),
+            (
+                "type = \"x\"\nenv = { \"A=B\" = \"1\" }",
+                "a.toml:2:9: this cannot be the name of a variable",
             ),
             (
                 "type = \"x\"\nsync = \"maybe\"",

@@ -24,6 +24,7 @@ pub use secret::SecretText;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub struct BackendConfig {
     pub kind: String,
     /// The component's file, when the section names one.
     pub component: Option<PathBuf>,
+    /// The SHA-256 that the component must have, when the section pins it.
+    pub sha256: Option<[u8; 32]>,
     /// What the plugin may reach.
     pub grants: Grants,
     /// The key `sync`.
@@ -55,10 +58,14 @@ pub struct Grants {
     pub hosts: Vec<String>,
     /// Directories.
     pub dirs: Vec<DirGrant>,
+    /// Environment variables.
+    pub env: BTreeMap<String, String>,
     /// The largest memory of one instance, in bytes.
     pub memory: Option<u64>,
     /// How long a call may go without progress.
     pub call_timeout: Option<Duration>,
+    /// How many calls may run at once.
+    pub max_calls: Option<NonZeroUsize>,
 }
 
 /// A directory that the plugin may use.

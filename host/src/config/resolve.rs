@@ -382,6 +382,7 @@ fn backend(
             name: None,
             kind,
             component: None,
+            sha256: None,
             grants: Grants::default(),
             sync: None,
             metadata_db: None,

@@ -3,7 +3,9 @@
 use super::error::ConfigError;
 use super::secret::{self, SECRET_KEYS};
 use super::{BackendConfig, DirGrant, Grants, SettingValue, SyncPolicy};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -83,6 +85,7 @@ impl<'a> Document<'a> {
     ) -> Result<BackendConfig, ConfigError> {
         let mut kind = None;
         let mut component = None;
+        let mut sha256 = None;
         let mut grants = Grants::default();
         let mut sync = None;
         let mut metadata_db = None;
@@ -96,11 +99,14 @@ impl<'a> Document<'a> {
                     metadata_db = Some(self.file_path(self.text_of(key, value)?));
                 }
                 "component" => component = Some(self.file_path(self.text_of(key, value)?)),
+                "sha256" => sha256 = Some(self.sha256(key, value)?),
                 "hosts" => grants.hosts = self.texts(key, value)?,
                 "dirs" => grants.dirs = self.dirs(key, value)?,
+                "env" => grants.env = self.env(key, value)?,
                 "memory" => grants.memory = Some(self.bytes(key, value)?),
                 "upload_expiry" => upload_expiry = Some(self.duration(key, value)?),
                 "call_timeout" => grants.call_timeout = Some(self.duration(key, value)?),
+                "max_calls" => grants.max_calls = Some(self.count(key, value)?),
                 "sync" => {
                     let parsed = SyncPolicy::parse(self.text_of(key, value)?);
                     sync = Some(parsed.map_err(|why| self.bad(key, value, why))?);
@@ -114,6 +120,7 @@ impl<'a> Document<'a> {
             name: Some(name.to_owned()),
             kind: kind.ok_or_else(|| self.error(span, "`type` is missing"))?,
             component,
+            sha256,
             grants,
             sync,
             metadata_db,
@@ -190,6 +197,37 @@ impl<'a> Document<'a> {
             })
         };
         entries.iter().map(grant).collect()
+    }
+
+    /// Names and values of environment variables.
+    fn env(&self, key: &str, value: &Value<'_>) -> Result<BTreeMap<String, String>, ConfigError> {
+        let Some(table) = value.get_ref().as_table() else {
+            return Err(self.wrong(key, value, "a table of texts"));
+        };
+        let variable = |(name, value): (&Spanned<Cow<'_, str>>, &Value<'_>)| {
+            let text = self.text_of(name.get_ref(), value)?;
+            if name.get_ref().is_empty() || name.get_ref().contains(['=', '\0']) {
+                return Err(self.error(name.span(), "this cannot be the name of a variable"));
+            }
+            Ok((name.get_ref().to_string(), text.to_owned()))
+        };
+        table.iter().map(variable).collect()
+    }
+
+    fn sha256(&self, key: &str, value: &Value<'_>) -> Result<[u8; 32], ConfigError> {
+        let digest = hex::decode(self.text_of(key, value)?).ok();
+        let digest = digest.and_then(|digest| digest.try_into().ok());
+        digest.ok_or_else(|| self.bad(key, value, "expected 64 hex digits, as sha256sum prints"))
+    }
+
+    fn count(&self, key: &str, value: &Value<'_>) -> Result<NonZeroUsize, ConfigError> {
+        let count = value
+            .get_ref()
+            .is_integer()
+            .then(|| self.integer(key, value))
+            .transpose()?;
+        let count = count.and_then(|count| NonZeroUsize::new(usize::try_from(count).ok()?));
+        count.ok_or_else(|| self.bad(key, value, "expected a number above 0"))
     }
 
     pub(super) fn texts(&self, key: &str, value: &Value<'_>) -> Result<Vec<String>, ConfigError> {

@@ -61,13 +61,16 @@ impl Shown {
             "file": self.file,
             "type": self.backend.kind,
             "component": self.backend.component,
+            "sha256": self.backend.sha256.map(hex::encode),
             "settings": settings,
             "hidden": hidden,
             "grants": {
                 "hosts": grants.hosts,
                 "dirs": grants.dirs.iter().map(dir).collect::<Vec<_>>(),
+                "env": grants.env.keys().collect::<Vec<_>>(),
                 "memory": grants.memory,
                 "call_timeout": grants.call_timeout.map(|time| time.as_secs()),
+                "max_calls": grants.max_calls,
             },
             "upload_expiry": self.backend.upload_expiry.map(|time| time.as_secs()),
             "sync": self.backend.sync.map(crate::config::SyncPolicy::name),
@@ -81,6 +84,9 @@ impl Shown {
         lines.push(("type", backend.kind.clone()));
         if let Some(component) = &backend.component {
             lines.push(("component", component.display().to_string()));
+        }
+        if let Some(digest) = backend.sha256 {
+            lines.push(("sha256", hex::encode(digest)));
         }
         if !backend.grants.hosts.is_empty() {
             lines.push(("hosts", backend.grants.hosts.join(", ")));
@@ -96,6 +102,9 @@ impl Shown {
                 format!("{} as {} ({access})", dir.host.display(), dir.guest),
             ));
         }
+        for name in backend.grants.env.keys() {
+            lines.push(("env", format!("{name} (value not shown)")));
+        }
         if let Some(memory) = backend.grants.memory {
             lines.push(("memory", format!("{memory} bytes")));
         }
@@ -104,6 +113,9 @@ impl Shown {
         }
         if let Some(time) = backend.upload_expiry {
             lines.push(("upload_expiry", format!("{} s", time.as_secs())));
+        }
+        if let Some(calls) = backend.grants.max_calls {
+            lines.push(("max_calls", calls.to_string()));
         }
         if let Some(sync) = backend.sync {
             lines.push(("sync", sync.name().into()));

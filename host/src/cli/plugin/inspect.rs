@@ -67,6 +67,8 @@ fn text(
 ) -> Result<String, Failure> {
     let about = component.description();
     let mut text = format!("{} {}: {}\n", about.name, about.version, about.summary);
+    // As a config section pins it.
+    let _ = writeln!(text, "\nsha256 = \"{}\"", component.sha256());
     let mut section = |title: &str, items: &[String]| {
         // Writing to a String cannot fail.
         let _ = writeln!(text, "\n{title}");

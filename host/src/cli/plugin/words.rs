@@ -9,7 +9,9 @@ pub(in crate::cli) fn import(name: &str) -> &'static str {
         "wasi:filesystem" => "files, in granted directories only",
         "wasi:http" => "HTTP requests, to granted hosts only",
         "wasi:sockets" => "sockets: there for language runtimes, and refused",
-        "wasi:cli" => "environment, arguments and input: empty; output goes to the log",
+        "wasi:cli" => {
+            "granted environment variables only, no arguments or input; output goes to the log"
+        }
         "wasi:clocks" => "clocks",
         "wasi:random" => "random numbers",
         "wasi:io" => "streams between these",
@@ -33,7 +35,9 @@ pub(in crate::cli) fn reach(grants: &Grants) -> Vec<String> {
         )
     });
     let hosts = grants.hosts.iter().map(|host| format!("the host {host}"));
-    dirs.chain(hosts).collect()
+    let env = grants.env.keys();
+    let env = env.map(|name| format!("the environment variable {name}"));
+    dirs.chain(hosts).chain(env).collect()
 }
 
 /// What a plugin asks for and these grants do not give, an item each.

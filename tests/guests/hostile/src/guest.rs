@@ -96,8 +96,10 @@ impl store::Guest for Component {
         mut body: StreamReader<u8>,
         verdict: FutureReader<Result<Receipt, Error>>,
     ) -> Result<ObjectInfo, Error> {
-        if bucket == "verdict-first" {
-            return Ok(info(verdict.await?.size));
+        match bucket.as_str() {
+            "verdict-first" => return Ok(info(verdict.await?.size)),
+            "unread" => return Ok(info(SIZE)),
+            _ => {}
         }
         let (mut piece, mut size) = (Vec::with_capacity(1 << 16), 0);
         loop {
@@ -110,8 +112,14 @@ impl store::Guest for Component {
             }
             piece.clear();
         }
-        verdict.await?;
-        Ok(info(size))
+        if bucket != "unasked" {
+            verdict.await?;
+        }
+        Ok(info(if bucket == "lying-size" {
+            size - 1
+        } else {
+            size
+        }))
     }
 
     async fn get(
@@ -136,6 +144,12 @@ impl store::Guest for Component {
         let mut found = info(SIZE);
         match bucket.as_str() {
             "reach" => misdeeds::reach(key).await?,
+            "environment" => {
+                let all: Vec<_> = std::env::vars().collect();
+                let arguments = std::env::args().count();
+                return Err(Error::Other(format!("{all:?} {arguments}")));
+            }
+            "huge-text" => return Err(Error::Other("text ".repeat(1 << 20))),
             "long-version" => found.state.version = "v".repeat(256),
             _ => {}
         }

@@ -1,5 +1,6 @@
 //! What a plugin can do wrong.
 
+use crate::guest::bindings::pys3local::storage::log;
 use crate::guest::bindings::pys3local::storage::types::{Entry, Error, ObjectInfo, ObjectRef};
 use crate::guest::bindings::wasi::filesystem::preopens::get_directories;
 use crate::guest::bindings::wasi::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
@@ -9,6 +10,11 @@ use wit_bindgen::StreamReader;
 /// Bytes of an ordinary body: more than anything between guest and host can hold.
 pub(crate) const SIZE: u64 = 1 << 20;
 const HALF: usize = 1 << 19;
+/// More than a key may have.
+const LONG: &str = match core::str::from_utf8(&[b'k'; 2000]) {
+    Ok(text) => text,
+    Err(_) => "",
+};
 
 pub(crate) fn info(size: u64) -> ObjectInfo {
     ObjectInfo {
@@ -38,7 +44,37 @@ pub(crate) async fn commit(misdeed: &str) {
             }
         }
         "never" => core::future::pending().await,
+        "stack-bomb" => drop(core::hint::black_box(descend(1))),
+        "hoard" => hoard().await,
+        "log-flood" => {
+            let line = "x".repeat(100_000);
+            for _ in 0..10_000 {
+                log::write(log::Level::Error, &line);
+            }
+        }
         _ => {}
+    }
+}
+
+#[expect(unconditional_recursion, reason = "the misdeed")]
+fn descend(depth: u64) -> [u64; 64] {
+    let mut frame = core::hint::black_box([depth; 64]);
+    frame[0] += descend(depth + 1)[1];
+    core::hint::black_box(frame)
+}
+
+/// Keeps handles for as long as it gets any.
+async fn hoard() {
+    let Some((root, _)) = get_directories().into_iter().next() else {
+        return;
+    };
+    loop {
+        let (follow, open) = (PathFlags::empty(), OpenFlags::DIRECTORY);
+        let opened = root.open_at(follow, ".".into(), open, DescriptorFlags::READ);
+        match opened.await {
+            Ok(directory) => core::mem::forget(directory),
+            Err(_) => return,
+        }
     }
 }
 
@@ -69,6 +105,9 @@ pub(crate) fn keys(misdeed: &str, prefix: &str) -> Vec<Entry> {
         "wrong-order" => &["b", "a"],
         "doubled-key" => &["a", "a"],
         "outside-prefix" => return entries("", &["elsewhere"]),
+        // Host memory for the same text again and again.
+        "flood" => return entries(prefix, &vec![LONG; 500_000]),
+        "long-keys" => return entries(prefix, &[LONG]),
         "too-many" => &["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"],
         "empty-more" => &[],
         _ => &["a", "b"],
