@@ -1,14 +1,18 @@
 //! Builds the built-in plugins for `wasm32-wasip2`, so that a plain `cargo run` works from a
 //! clean checkout, and tells the crate where they are.
 //!
-//! A packager can name a prebuilt component instead with `PYS3LOCAL_PLUGIN_LOCAL_WASM`.
+//! A packager can name a prebuilt component instead with `PYS3LOCAL_PLUGIN_LOCAL_WASM` or
+//! `PYS3LOCAL_PLUGIN_DRIME_WASM`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 const TARGET: &str = "wasm32-wasip2";
 /// (package, the variable that the crate reads)
-const PLUGINS: [(&str, &str); 1] = [("pys3local-plugin-local", "PYS3LOCAL_PLUGIN_LOCAL")];
+const PLUGINS: [(&str, &str); 2] = [
+    ("pys3local-plugin-local", "PYS3LOCAL_PLUGIN_LOCAL"),
+    ("pys3local-plugin-drime", "PYS3LOCAL_PLUGIN_DRIME"),
+];
 
 fn main() -> ExitCode {
     match build() {

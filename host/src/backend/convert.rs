@@ -9,8 +9,10 @@ use crate::service::ports::{
 };
 use std::time::Duration;
 
-/// The longest id, version, upload name or part token, in bytes.
+/// The longest id, version or part token, in bytes.
 const NAME: usize = 255;
+/// The longest name of an upload, in bytes.
+const UPLOAD: usize = 2048;
 /// The longest hash or content type that we keep.
 const TEXT: usize = 1024;
 /// The longest delay that a plugin may ask clients for.
@@ -62,7 +64,15 @@ fn broken(what: &str) -> StoreError {
     StoreError::Other(format!("the plugin breaks its contract: {what}"))
 }
 
-/// A name that the plugin gave to an upload or a part.
+/// A name that the plugin gave to an upload.
+pub(super) fn upload_name(name: String) -> Result<String, StoreError> {
+    match name.len() {
+        1..=UPLOAD => Ok(name),
+        _ => Err(broken("the name of an upload is not 1 to 2048 bytes long")),
+    }
+}
+
+/// A name that the plugin gave to a part.
 pub(super) fn name(name: String) -> Result<String, StoreError> {
     match name.len() {
         1..=NAME => Ok(name),

@@ -17,10 +17,16 @@ pub(super) struct BuiltIn {
 }
 
 /// All built-in components.
-pub(super) static BUILT_IN: [BuiltIn; 1] = [BuiltIn {
-    name: "local",
-    wasm: include_bytes!(env!("PYS3LOCAL_PLUGIN_LOCAL")),
-}];
+pub(super) static BUILT_IN: [BuiltIn; 2] = [
+    BuiltIn {
+        name: "local",
+        wasm: include_bytes!(env!("PYS3LOCAL_PLUGIN_LOCAL")),
+    },
+    BuiltIn {
+        name: "drime",
+        wasm: include_bytes!(env!("PYS3LOCAL_PLUGIN_DRIME")),
+    },
+];
 
 /// The interfaces of this version, as a component names them.
 const SETUP: &str = "pys3local:storage/setup@0.1.0";

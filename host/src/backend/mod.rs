@@ -23,6 +23,7 @@ mod paths;
 mod plugin;
 mod pool;
 mod pulse;
+mod split;
 mod spool;
 mod stream;
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use grants::{DirGrant, Grants, HostPattern, HostPatternError};
 
 use crate::service::ports::{RowTrust, Store};
 use bindings::exports::pys3local::storage::setup;
+use bindings::pys3local::storage::types::Error as GuestError;
 use pool::Pool;
 use pulse::Pulse;
 use std::collections::BTreeMap;
@@ -158,7 +160,13 @@ async fn start(
         setup::RowTrust::Indexed => RowTrust::Indexed,
     };
     let spool = spool::Spool::new(options.spool.join(spool_name(&namespace)), options.durable);
-    let store = plugin::Plugin::new(Arc::clone(&pool), trust, has_multipart, spool);
+    let multipart = if has_multipart {
+        Some(part_rules(&pool, &kind).await?)
+    } else {
+        None
+    };
+    let uploads = (multipart, configured.capabilities.max_put);
+    let store = plugin::Plugin::new(Arc::clone(&pool), trust, uploads, spool);
     Ok(Backend {
         store: Arc::new(store),
         component: kind,
@@ -205,6 +213,32 @@ async fn first_answer(pool: &Arc<Pool>, kind: &str) -> Result<setup::Configured,
             })
         }
     }
+}
+
+/// What the plugin demands of parts.
+async fn part_rules(pool: &Arc<Pool>, kind: &str) -> Result<split::Rules, OpenError> {
+    let answer = pool
+        .call("rules", &Pulse::new(), |accessor, guest, _| {
+            Box::pin(async move {
+                match &guest.multipart {
+                    Some(guest) => guest.call_rules(accessor).await.map(Ok),
+                    None => Ok(Err(GuestError::Unsupported)),
+                }
+            })
+        })
+        .await;
+    let rules = answer.map_err(|error| OpenError::Configure {
+        plugin: kind.into(),
+        why: error.to_string(),
+    })?;
+    Ok(split::Rules {
+        min: rules.min_part,
+        max: rules.max_part,
+        count: rules.max_parts.min(10_000),
+        equal: rules.equal_parts,
+        preferred: rules.preferred_part,
+        parallel: rules.parallel,
+    })
 }
 
 /// A directory name of its own for each namespace.

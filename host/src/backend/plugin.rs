@@ -5,6 +5,7 @@ use super::bindings::pys3local::storage::types::Error as GuestError;
 use super::convert;
 use super::pool::Pool;
 use super::pulse::{Patient, Pulse};
+use super::split::{self, Rules, Sizes, Window};
 use super::spool::Spool;
 use super::stream::{BodyProducer, Exactly, Taken, take_body};
 use crate::model::{Bucket, BucketName, ByteStream, ObjectKey, ObjectState, Timestamp};
@@ -22,8 +23,12 @@ use wasmtime::component::{FutureReader, StreamReader};
 pub(super) struct Plugin {
     pool: Arc<Pool>,
     trust: RowTrust,
-    has_multipart: bool,
+    multipart: Option<Rules>,
+    /// The largest object that the plugin takes in one piece.
+    max_put: Option<u64>,
     spool: Spool,
+    window: Window,
+    sizes: Sizes,
 }
 
 /// A call that has no body: bucket and key as the plugin gets them.
@@ -61,13 +66,34 @@ macro_rules! optional_call {
 }
 
 impl Plugin {
-    pub(super) fn new(pool: Arc<Pool>, trust: RowTrust, has_multipart: bool, spool: Spool) -> Self {
+    pub(super) fn new(
+        pool: Arc<Pool>,
+        trust: RowTrust,
+        (multipart, max_put): (Option<Rules>, Option<u64>),
+        spool: Spool,
+    ) -> Self {
         Self {
             pool,
             trust,
-            has_multipart,
+            multipart,
+            max_put,
             spool,
+            window: Window::default(),
+            sizes: Sizes::default(),
         }
+    }
+
+    pub(super) fn window(&self) -> &Window {
+        &self.window
+    }
+
+    pub(super) fn sizes(&self) -> &Sizes {
+        &self.sizes
+    }
+
+    /// What the storage demands of parts, if it wants equal ones.
+    fn equal_parts(&self) -> Option<Rules> {
+        self.multipart.filter(|rules| rules.equal)
     }
 
     pub(super) fn spool(&self) -> &Spool {
@@ -123,6 +149,14 @@ impl Store for Plugin {
         body: ByteStream,
         verdict: Verdict,
     ) -> Result<StoredObject, StoreError> {
+        if let Some(rules) = self.multipart
+            && self.max_put.is_some_and(|max| size > max)
+        {
+            let place = (bucket, key);
+            return self
+                .put_split(rules, place, size, options, body, verdict)
+                .await;
+        }
         let (bucket, key) = names(bucket, key);
         let options = convert::options(options);
         let pulse = Pulse::new();
@@ -301,17 +335,13 @@ impl Store for Plugin {
         key: &ObjectKey,
         options: PutOptions,
     ) -> Result<String, StoreError> {
-        if !self.has_multipart {
+        if self.multipart.is_none() {
             if let Bucket::Named(name) = bucket {
                 self.stat_bucket(name).await?;
             }
             return self.spool.begin().await;
         }
-        let (bucket, key) = names(bucket, key);
-        let options = convert::options(options);
-        let upload = optional_call!(self, multipart, "begin", |accessor, guest| guest
-            .call_begin(accessor, bucket, key, options))?;
-        convert::name(upload)
+        self.begin_part_upload(bucket, key, options).await
     }
 
     async fn put_part(
@@ -322,9 +352,98 @@ impl Store for Plugin {
         options: PartOptions,
         body: ByteStream,
     ) -> Result<String, StoreError> {
-        if !self.has_multipart {
+        if self.multipart.is_none() {
             return self.spool.part(upload, options, body).await;
         }
+        if let Some(rules) = self.equal_parts() {
+            let place = (bucket, key, upload);
+            return self.put_equal_part(rules, place, options, body).await;
+        }
+        self.put_storage_part(bucket, key, upload, options, body)
+            .await
+    }
+
+    async fn complete_upload(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        upload: &str,
+        parts: Vec<StoredPart>,
+        known: Option<&ObjectState>,
+        receipt: Receipt,
+    ) -> Result<StoredObject, StoreError> {
+        if self.multipart.is_none() {
+            return self
+                .put_spooled(bucket, key, upload, parts, known, receipt)
+                .await;
+        }
+        if let Some(rules) = self.equal_parts() {
+            let place = (bucket, key, upload);
+            return self
+                .complete_equal_parts(rules, place, parts, known, receipt)
+                .await;
+        }
+        self.complete_part_upload(bucket, key, upload, parts, known, receipt)
+            .await
+    }
+
+    async fn abort_upload(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        upload: &str,
+    ) -> Result<(), StoreError> {
+        if self.multipart.is_none() {
+            return self.spool.remove(upload).await;
+        }
+        if self.equal_parts().is_some() {
+            self.forget_spooled(upload).await;
+        }
+        let (bucket, key) = names(bucket, key);
+        let upload = upload.to_owned();
+        optional_call!(self, multipart, "abort", |accessor, guest| guest
+            .call_abort(accessor, bucket, key, upload))
+    }
+
+    async fn sweep(&self, before: Timestamp, keep: Vec<String>) -> Result<u32, StoreError> {
+        let mut spools = keep.clone();
+        if self.equal_parts().is_some() {
+            spools.extend(keep.iter().map(|upload| split::spool_name(upload)));
+        }
+        let spooled = self.spool.sweep(before, &spools).await?;
+        let swept = optional_call!(self, sweep, "sweep", |accessor, guest| guest
+            .call_sweep(accessor, before.0, keep));
+        match swept {
+            Ok(count) => Ok(spooled.saturating_add(count)),
+            Err(StoreError::Unsupported) => Ok(spooled),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Uploads in parts, as the plugin takes them.
+impl Plugin {
+    pub(super) async fn begin_part_upload(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        options: PutOptions,
+    ) -> Result<String, StoreError> {
+        let (bucket, key) = names(bucket, key);
+        let options = convert::options(options);
+        let upload = optional_call!(self, multipart, "begin", |accessor, guest| guest
+            .call_begin(accessor, bucket, key, options))?;
+        convert::upload_name(upload)
+    }
+
+    pub(super) async fn put_storage_part(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        upload: &str,
+        options: PartOptions,
+        body: ByteStream,
+    ) -> Result<String, StoreError> {
         let (bucket, key) = names(bucket, key);
         let upload = upload.to_owned();
         let options = exports::multipart::PartOptions {
@@ -353,7 +472,7 @@ impl Store for Plugin {
         convert::name(token)
     }
 
-    async fn complete_upload(
+    pub(super) async fn complete_part_upload(
         &self,
         bucket: &Bucket,
         key: &ObjectKey,
@@ -362,11 +481,6 @@ impl Store for Plugin {
         known: Option<&ObjectState>,
         receipt: Receipt,
     ) -> Result<StoredObject, StoreError> {
-        if !self.has_multipart {
-            return self
-                .put_spooled(bucket, key, upload, parts, known, receipt)
-                .await;
-        }
         let (bucket, key) = names(bucket, key);
         let upload = upload.to_owned();
         let parts: Vec<_> = parts
@@ -381,31 +495,5 @@ impl Store for Plugin {
         let info = optional_call!(self, multipart, "complete", |accessor, guest| guest
             .call_complete(accessor, bucket, key, upload, parts, known, receipt))?;
         convert::object(info)
-    }
-
-    async fn abort_upload(
-        &self,
-        bucket: &Bucket,
-        key: &ObjectKey,
-        upload: &str,
-    ) -> Result<(), StoreError> {
-        if !self.has_multipart {
-            return self.spool.remove(upload).await;
-        }
-        let (bucket, key) = names(bucket, key);
-        let upload = upload.to_owned();
-        optional_call!(self, multipart, "abort", |accessor, guest| guest
-            .call_abort(accessor, bucket, key, upload))
-    }
-
-    async fn sweep(&self, before: Timestamp, keep: Vec<String>) -> Result<u32, StoreError> {
-        let spooled = self.spool.sweep(before, &keep).await?;
-        let swept = optional_call!(self, sweep, "sweep", |accessor, guest| guest
-            .call_sweep(accessor, before.0, keep));
-        match swept {
-            Ok(count) => Ok(spooled.saturating_add(count)),
-            Err(StoreError::Unsupported) => Ok(spooled),
-            Err(error) => Err(error),
-        }
     }
 }

@@ -8,9 +8,11 @@ use crate::model::{Bucket, ByteStream, ObjectKey, ObjectState, Timestamp};
 use crate::service::ports::{
     PartOptions, PutOptions, Receipt, Store as _, StoreError, StoredObject, StoredPart,
 };
-use futures_util::stream::{self, StreamExt as _};
+use bytes::Bytes;
+use futures_util::stream::{self, Stream, StreamExt as _};
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,6 +76,42 @@ impl Spool {
         Ok(upload)
     }
 
+    /// The directory of an upload that has its name from elsewhere.
+    pub(super) async fn make(&self, upload: &str) -> Result<(), StoreError> {
+        let dir = self.dir(upload)?;
+        blocking(move || std::fs::create_dir_all(dir)).await
+    }
+
+    /// Keeps bytes in a file that has no name, and so goes with its last user.
+    pub(super) async fn keep(
+        &self,
+        body: impl Stream<Item = io::Result<Bytes>> + Send,
+    ) -> Result<Arc<File>, StoreError> {
+        let path = self.root.join(self.fresh());
+        let file = blocking(move || {
+            if let Some(root) = path.parent() {
+                std::fs::create_dir_all(root)?;
+            }
+            let file = File::options()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .open(&path)?;
+            std::fs::remove_file(&path)?;
+            Ok(Arc::new(file))
+        })
+        .await?;
+        let mut body = std::pin::pin!(body);
+        let mut offset = 0;
+        while let Some(piece) = body.next().await {
+            let piece = piece.map_err(|_| StoreError::Aborted)?;
+            let (target, at) = (Arc::clone(&file), offset);
+            offset += piece.len() as u64;
+            blocking(move || target.write_all_at(&piece, at)).await?;
+        }
+        Ok(file)
+    }
+
     pub(super) async fn part(
         &self,
         upload: &str,
@@ -111,7 +149,11 @@ impl Spool {
     }
 
     /// The parts as one body; each file is opened when its turn comes.
-    async fn body(&self, upload: &str, parts: Vec<StoredPart>) -> Result<ByteStream, StoreError> {
+    pub(super) async fn body(
+        &self,
+        upload: &str,
+        parts: Vec<StoredPart>,
+    ) -> Result<ByteStream, StoreError> {
         let dir = self.existing(upload).await?;
         if !parts.iter().all(|part| is_ours(&part.token)) {
             return Err(StoreError::Other("the spool: no such part".into()));

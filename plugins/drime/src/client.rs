@@ -1,0 +1,496 @@
+//! Calls of the API: the token, the budget, and what may be tried again.
+
+use crate::Error;
+use crate::budget::Budget;
+use crate::net::{Answer, Broken, GIVEN_UP, Net, Payload, Request};
+use serde_json::Value;
+use std::cell::RefCell;
+use std::fmt::Write as _;
+
+/// The longest answer that is read.
+const LONGEST_ANSWER: usize = 8 << 20;
+/// How often a call that may be repeated is made.
+const ATTEMPTS: u32 = 5;
+/// The first pause between them; it doubles.
+const PAUSE: u64 = 250;
+/// A call waits no longer than this for what the service asked: the client may come again.
+const PATIENCE: u64 = 8_000;
+/// Redirects that a download follows.
+const HOPS: u32 = 5;
+
+/// Why a call failed.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// The service says no.
+    Refused {
+        /// The status.
+        status: u16,
+        /// Its words, in lower case.
+        text: String,
+        /// Fields that it complains about.
+        fields: Vec<String>,
+    },
+    /// The service asks for patience: nothing was done.
+    Throttled(Option<u64>),
+    /// Nobody knows what was done.
+    Broken(String),
+}
+
+impl Fault {
+    /// Whether an entry is not there (any more).
+    pub fn is_gone(&self) -> bool {
+        match self {
+            Self::Refused {
+                status,
+                text,
+                fields,
+            } => {
+                *status == 404
+                    || *status == 422
+                        && (text.contains("ids is invalid")
+                            || fields.iter().any(|name| name.starts_with("entryIds")))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a name is taken.
+    pub fn is_taken(&self) -> bool {
+        matches!(self, Self::Refused { status: 400 | 409 | 422, text, .. }
+            if text.contains("already exists"))
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Throttled(delay) => {
+                Self::Throttled(delay.map(|ms| u32::try_from(ms).unwrap_or(u32::MAX)))
+            }
+            Fault::Broken(why) => Self::Unavailable(why),
+            Fault::Refused { status, text, .. } => {
+                let full = [
+                    "exhausted",
+                    "not enough space",
+                    "storage limit",
+                    "quota",
+                    "storage is full",
+                ];
+                match status {
+                    507 => Self::Quota,
+                    _ if full.iter().any(|words| text.contains(words)) => Self::Quota,
+                    401 => Self::Denied(
+                        "Drime rejects the API key: make a new one in the account settings at \
+                         app.drime.cloud and set it as api_key"
+                            .into(),
+                    ),
+                    402 | 403 => Self::Denied(format!("Drime does not allow this: {text}")),
+                    408 | 425 | 500.. => Self::Unavailable(format!("Drime: {status} {text}")),
+                    _ => Self::Other(format!("Drime: {status} {text}")),
+                }
+            }
+        }
+    }
+}
+
+/// A call of the API.
+#[derive(Clone, Debug)]
+pub struct Call {
+    method: &'static str,
+    path: String,
+    body: Option<Value>,
+    rename: bool,
+    repeat: bool,
+}
+
+impl Call {
+    /// A question: it may be repeated.
+    pub fn get(path: impl Into<String>) -> Self {
+        Self {
+            method: "GET",
+            path: path.into(),
+            body: None,
+            rename: false,
+            repeat: true,
+        }
+    }
+
+    /// A change that must not be made twice.
+    pub fn post(path: impl Into<String>, body: Value) -> Self {
+        Self {
+            method: "POST",
+            path: path.into(),
+            body: Some(body),
+            rename: false,
+            repeat: false,
+        }
+    }
+
+    /// It may be made twice.
+    #[must_use]
+    pub fn repeatable(mut self) -> Self {
+        self.repeat = true;
+        self
+    }
+
+    /// A change of an entry: the service takes no literal PUT.
+    pub fn update(path: impl Into<String>, body: Value) -> Self {
+        Self {
+            rename: true,
+            ..Self::post(path, body).repeatable()
+        }
+    }
+}
+
+/// The API of one account.
+pub struct Client<N> {
+    pub(crate) net: N,
+    base: String,
+    token: String,
+    budget: RefCell<Budget>,
+}
+
+impl<N: Net> Client<N> {
+    /// `base` ends without a slash.
+    pub fn new(net: N, base: String, token: String) -> Self {
+        Self {
+            net,
+            base,
+            token,
+            budget: RefCell::default(),
+        }
+    }
+
+    /// Waits for a place in the budget.
+    async fn admit(&self) -> Result<(), Fault> {
+        let now = self.net.now();
+        let place = {
+            let mut budget = self.budget.borrow_mut();
+            match budget.broken(now) {
+                Some(left) => Err(left),
+                None => budget.take(now),
+            }
+        };
+        match place {
+            Ok(0) => Ok(()),
+            Ok(wait) => {
+                self.net.sleep(wait).await;
+                Ok(())
+            }
+            Err(later) => Err(Fault::Throttled(Some(later))),
+        }
+    }
+
+    fn headers(&self, kind: Option<&str>) -> Vec<(&'static str, String)> {
+        let mut headers = vec![
+            ("accept", "application/json".to_owned()),
+            ("authorization", format!("Bearer {}", self.token)),
+        ];
+        if let Some(kind) = kind {
+            headers.push(("content-type", kind.into()));
+        }
+        headers
+    }
+
+    /// Makes a call, again and again if it may be repeated, and reads its answer.
+    pub async fn call(&self, call: &Call) -> Result<Value, Fault> {
+        let mut pause = PAUSE;
+        let mut attempt = 1;
+        loop {
+            let fault = match self.once(call).await {
+                Ok(answer) => return Ok(answer),
+                Err(fault) => fault,
+            };
+            let wait = match &fault {
+                // It was not made at all.
+                Fault::Throttled(asked) => asked.unwrap_or(pause),
+                Fault::Broken(_) if call.repeat => pause,
+                _ => return Err(fault),
+            };
+            if attempt >= ATTEMPTS || wait > PATIENCE {
+                return Err(fault);
+            }
+            self.net.sleep(wait).await;
+            attempt += 1;
+            pause *= 2;
+        }
+    }
+
+    async fn once(&self, call: &Call) -> Result<Value, Fault> {
+        self.admit().await?;
+        let mut headers = self.headers(call.body.as_ref().map(|_| "application/json"));
+        if call.rename {
+            headers.push(("x-http-method-override", "PUT".into()));
+        }
+        let request = Request {
+            method: call.method,
+            url: format!("{}/{}", self.base, call.path),
+            headers,
+            payload: match &call.body {
+                Some(body) => Payload::Bytes(body.to_string().into_bytes()),
+                None => Payload::Empty,
+            },
+        };
+        let answer = self.net.send(request).await;
+        self.read(answer).await
+    }
+
+    /// Uploads a form whose `payload` can be sent only once.
+    pub async fn upload(
+        &self,
+        path: &str,
+        kind: &str,
+        payload: Payload<N::Body>,
+    ) -> Result<Value, Fault> {
+        self.admit().await?;
+        let request = Request {
+            method: "POST",
+            url: format!("{}/{path}", self.base),
+            headers: self.headers(Some(kind)),
+            payload,
+        };
+        match self.net.send(request).await {
+            // Our own doing, and no sign that the service is ill.
+            Err(Broken(why)) if why == GIVEN_UP => Err(Fault::Broken(why)),
+            answer => self.read(answer).await,
+        }
+    }
+
+    /// Reads the answer of a call and learns from it.
+    async fn read(&self, answer: Result<Answer<N::Body>, Broken>) -> Result<Value, Fault> {
+        let outcome = self.understand(answer).await;
+        let now = self.net.now();
+        let mut budget = self.budget.borrow_mut();
+        match &outcome {
+            Err(Fault::Broken(_)) => budget.failed(now),
+            Err(Fault::Throttled(delay)) => budget.close(now, delay.unwrap_or(1_000)),
+            _ => budget.succeeded(),
+        }
+        outcome
+    }
+
+    async fn understand(&self, answer: Result<Answer<N::Body>, Broken>) -> Result<Value, Fault> {
+        let answer = answer.map_err(|Broken(why)| Fault::Broken(why))?;
+        self.note(&answer);
+        if let Some(fault) = passing(&answer) {
+            return Err(fault);
+        }
+        let (status, html) = (answer.status, answer.is_html());
+        let body = self.net.read(answer.body, LONGEST_ANSWER).await;
+        let body = body.map_err(|Broken(why)| Fault::Broken(why))?;
+        let value: Option<Value> = serde_json::from_slice(&body).ok();
+        if (200..300).contains(&status) {
+            return match value {
+                Some(value) if !says_failure(&value) => Ok(value),
+                Some(value) => Err(refusal(422, Some(&value))),
+                None if html => Err(Fault::Broken("Drime answered a web page".into())),
+                None => Err(Fault::Broken("Drime's answer is no JSON".into())),
+            };
+        }
+        Err(refusal(status, value.as_ref()))
+    }
+
+    fn note(&self, answer: &Answer<N::Body>) {
+        let number = |name| {
+            answer
+                .header(name)
+                .and_then(|text| text.trim().parse().ok())
+        };
+        let (limit, remaining) = (number("x-ratelimit-limit"), number("x-ratelimit-remaining"));
+        self.budget.borrow_mut().note(limit, remaining);
+    }
+
+    /// Opens a download: the head of its answer, which is 200, 206 or 416.
+    pub async fn download(
+        &self,
+        path: &str,
+        range: Option<String>,
+    ) -> Result<Answer<N::Body>, Fault> {
+        let mut pause = PAUSE;
+        let mut attempt = 1;
+        loop {
+            let fault = match self.open(path, range.as_ref()).await {
+                Ok(answer) => return Ok(answer),
+                Err(fault) => fault,
+            };
+            let wait = match &fault {
+                Fault::Throttled(asked) => asked.unwrap_or(pause),
+                Fault::Broken(_) => pause,
+                Fault::Refused { .. } => return Err(fault),
+            };
+            if attempt >= ATTEMPTS || wait > PATIENCE {
+                return Err(fault);
+            }
+            self.net.sleep(wait).await;
+            attempt += 1;
+            pause *= 2;
+        }
+    }
+
+    async fn open(&self, path: &str, range: Option<&String>) -> Result<Answer<N::Body>, Fault> {
+        self.admit().await?;
+        let mut url = format!("{}/{path}", self.base);
+        for _ in 0..HOPS {
+            // The token is for the API alone.
+            let own = origin(&url) == origin(&self.base);
+            let mut headers = if own {
+                vec![
+                    ("accept", "*/*".to_owned()),
+                    ("authorization", format!("Bearer {}", self.token)),
+                ]
+            } else {
+                Vec::new()
+            };
+            if let Some(range) = range {
+                headers.push(("range", range.clone()));
+            }
+            let request = Request {
+                method: "GET",
+                url: url.clone(),
+                headers,
+                payload: Payload::Empty,
+            };
+            let answer = self.net.send(request).await;
+            let answer = match answer {
+                Ok(answer) => answer,
+                Err(Broken(why)) => {
+                    let now = self.net.now();
+                    self.budget.borrow_mut().failed(now);
+                    return Err(Fault::Broken(why));
+                }
+            };
+            if own {
+                self.note(&answer);
+            }
+            match answer.status {
+                200 | 206 | 416 => {
+                    self.budget.borrow_mut().succeeded();
+                    return Ok(answer);
+                }
+                301 | 302 | 303 | 307 | 308 => {
+                    let Some(target) = answer.header("location") else {
+                        return Err(Fault::Broken("a redirect to nowhere".into()));
+                    };
+                    url = if target.starts_with('/') {
+                        format!("{}{target}", origin(&url))
+                    } else {
+                        target.to_owned()
+                    };
+                }
+                _ => {
+                    let refused = self.read(Ok(answer)).await;
+                    return Err(refused
+                        .err()
+                        .unwrap_or(Fault::Broken("an odd answer to a download".into())));
+                }
+            }
+        }
+        Err(Fault::Broken("too many redirects".into()))
+    }
+
+    /// Sends bytes to a presigned address, without the token; answers the ETag.
+    pub async fn put(
+        &self,
+        url: String,
+        body: N::Body,
+        size: u64,
+    ) -> Result<Option<String>, Fault> {
+        let request = Request {
+            method: "PUT",
+            url,
+            headers: vec![("content-type", "application/octet-stream".into())],
+            payload: Payload::Stream(body, size),
+        };
+        let answer = self.net.send(request).await;
+        let answer = answer.map_err(|Broken(why)| Fault::Broken(why))?;
+        if let Some(fault) = passing(&answer) {
+            return Err(fault);
+        }
+        if (200..300).contains(&answer.status) {
+            return Ok(answer.header("etag").map(str::to_owned));
+        }
+        let text = format!("the storage answered {} to a part", answer.status);
+        Err(Fault::Refused {
+            status: answer.status,
+            text,
+            fields: Vec::new(),
+        })
+    }
+}
+
+/// A failure that passes.
+fn passing<B>(answer: &Answer<B>) -> Option<Fault> {
+    match answer.status {
+        429 => {
+            let asked = answer
+                .header("retry-after")
+                .and_then(|text| text.trim().parse().ok());
+            Some(Fault::Throttled(
+                asked.map(|seconds: u64| seconds.saturating_mul(1000)),
+            ))
+        }
+        status @ (408 | 425 | 500 | 502 | 503 | 504 | 509 | 520..=524) => {
+            Some(Fault::Broken(format!("Drime answered {status}")))
+        }
+        _ => None,
+    }
+}
+
+fn says_failure(value: &Value) -> bool {
+    value
+        .get("status")
+        .and_then(Value::as_str)
+        .is_some_and(|status| status == "error")
+}
+
+fn refusal(status: u16, value: Option<&Value>) -> Fault {
+    let mut text = value
+        .and_then(|value| value.get("message"))
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_lowercase();
+    let mut fields = Vec::new();
+    if let Some(errors) = value
+        .and_then(|value| value.get("errors"))
+        .and_then(Value::as_object)
+    {
+        for (name, words) in errors {
+            fields.push(name.clone());
+            let words = words
+                .as_str()
+                .or_else(|| words.get(0).and_then(Value::as_str));
+            if let Some(words) = words {
+                text.push_str("; ");
+                text.push_str(&words.to_lowercase());
+            }
+        }
+    }
+    Fault::Refused {
+        status,
+        text,
+        fields,
+    }
+}
+
+/// Scheme and authority of a URL.
+fn origin(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url
+        .get(start..)
+        .and_then(|rest| rest.find(['/', '?', '#']))
+        .map_or(url.len(), |at| start + at);
+    url.get(..end).unwrap_or(url)
+}
+
+/// Percent-encodes a value of a query.
+pub fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            out.push(byte.into());
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}

@@ -1,0 +1,289 @@
+//! Objects: get, stat and delete.
+
+use crate::api::{self, Entry};
+use crate::client::{Call, Fault};
+use crate::folders::Place;
+use crate::net::{Answer, Net};
+use crate::{Drime, Error};
+use serde_json::{Value, json};
+
+/// For how long a listing answers for single objects, in milliseconds. Our own writes are in it
+/// at once.
+const LISTED: u64 = 5_000;
+
+/// What is known about an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// The number of the entry.
+    pub id: String,
+    /// The name of its content.
+    pub version: String,
+    /// Bytes.
+    pub size: u64,
+    /// Creation, nanoseconds since 1970: `updated_at` moves when a description is set.
+    pub modified: i64,
+    /// What the uploader declared.
+    pub content_type: Option<String>,
+    /// The description.
+    pub portable: Option<String>,
+}
+
+impl From<&Entry> for Info {
+    fn from(entry: &Entry) -> Self {
+        Self {
+            id: entry.id.to_string(),
+            version: entry.version.clone(),
+            size: entry.size,
+            modified: entry.created,
+            content_type: entry.mime.clone(),
+            portable: entry.description.clone(),
+        }
+    }
+}
+
+/// What the gateway remembers of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The number of the entry.
+    pub id: String,
+    /// The name of its content.
+    pub version: String,
+}
+
+impl Known {
+    pub(crate) fn number(&self) -> Option<i64> {
+        self.id.parse().ok().filter(|id| *id > 0)
+    }
+}
+
+/// A part of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// First byte.
+    pub offset: u64,
+    /// Number of bytes, at least 1.
+    pub length: u64,
+}
+
+/// An object that was opened for reading.
+pub struct Object<B> {
+    /// The state that was opened.
+    pub info: Info,
+    /// The bytes from the start of the range; they may run on behind its end.
+    pub body: B,
+}
+
+impl<N: Net> Drime<N> {
+    /// Opens an object. With `known` no look-up is made: what an id contains never changes.
+    pub async fn get(
+        &self,
+        bucket: &str,
+        key: &str,
+        range: Option<Range>,
+        known: Option<Known>,
+    ) -> Result<Object<N::Body>, Error> {
+        if let Some(known) = &known
+            && let Some(id) = known.number()
+        {
+            match self.open(id, range, None).await {
+                Ok((size, body)) => {
+                    let info = Info {
+                        id: known.id.clone(),
+                        version: known.version.clone(),
+                        size,
+                        modified: 0,
+                        content_type: None,
+                        portable: None,
+                    };
+                    return Ok(Object { info, body });
+                }
+                // It has gone: perhaps another one has the key now.
+                Err(Error::NoSuchKey) => {
+                    if let Some(place) = self.place(bucket, key).await? {
+                        let now = self.client.net.now();
+                        self.folders.borrow_mut().remove(now, place.folder, id);
+                        self.folders.borrow_mut().stale(place.folder);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let entry = self.find(bucket, key).await?.ok_or(Error::NoSuchKey)?;
+        if range.is_some_and(|range| range.offset >= entry.size) {
+            return Err(Error::InvalidRange);
+        }
+        let (_, body) = self.open(entry.id, range, Some(entry.size)).await?;
+        Ok(Object {
+            info: (&entry).into(),
+            body,
+        })
+    }
+
+    /// Opens the content of an id: its size and the bytes from the range on.
+    pub(crate) async fn open(
+        &self,
+        id: i64,
+        range: Option<Range>,
+        expected: Option<u64>,
+    ) -> Result<(u64, N::Body), Error> {
+        let path = format!("file-entries/download/{}", api::hash(id));
+        let asked = range.map(|Range { offset, length }| {
+            format!(
+                "bytes={offset}-{}",
+                offset.saturating_add(length).saturating_sub(1)
+            )
+        });
+        let answer = match self.client.download(&path, asked).await {
+            Err(fault) if fault.is_gone() => return Err(Error::NoSuchKey),
+            answer => answer?,
+        };
+        let strange = || Error::Unavailable("Drime answers a download with something else".into());
+        let length = answer
+            .header("content-length")
+            .and_then(|text| text.trim().parse().ok());
+        let (size, skipped) = match answer.status {
+            416 => return Err(Error::InvalidRange),
+            206 => {
+                let (start, size) = content_range(&answer).ok_or_else(strange)?;
+                if range.is_none_or(|range| range.offset != start) {
+                    return Err(strange());
+                }
+                (size, 0)
+            }
+            // It has not looked at the range.
+            _ => (
+                length.or(expected).ok_or_else(strange)?,
+                range.map_or(0, |range| range.offset),
+            ),
+        };
+        if expected.is_some_and(|expected| expected != size) {
+            return Err(strange());
+        }
+        if range.is_some_and(|range| range.offset >= size) {
+            return Err(Error::InvalidRange);
+        }
+        let body = match skipped {
+            0 => answer.body,
+            _ => self.client.net.skip(answer.body, skipped),
+        };
+        Ok((size, body))
+    }
+
+    /// The state of an object.
+    pub async fn stat(&self, bucket: &str, key: &str) -> Result<Info, Error> {
+        match self.find(bucket, key).await? {
+            Some(entry) => Ok((&entry).into()),
+            None => Err(Error::NoSuchKey),
+        }
+    }
+
+    async fn find(&self, bucket: &str, key: &str) -> Result<Option<Entry>, Error> {
+        match self.place(bucket, key).await? {
+            Some(place) => Ok(self.entries(&place, LISTED).await?.into_iter().next()),
+            None => Ok(None),
+        }
+    }
+
+    /// The files at a place, the one that counts first.
+    pub(crate) async fn entries(&self, place: &Place, age: u64) -> Result<Vec<Entry>, Error> {
+        let rows = self.rows(place.folder, age).await?;
+        let here = rows
+            .iter()
+            .filter(|row| !row.folder && row.name == place.name);
+        let mut here: Vec<Entry> = here.cloned().collect();
+        here.sort_by_key(|row| std::cmp::Reverse(row.age()));
+        Ok(here)
+    }
+
+    /// Deletes an object and everything that hides behind it under the same name.
+    pub async fn delete(&self, bucket: &str, key: &str, known: Option<Known>) -> Result<(), Error> {
+        let Some(place) = self.place(bucket, key).await? else {
+            return Ok(());
+        };
+        let known = known.and_then(|known| known.number());
+        // Our own recent listing may know of others; without an id it must be asked.
+        let mut ids: Vec<i64> = if let Some(id) = known {
+            let now = self.client.net.now();
+            let rows = self
+                .folders
+                .borrow()
+                .rows(place.folder, now.saturating_sub(60_000));
+            let others = rows.iter().flat_map(|rows| rows.iter());
+            let same = others.filter(|row| !row.folder && row.name == place.name);
+            let mut ids: Vec<i64> = same.map(|row| row.id).collect();
+            ids.push(id);
+            ids
+        } else {
+            let entries = self.entries(&place, LISTED).await?;
+            entries.iter().map(|entry| entry.id).collect()
+        };
+        ids.sort_unstable();
+        ids.dedup();
+        self.remove(place.folder, &ids).await
+    }
+
+    /// Deletes entries of one folder. That they are not there is no error.
+    pub(crate) async fn remove(&self, folder: Option<i64>, ids: &[i64]) -> Result<(), Error> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        match self.delete_ids(ids).await {
+            Err(fault) if fault.is_gone() && ids.len() > 1 => {
+                for id in ids {
+                    match self.delete_ids(&[*id]).await {
+                        Err(fault) if !fault.is_gone() => return Err(fault.into()),
+                        _ => {}
+                    }
+                }
+            }
+            Err(fault) if !fault.is_gone() => return Err(fault.into()),
+            _ => {}
+        }
+        let now = self.client.net.now();
+        let mut folders = self.folders.borrow_mut();
+        for id in ids {
+            folders.remove(now, folder, *id);
+        }
+        Ok(())
+    }
+
+    /// To the trash, and from there to nowhere if so set: the service wants two calls for that.
+    async fn delete_ids(&self, ids: &[i64]) -> Result<(), Fault> {
+        self.delete_call(ids, false).await?;
+        if self.settings.forever {
+            match self.delete_call(ids, true).await {
+                Err(fault) if fault.is_gone() => {}
+                done => return done,
+            }
+        }
+        Ok(())
+    }
+
+    async fn delete_call(&self, ids: &[i64], forever: bool) -> Result<(), Fault> {
+        let workspace = self.settings.workspace;
+        let body = json!({"entryIds": ids, "deleteForever": forever, "workspaceId": workspace});
+        let call = Call::post(format!("file-entries/delete?workspaceId={workspace}"), body);
+        let answer = self.client.call(&call.repeatable()).await?;
+        let failed = answer.get("errors").is_some_and(|errors| match errors {
+            Value::Object(map) => !map.is_empty(),
+            Value::Array(list) => !list.is_empty(),
+            _ => false,
+        });
+        if failed {
+            return Err(Fault::Broken("Drime has not deleted everything".into()));
+        }
+        Ok(())
+    }
+}
+
+/// First byte and whole size of `bytes 0-4/10`.
+fn content_range<B>(answer: &Answer<B>) -> Option<(u64, u64)> {
+    let text = answer
+        .header("content-range")?
+        .trim()
+        .strip_prefix("bytes")?
+        .trim();
+    let (range, size) = text.split_once('/')?;
+    let (start, _) = range.split_once('-')?;
+    Some((start.trim().parse().ok()?, size.trim().parse().ok()?))
+}

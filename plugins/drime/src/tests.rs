@@ -1,0 +1,512 @@
+//! The logic against a small account in memory that answers, and fails, as told.
+
+use super::*;
+use crate::net::{Answer, Broken, GIVEN_UP, Net, Payload, Request};
+use futures_util::FutureExt as _;
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// What the next request whose URL contains the text gets instead of an answer.
+enum Trick {
+    Status(u16, Value),
+    LostBefore,
+    LostAfter,
+}
+
+#[derive(Default)]
+struct Account {
+    rows: Vec<(Value, Vec<u8>)>,
+    next: i64,
+    tricks: VecDeque<(&'static str, Trick)>,
+    log: Vec<String>,
+    page_cap: usize,
+    ignores_range: bool,
+}
+
+#[derive(Clone, Default)]
+struct Fake(Rc<RefCell<Account>>, Rc<Cell<u64>>);
+
+fn reply(status: u16, value: &Value) -> Answer<Vec<u8>> {
+    Answer {
+        status,
+        headers: vec![("content-type".into(), "application/json".into())],
+        body: value.to_string().into_bytes(),
+    }
+}
+
+impl Account {
+    fn add(&mut self, name: &str, parent: i64, folder: bool, bytes: Vec<u8>) -> Value {
+        self.next += 1;
+        let id = 700_000_000 + self.next;
+        let row = json!({
+            "id": id, "name": name, "type": if folder { "folder" } else { "file" },
+            "file_size": bytes.len(), "file_name": format!("uuid-{id}"), "workspace_id": 0,
+            "parent_id": if parent == 0 { Value::Null } else { parent.into() },
+            "created_at": format!("2026-01-05T08:{:02}:{:02}.000000Z", self.next / 60, self.next % 60),
+        });
+        self.rows.push((row.clone(), bytes));
+        row
+    }
+
+    fn names(&self) -> Vec<String> {
+        let names = self.rows.iter().filter(|(row, _)| row["type"] == "file");
+        names
+            .map(|(row, _)| row["name"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    #[expect(clippy::too_many_lines, reason = "a call of the API after the other")]
+    fn answer(&mut self, url: &str, body: &[u8]) -> Answer<Vec<u8>> {
+        let (path, query) = url
+            .split_once("/v1/")
+            .unwrap()
+            .1
+            .split_once('?')
+            .unwrap_or((url.split_once("/v1/").unwrap().1, ""));
+        let arg = |name: &str| {
+            let found = query
+                .split('&')
+                .find_map(|pair| pair.strip_prefix(&format!("{name}=")));
+            found.map(str::to_owned)
+        };
+        let json: Value = serde_json::from_slice(body).unwrap_or(Value::Null);
+        if path == "cli/loggedUser" {
+            return reply(200, &json!({"user": {"id": 15001}}));
+        }
+        if path == "drive/file-entries" {
+            let parent =
+                arg("folderId").map_or(Value::Null, |id| id.parse::<i64>().unwrap().into());
+            let only = arg("type").is_some();
+            let all: Vec<Value> = self
+                .rows
+                .iter()
+                .map(|(row, _)| row.clone())
+                .filter(|row| row["parent_id"] == parent && (!only || row["type"] == "folder"))
+                .collect();
+            let cap = if self.page_cap == 0 {
+                200
+            } else {
+                self.page_cap
+            };
+            let page: usize = arg("page").unwrap().parse().unwrap();
+            let last = if all.len() > page * cap {
+                page + 1
+            } else {
+                page
+            };
+            let data: Vec<Value> = all.into_iter().skip((page - 1) * cap).take(cap).collect();
+            return reply(
+                200,
+                &json!({"data": data, "current_page": page, "last_page": last, "per_page": cap}),
+            );
+        }
+        if path == "folders" {
+            let parent = json["parentId"].as_i64().unwrap_or(0);
+            let name = json["name"].as_str().unwrap();
+            let taken = self.rows.iter().any(|(row, _)| {
+                row["type"] == "folder"
+                    && row["name"] == name
+                    && row["parent_id"].as_i64().unwrap_or(0) == parent
+            });
+            if taken {
+                return reply(
+                    422,
+                    &json!({"message": "Folder with same name already exists."}),
+                );
+            }
+            let row = self.add(name, parent, true, Vec::new());
+            return reply(200, &json!({"folder": row}));
+        }
+        if path == "uploads" {
+            let text = String::from_utf8_lossy(body).into_owned();
+            let field = |name: &str| {
+                let (_, rest) = text.split_once(&format!("name=\"{name}\"\r\n\r\n"))?;
+                Some(rest.split("\r\n").next().unwrap().to_owned())
+            };
+            let (_, bytes) = text.split_once("octet-stream\r\n\r\n").unwrap();
+            let bytes = bytes
+                .rsplit_once("\r\n--pys3local")
+                .unwrap()
+                .0
+                .as_bytes()
+                .to_vec();
+            let parent = field("parentId").map_or(0, |id| id.parse().unwrap());
+            let row = self.add(&field("relativePath").unwrap(), parent, false, bytes);
+            return reply(201, &json!({"fileEntry": row}));
+        }
+        if path == "file-entries/delete" {
+            let ids: Vec<i64> = json["entryIds"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|id| id.as_i64().unwrap())
+                .collect();
+            let all = ids
+                .iter()
+                .all(|id| self.rows.iter().any(|(row, _)| row["id"] == *id));
+            if !all {
+                return reply(
+                    422,
+                    &json!({"message": "The selected entry ids is invalid."}),
+                );
+            }
+            self.rows
+                .retain(|(row, _)| !ids.contains(&row["id"].as_i64().unwrap()));
+            return reply(200, &json!({"status": "success"}));
+        }
+        if let Some(hash) = path.strip_prefix("file-entries/download/") {
+            let found = self
+                .rows
+                .iter()
+                .find(|(row, _)| api::hash(row["id"].as_i64().unwrap()) == hash);
+            return match found {
+                Some((_, bytes)) => Answer {
+                    status: 200,
+                    headers: vec![("content-length".into(), bytes.len().to_string())],
+                    body: bytes.clone(),
+                },
+                None => reply(404, &json!({"message": "No query results"})),
+            };
+        }
+        reply(404, &json!({"message": path}))
+    }
+}
+
+impl Net for Fake {
+    type Body = Vec<u8>;
+
+    async fn send(&self, request: Request<Vec<u8>>) -> Result<Answer<Vec<u8>>, Broken> {
+        let body = match request.payload {
+            Payload::Empty => Vec::new(),
+            Payload::Bytes(bytes) | Payload::Stream(bytes, _) => bytes,
+            Payload::Form {
+                head,
+                body,
+                size,
+                tail,
+                gate,
+            } => {
+                if body.len() as u64 != size || !gate.await {
+                    return Err(Broken(GIVEN_UP.into()));
+                }
+                [head, body, tail].concat()
+            }
+        };
+        let mut account = self.0.borrow_mut();
+        account
+            .log
+            .push(format!("{} {}", request.method, request.url));
+        let at = account
+            .tricks
+            .iter()
+            .position(|(part, _)| request.url.contains(part));
+        let trick = at
+            .and_then(|at| account.tricks.remove(at))
+            .map(|(_, trick)| trick);
+        match trick {
+            Some(Trick::Status(status, value)) => Ok(reply(status, &value)),
+            Some(Trick::LostBefore) => Err(Broken("reset".into())),
+            Some(Trick::LostAfter) => {
+                account.answer(&request.url, &body);
+                Err(Broken("reset".into()))
+            }
+            None => {
+                let answer = account.answer(&request.url, &body);
+                let range = request.headers.iter().find(|(name, _)| *name == "range");
+                let range = range.filter(|_| !account.ignores_range && answer.status == 200);
+                let Some((_, range)) = range else {
+                    return Ok(answer);
+                };
+                let (from, to) = range
+                    .strip_prefix("bytes=")
+                    .unwrap()
+                    .split_once('-')
+                    .unwrap();
+                let (from, to): (usize, usize) = (from.parse().unwrap(), to.parse().unwrap());
+                let size = answer.body.len();
+                Ok(Answer {
+                    status: 206,
+                    headers: vec![("content-range".into(), format!("bytes {from}-{to}/{size}"))],
+                    body: answer.body[from..=to.min(size - 1)].to_vec(),
+                })
+            }
+        }
+    }
+
+    async fn read(&self, body: Vec<u8>, _limit: usize) -> Result<Vec<u8>, Broken> {
+        Ok(body)
+    }
+
+    fn skip(&self, body: Vec<u8>, count: u64) -> Vec<u8> {
+        body[usize::try_from(count).unwrap()..].to_vec()
+    }
+
+    async fn sleep(&self, millis: u64) {
+        self.1.set(self.1.get() + millis);
+    }
+
+    fn now(&self) -> u64 {
+        self.1.get()
+    }
+
+    fn random(&self) -> u64 {
+        7
+    }
+
+    fn warn(&self, _text: &str) {}
+}
+
+/// Nothing here ever waits for anything outside.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    Box::pin(future).now_or_never().expect("ready at once")
+}
+
+fn open(fake: &Fake) -> Result<Drime<Fake>, Error> {
+    let pairs = [("api_key", "1|x"), ("root_folder", "back/s3")];
+    let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    now(Drime::start(
+        fake.clone(),
+        Settings::read(&pairs, false).unwrap(),
+    ))
+}
+
+fn started() -> (Fake, Drime<Fake>) {
+    let fake = Fake::default();
+    let drime = open(&fake).unwrap();
+    now(drime.create_bucket("bucket")).unwrap();
+    (fake, drime)
+}
+
+fn put(drime: &Drime<Fake>, key: &str, bytes: &[u8], known: Option<&Info>) -> Result<Info, Error> {
+    let known = known.map(|info| Known {
+        id: info.id.clone(),
+        version: info.version.clone(),
+    });
+    let gate = std::future::ready(true).boxed_local();
+    let size = bytes.len() as u64;
+    now(drime.put(("bucket", key), size, (None, known), bytes.to_vec(), gate))
+}
+
+fn get(drime: &Drime<Fake>, key: &str, range: Option<(u64, u64)>) -> Result<Vec<u8>, Error> {
+    let range = range.map(|(offset, length)| Range { offset, length });
+    Ok(now(drime.get("bucket", key, range, None))?.body)
+}
+
+#[test]
+fn the_root_folder_is_made_on_demand_and_found_the_next_time() {
+    let (fake, first) = started();
+    let second = open(&fake).unwrap();
+    assert_eq!(first.namespace(), second.namespace());
+    assert_eq!(fake.0.borrow().rows.len(), 3);
+}
+
+#[test]
+fn a_rejected_token_and_a_missing_workspace_are_said_in_one_line() {
+    let fake = Fake::default();
+    let nobody = Trick::Status(200, json!({"user": null}));
+    fake.0.borrow_mut().tricks.push_back(("loggedUser", nobody));
+    assert!(matches!(open(&fake), Err(Error::Denied(why)) if why.contains("API key")));
+    let pairs = [("api_key", "1|x"), ("workspace_id", "9")];
+    let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let workspaces = Trick::Status(200, json!({"workspaces": [{"id": 1873, "name": "team"}]}));
+    fake.0
+        .borrow_mut()
+        .tricks
+        .push_back(("me/workspaces", workspaces));
+    let missing = now(Drime::start(fake, Settings::read(&pairs, false).unwrap()));
+    assert!(matches!(missing, Err(Error::Other(why)) if why.contains("1873 (team)")));
+}
+
+#[test]
+fn odd_keys_come_back_with_their_bytes() {
+    let (_, drime) = started();
+    let long = "é".repeat(500);
+    let keys = [
+        "a", "a/b", "a//b", "a/", "a/../b", " x /\\y", "0/0", "%%41", &long,
+    ];
+    for key in keys {
+        put(&drime, key, key.as_bytes(), None).unwrap();
+    }
+    for key in keys {
+        assert_eq!(get(&drime, key, None).unwrap(), key.as_bytes(), "{key:?}");
+    }
+    let query = Query {
+        limit: 1000,
+        ..Query::default()
+    };
+    let page = now(drime.walk("bucket", &query)).unwrap();
+    let listed: Vec<&str> = page.entries.iter().map(|item| item.key.as_str()).collect();
+    let mut sorted = keys.to_vec();
+    sorted.sort_unstable();
+    assert_eq!(listed, sorted);
+}
+
+#[test]
+fn an_overwrite_deletes_the_old_one_and_a_failed_one_does_not() {
+    let (fake, drime) = started();
+    let first = put(&drime, "k", b"one", None).unwrap();
+    fake.0
+        .borrow_mut()
+        .tricks
+        .push_back(("uploads", Trick::LostBefore));
+    assert!(matches!(
+        put(&drime, "k", b"two", Some(&first)),
+        Err(Error::Unavailable(_))
+    ));
+    assert_eq!(get(&drime, "k", None).unwrap(), b"one");
+    let second = put(&drime, "k", b"three", Some(&first)).unwrap();
+    assert_ne!(first.version, second.version);
+    assert_eq!(get(&drime, "k", None).unwrap(), b"three");
+    assert_eq!(fake.0.borrow().names(), ["k"]);
+}
+
+#[test]
+fn an_upload_whose_answer_was_lost_is_seen_by_the_next_look() {
+    let (fake, drime) = started();
+    put(&drime, "k", b"old", None).unwrap();
+    assert_eq!(get(&drime, "k", None).unwrap(), b"old");
+    fake.0
+        .borrow_mut()
+        .tricks
+        .push_back(("uploads", Trick::LostAfter));
+    assert!(put(&drime, "k", b"new", None).is_err());
+    assert_eq!(get(&drime, "k", None).unwrap(), b"new", "the newest of two");
+    let known = now(drime.stat("bucket", "k")).unwrap();
+    put(&drime, "k", b"newest", Some(&known)).unwrap();
+    assert_eq!(
+        fake.0.borrow().names(),
+        ["k"],
+        "duplicates go with the next write"
+    );
+}
+
+#[test]
+fn an_upload_that_comes_out_wrong_is_taken_back() {
+    let (fake, drime) = started();
+    put(&drime, "k", b"one", None).unwrap();
+    let root = fake.0.borrow().rows.last().unwrap().0["parent_id"].clone();
+    let wrong = json!({"fileEntry": {"id": 5, "name": "k", "type": "file", "file_size": 1,
+        "parent_id": root, "workspace_id": 0}});
+    fake.0
+        .borrow_mut()
+        .tricks
+        .push_back(("uploads", Trick::Status(201, wrong)));
+    assert!(
+        matches!(put(&drime, "k", b"two", None), Err(Error::Unavailable(why)) if why.contains("size"))
+    );
+    assert_eq!(get(&drime, "k", None).unwrap(), b"one");
+}
+
+#[test]
+fn a_refused_verdict_stores_nothing() {
+    let (fake, drime) = started();
+    let gate = std::future::ready(false).boxed_local();
+    let stored = now(drime.put(("bucket", "k"), 3, (None, None), b"bad".to_vec(), gate));
+    assert!(stored.is_err());
+    assert!(fake.0.borrow().names().is_empty());
+}
+
+#[test]
+fn ranges_are_right_even_if_the_server_ignores_them() {
+    let (fake, drime) = started();
+    put(&drime, "k", b"0123456789", None).unwrap();
+    for ignores in [false, true] {
+        fake.0.borrow_mut().ignores_range = ignores;
+        // What follows behind the range is cut by the gateway.
+        assert!(get(&drime, "k", Some((3, 4))).unwrap().starts_with(b"3456"));
+        assert_eq!(get(&drime, "k", Some((10, 1))), Err(Error::InvalidRange));
+    }
+}
+
+#[test]
+fn a_known_id_is_read_in_one_call_and_a_dead_one_is_found_again() {
+    let (fake, drime) = started();
+    let info = put(&drime, "k", b"one", None).unwrap();
+    let known = |info: &Info| {
+        Some(Known {
+            id: info.id.clone(),
+            version: info.version.clone(),
+        })
+    };
+    let before = fake.0.borrow().log.len();
+    now(drime.get("bucket", "k", None, known(&info))).unwrap();
+    assert_eq!(fake.0.borrow().log.len(), before + 1);
+    put(&drime, "k", b"two", Some(&info)).unwrap();
+    let found = now(drime.get("bucket", "k", None, known(&info))).unwrap();
+    assert_eq!(found.body, b"two");
+    assert_ne!(found.info.id, info.id);
+}
+
+#[test]
+fn a_folder_that_another_client_made_meanwhile_is_used() {
+    let (fake, drime) = started();
+    put(&drime, "x", b"", None).unwrap();
+    let bucket = fake.0.borrow().rows.last().unwrap().0["parent_id"]
+        .as_i64()
+        .unwrap();
+    assert!(matches!(get(&drime, "dir/a", None), Err(Error::NoSuchKey)));
+    fake.0.borrow_mut().add("dir", bucket, true, Vec::new());
+    put(&drime, "dir/a", b"a", None).unwrap();
+    let folders = fake
+        .0
+        .borrow()
+        .rows
+        .iter()
+        .filter(|(row, _)| row["name"] == "dir")
+        .count();
+    assert_eq!(folders, 1);
+}
+
+#[test]
+fn questions_are_asked_again_and_patience_is_kept() {
+    let (fake, drime) = started();
+    put(&drime, "k", b"one", None).unwrap();
+    let slow = || Trick::Status(429, json!({}));
+    fake.0.borrow_mut().tricks.extend([
+        ("download", slow()),
+        ("download", Trick::LostBefore),
+        ("download", Trick::Status(503, json!({}))),
+    ]);
+    let start = fake.1.get();
+    assert_eq!(get(&drime, "k", None).unwrap(), b"one");
+    assert!(fake.1.get() > start);
+}
+
+#[test]
+fn a_scan_brings_every_row_of_a_folder_page_by_page() {
+    let (fake, drime) = started();
+    fake.0.borrow_mut().page_cap = 3;
+    let long = "x".repeat(400);
+    for key in ["a", "b", "c", "d", "e/f", "e/g", &long] {
+        put(&drime, key, b"", None).unwrap();
+    }
+    let (mut keys, mut folders, mut cursor) = (Vec::new(), Vec::new(), None);
+    loop {
+        let page = now(drime.scan("bucket", "", cursor.as_deref())).unwrap();
+        keys.extend(page.entries.into_iter().map(|item| item.key));
+        folders.extend(page.folders);
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!(keys, ["a", "b", "c", "d", long.as_str()]);
+    folders.dedup();
+    assert_eq!(folders, ["e/"]);
+}
+
+#[test]
+fn a_bucket_with_a_file_is_not_deleted() {
+    let (_, drime) = started();
+    put(&drime, "deep/er/k", b"", None).unwrap();
+    assert_eq!(now(drime.delete_bucket("bucket")), Err(Error::NotEmpty));
+    now(drime.delete("bucket", "deep/er/k", None)).unwrap();
+    now(drime.delete_bucket("bucket")).unwrap();
+    assert_eq!(
+        now(drime.stat_bucket("bucket")).err(),
+        Some(Error::NoSuchBucket)
+    );
+}
