@@ -49,3 +49,6 @@ pys3local_core::every_fact! { facts!(named local_objects,) }
 pys3local_core::every_fact! { facts!(named local_plain,) }
 pys3local_core::every_fact! { facts!(named vault,) }
 pys3local_core::every_fact! { facts!(single local_single_bucket,) }
+pys3local_core::every_fact! { facts!(named drime,) }
+pys3local_core::every_fact! { facts!(named drime_of_another_mood,) }
+pys3local_core::every_fact! { facts!(single drime_single_bucket,) }

@@ -1,6 +1,7 @@
 //! Our stores, each over a directory of its own.
 
 use crate::guests;
+use drime_sim::{Download, Paging, SameName, Simulator, Switches, TOKEN};
 use pys3local::backend::{Backend, BackendOptions, DirGrant, Grants, PluginConfig, open};
 use pys3local_core::contract;
 use pys3local_core::service::memory::MemoryStore;
@@ -17,6 +18,8 @@ pub(crate) struct Rig {
     backend: Option<Backend>,
     /// Everything that it keeps is below this directory; `None` keeps all in memory.
     _dir: Option<TempDir>,
+    /// The service behind it, which ends with it.
+    simulator: Option<Simulator>,
 }
 
 impl Drop for Rig {
@@ -42,6 +45,7 @@ pub(crate) async fn memory() -> Rig {
         of_contract: contract::Rig::with_bucket(store, None, TAG).await.unwrap(),
         backend: None,
         _dir: None,
+        simulator: None,
     }
 }
 
@@ -86,6 +90,60 @@ pub(crate) async fn vault() -> Rig {
         ..PluginConfig::default()
     };
     plugin(dir, config, false).await
+}
+
+pub(crate) async fn drime() -> Rig {
+    drime_with(Switches::default(), false).await
+}
+
+pub(crate) async fn drime_single_bucket() -> Rig {
+    drime_with(Switches::default(), true).await
+}
+
+/// The service as other reports of it say.
+pub(crate) async fn drime_of_another_mood() -> Rig {
+    let switches = Switches {
+        same_name: SameName::Replace,
+        page_cap: 20,
+        paging: Paging::TrueTotals,
+        list_trashed: true,
+        unscoped_lists_all: true,
+        download: Download::Redirect,
+        create_lag: 200,
+        delete_lag: 500,
+        ..Switches::default()
+    };
+    drime_with(switches, false).await
+}
+
+async fn drime_with(switches: Switches, single_bucket: bool) -> Rig {
+    // The contract is about what happens, not how often: the limit has tests of its own.
+    let switches = Switches {
+        rate_limit: 1_000_000,
+        ..switches
+    };
+    let simulator = Simulator::start(switches).await.unwrap();
+    let api = simulator.api_url();
+    let origin = api.trim_end_matches("/api/v1").to_owned();
+    let hosts = [origin, simulator.storage_url().to_owned()];
+    let setting = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let config = PluginConfig {
+        kind: "drime".into(),
+        grants: Grants {
+            hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
+            ..Grants::default()
+        },
+        settings: [
+            setting("api_key", TOKEN),
+            setting("base_url", &api),
+            setting("root_folder", "buckets/s3"),
+        ]
+        .into(),
+        ..PluginConfig::default()
+    };
+    let mut rig = plugin(directory(), config, single_bucket).await;
+    rig.simulator = Some(simulator);
+    rig
 }
 
 /// A directory that a plugin sees as its root.
@@ -133,5 +191,6 @@ async fn plugin(dir: TempDir, config: PluginConfig, single_bucket: bool) -> Rig 
         of_contract: rig,
         backend: Some(backend),
         _dir: Some(dir),
+        simulator: None,
     }
 }

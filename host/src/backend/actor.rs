@@ -212,8 +212,13 @@ async fn supervise(blueprint: &Blueprint, shared: &Arc<Shared>, mut queue: mpsc:
         let Err(error) = served else {
             return;
         };
-        blueprint.metrics.restarted();
         let text = one_line(&format!("{error:#}"));
+        if blueprint.configured.get().is_none() {
+            // It has never worked: whoever starts the plugin says why, and starts it no more.
+            shared.note_failure(text);
+            return;
+        }
+        blueprint.metrics.restarted();
         tracing::error!(plugin = %blueprint.name, "a plugin instance died: {text}");
         shared.note_failure(text);
         if started.elapsed() > HEALTHY {

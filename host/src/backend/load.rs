@@ -237,6 +237,10 @@ impl Loaded {
         })
     }
 
+    pub(super) fn has_sweep(&self) -> bool {
+        self.sweep.is_some()
+    }
+
     pub(super) fn has_multipart(&self) -> bool {
         self.multipart.is_some()
     }

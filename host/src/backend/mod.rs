@@ -15,6 +15,7 @@ mod engine;
 mod error;
 mod grants;
 mod guest_log;
+mod layout;
 mod load;
 mod metrics;
 mod outgoing;
@@ -35,7 +36,7 @@ pub use component::{
 pub use error::OpenError;
 pub use grants::{DirGrant, Grants, HostPattern, HostPatternError};
 
-use crate::service::ports::{RowTrust, Store};
+use crate::service::ports::{RowTrust, Store, StoreError};
 use bindings::exports::pys3local::storage::setup;
 use bindings::pys3local::storage::types::Error as GuestError;
 use pool::Pool;
@@ -204,9 +205,11 @@ async fn first_answer(pool: &Arc<Pool>, kind: &str) -> Result<setup::Configured,
         (Ok(()), Some(configured)) => Ok(configured.clone()),
         (answer, _) => {
             pool.stop();
-            let why = answer
-                .err()
-                .map_or_else(|| "it did not answer".into(), |e| e.to_string());
+            let why = match answer {
+                Ok(()) => "it did not answer".into(),
+                Err(StoreError::Unavailable(why)) => why,
+                Err(error) => error.to_string(),
+            };
             Err(OpenError::Configure {
                 plugin: kind.into(),
                 why,

@@ -2,6 +2,7 @@
 //! rustls, and the grants checked for every request and every address.
 
 use super::grants::{HostPattern, is_public};
+use super::pulse::{NativeWork, Pulse, WatchedRequest};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
@@ -25,7 +26,7 @@ const FIRST_BYTE: Duration = Duration::from_mins(1);
 /// How long an unused connection is kept.
 const IDLE: Duration = Duration::from_mins(1);
 
-type Body = UnsyncBoxBody<bytes::Bytes, Error>;
+type Body = WatchedRequest<UnsyncBoxBody<bytes::Bytes, Error>>;
 type Transfer = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
 /// Sends the requests of one plugin.
@@ -75,13 +76,17 @@ impl Outgoing {
         let patience = options
             .and_then(|o| o.first_byte_timeout)
             .unwrap_or(FIRST_BYTE);
-        // The time that sending the body takes does not count: only the call's own deadline
-        // watches over that.
-        let answer = self.client.request(request);
-        let response = tokio::time::timeout(patience, answer)
-            .await
-            .map_err(|_| Error::HttpResponseTimeout)?
-            .map_err(|error| Error::Connect(io::Error::other(error)))?;
+        // Waiting for the next piece of the body is no fault of the other side: only taking the
+        // bytes and answering must go on.
+        let pulse = Pulse::new();
+        let answer = self
+            .client
+            .request(request.map(|body| pulse.watch_request(body)));
+        let native = NativeWork::default();
+        let response = tokio::select! {
+            answer = answer => answer.map_err(|error| Error::Connect(io::Error::other(error)))?,
+            () = pulse.stalled(patience, &native) => return Err(Error::HttpResponseTimeout),
+        };
         let response = response.map(|body| body.map_err(Error::Hyper).boxed_unsync());
         Ok((response, Box::new(async { Ok(()) })))
     }

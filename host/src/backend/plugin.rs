@@ -3,10 +3,11 @@
 use super::bindings::exports::pys3local::storage as exports;
 use super::bindings::pys3local::storage::types::Error as GuestError;
 use super::convert;
+use super::layout::{self, Layouts};
 use super::pool::Pool;
 use super::pulse::{Patient, Pulse};
-use super::split::{self, Rules, Sizes, Window};
-use super::spool::Spool;
+use super::split::{Rules, Window};
+use super::spool::{Begun, Spool};
 use super::stream::{BodyProducer, Exactly, Taken, take_body};
 use crate::model::{Bucket, BucketName, ByteStream, ObjectKey, ObjectState, Timestamp};
 use crate::service::ports::{
@@ -28,7 +29,10 @@ pub(super) struct Plugin {
     max_put: Option<u64>,
     spool: Spool,
     window: Window,
-    sizes: Sizes,
+    layouts: Layouts,
+    /// Uploads that the storage has begun are noted in the spool: there are parts of them, or
+    /// the plugin cannot find those that were left behind.
+    notes: bool,
 }
 
 /// A call that has no body: bucket and key as the plugin gets them.
@@ -72,6 +76,8 @@ impl Plugin {
         (multipart, max_put): (Option<Rules>, Option<u64>),
         spool: Spool,
     ) -> Self {
+        let finds_its_own = pool.blueprint().loaded.has_sweep();
+        let notes = multipart.is_some_and(|rules| rules.equal || !finds_its_own);
         Self {
             pool,
             trust,
@@ -79,7 +85,8 @@ impl Plugin {
             max_put,
             spool,
             window: Window::default(),
-            sizes: Sizes::default(),
+            layouts: Layouts::default(),
+            notes,
         }
     }
 
@@ -87,8 +94,12 @@ impl Plugin {
         &self.window
     }
 
-    pub(super) fn sizes(&self) -> &Sizes {
-        &self.sizes
+    pub(super) fn layouts(&self) -> &Layouts {
+        &self.layouts
+    }
+
+    pub(super) fn notes(&self) -> bool {
+        self.notes
     }
 
     /// What the storage demands of parts, if it wants equal ones.
@@ -383,8 +394,11 @@ impl Store for Plugin {
                 .complete_equal_parts(rules, place, parts, known, receipt)
                 .await;
         }
-        self.complete_part_upload(bucket, key, upload, parts, known, receipt)
-            .await
+        let stored = self
+            .complete_part_upload(bucket, key, upload, parts, known, receipt)
+            .await?;
+        self.forget_upload(upload).await;
+        Ok(stored)
     }
 
     async fn abort_upload(
@@ -396,25 +410,35 @@ impl Store for Plugin {
         if self.multipart.is_none() {
             return self.spool.remove(upload).await;
         }
-        if self.equal_parts().is_some() {
-            self.forget_spooled(upload).await;
-        }
         let (bucket, key) = names(bucket, key);
-        let upload = upload.to_owned();
-        optional_call!(self, multipart, "abort", |accessor, guest| guest
-            .call_abort(accessor, bucket, key, upload))
+        self.abort_part_upload(bucket, key, upload).await
     }
 
     async fn sweep(&self, before: Timestamp, keep: Vec<String>) -> Result<u32, StoreError> {
         let mut spools = keep.clone();
-        if self.equal_parts().is_some() {
-            spools.extend(keep.iter().map(|upload| split::spool_name(upload)));
+        spools.extend(keep.iter().map(|upload| layout::spool_name(upload)));
+        let mut spooled = 0;
+        for (dir, begun) in self.spool.left_behind(before, &spools).await? {
+            if let Some(begun) = begun
+                && self.multipart.is_some()
+            {
+                // The storage forgets it first: what is noted here is all that is known of it.
+                let aborted = self
+                    .abort_part_upload(begun.bucket, begun.key, &begun.upload)
+                    .await;
+                if let Err(error) = aborted {
+                    tracing::warn!(%error, "an upload that was left behind could not be aborted");
+                    continue;
+                }
+            } else {
+                self.spool.remove(&dir).await?;
+            }
+            spooled += 1;
         }
-        let spooled = self.spool.sweep(before, &spools).await?;
         let swept = optional_call!(self, sweep, "sweep", |accessor, guest| guest
             .call_sweep(accessor, before.0, keep));
         match swept {
-            Ok(count) => Ok(spooled.saturating_add(count)),
+            Ok(count) => Ok(count.saturating_add(spooled)),
             Err(StoreError::Unsupported) => Ok(spooled),
             Err(error) => Err(error),
         }
@@ -430,10 +454,35 @@ impl Plugin {
         options: PutOptions,
     ) -> Result<String, StoreError> {
         let (bucket, key) = names(bucket, key);
+        let (in_bucket, of_key) = (bucket.clone(), key.clone());
         let options = convert::options(options);
         let upload = optional_call!(self, multipart, "begin", |accessor, guest| guest
             .call_begin(accessor, bucket, key, options))?;
-        convert::upload_name(upload)
+        let upload = convert::upload_name(upload)?;
+        let begun = Begun {
+            bucket: in_bucket,
+            key: of_key,
+            upload: upload.clone(),
+        };
+        if self.notes {
+            self.spool
+                .note(&layout::spool_name(&upload), &begun)
+                .await?;
+        }
+        Ok(upload)
+    }
+
+    async fn abort_part_upload(
+        &self,
+        bucket: String,
+        key: String,
+        upload: &str,
+    ) -> Result<(), StoreError> {
+        let name = upload.to_owned();
+        optional_call!(self, multipart, "abort", |accessor, guest| guest
+            .call_abort(accessor, bucket, key, name))?;
+        self.forget_upload(upload).await;
+        Ok(())
     }
 
     pub(super) async fn put_storage_part(

@@ -36,7 +36,7 @@ impl Pulse {
         })
     }
 
-    fn beat(&self) {
+    pub(super) fn beat(&self) {
         let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last.store(now, Ordering::Relaxed);
     }
@@ -67,6 +67,24 @@ impl Pulse {
         }
     }
 
+    /// Somebody else is waited for now, or not any more.
+    fn set_waiting(&self, waiting: bool) {
+        if waiting {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A request body whose next piece may be waited for; see [`Self::watch`].
+    pub(super) fn watch_request<B>(self: &Arc<Self>, body: B) -> WatchedRequest<B> {
+        WatchedRequest {
+            body,
+            pulse: Arc::clone(self),
+            waiting: false,
+        }
+    }
+
     /// A body that the plugin reads: each piece is a sign of life, and waiting for the next
     /// one is not the plugin's fault.
     pub(super) fn watch(self: &Arc<Self>, body: ByteStream) -> ByteStream {
@@ -89,11 +107,7 @@ impl Watched {
     fn set_waiting(&mut self, waiting: bool) {
         if self.waiting != waiting {
             self.waiting = waiting;
-            if waiting {
-                self.pulse.waiting.fetch_add(1, Ordering::Relaxed);
-            } else {
-                self.pulse.waiting.fetch_sub(1, Ordering::Relaxed);
-            }
+            self.pulse.set_waiting(waiting);
         }
     }
 }
@@ -110,6 +124,52 @@ impl Stream for Watched {
 }
 
 impl Drop for Watched {
+    fn drop(&mut self) {
+        self.set_waiting(false);
+        self.pulse.beat();
+    }
+}
+
+/// The body of a request to elsewhere.
+pub(super) struct WatchedRequest<B> {
+    body: B,
+    pulse: Arc<Pulse>,
+    waiting: bool,
+}
+
+impl<B> WatchedRequest<B> {
+    fn set_waiting(&mut self, waiting: bool) {
+        if self.waiting != waiting {
+            self.waiting = waiting;
+            self.pulse.set_waiting(waiting);
+        }
+    }
+}
+
+impl<B: http_body::Body + Unpin> http_body::Body for WatchedRequest<B> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<B::Data>, B::Error>>> {
+        let next = Pin::new(&mut self.body).poll_frame(cx);
+        self.set_waiting(next.is_pending());
+        self.pulse.beat();
+        next
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl<B> Drop for WatchedRequest<B> {
     fn drop(&mut self) {
         self.set_waiting(false);
         self.pulse.beat();
@@ -217,6 +277,25 @@ mod tests {
         }
         drop(body);
         pulse.stalled(PATIENCE, &native).await;
+    }
+
+    #[tokio::test]
+    async fn a_request_body_that_comes_slowly_does_not_count_and_what_follows_it_does() {
+        let pulse = Pulse::new();
+        let slow = stream::once(async {
+            tokio::time::sleep(PATIENCE * 10).await;
+            Ok::<_, io::Error>(http_body::Frame::data(Bytes::from_static(b"late")))
+        });
+        let body = http_body_util::StreamBody::new(slow.boxed());
+        let mut body = pulse.watch_request(body);
+        let native = NativeWork::default();
+        tokio::select! {
+            () = pulse.stalled(PATIENCE, &native) => panic!("stalled while the body was slow"),
+            piece = http_body_util::BodyExt::frame(&mut body) => assert!(piece.is_some()),
+        }
+        let start = Instant::now();
+        pulse.stalled(PATIENCE, &native).await;
+        assert!(start.elapsed() >= PATIENCE / 2);
     }
 
     #[tokio::test]

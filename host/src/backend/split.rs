@@ -4,7 +4,6 @@
 
 use super::disk;
 use super::plugin::Plugin;
-use super::stream::Exactly;
 use crate::model::{Bucket, ByteStream, ObjectKey, ObjectState, PartNumber};
 use crate::service::ports::{
     PartOptions, PutOptions, Receipt, Store as _, StoreError, StoredObject, StoredPart, Verdict,
@@ -43,7 +42,7 @@ const STEP: u64 = 1 << 20;
 
 impl Rules {
     /// The size of the parts of an object: the preferred one, unless that gives too many.
-    fn part_size(&self, size: u64) -> u64 {
+    pub(super) fn part_size(&self, size: u64) -> u64 {
         let needed = size.div_ceil(u64::from(self.count.max(1)));
         let size = self.preferred.max(self.min).max(needed);
         size.div_ceil(STEP)
@@ -64,7 +63,7 @@ impl Default for Window {
 }
 
 /// The bytes of one part, as often as they are needed.
-enum Kept {
+pub(super) enum Kept {
     Memory {
         pieces: Vec<Bytes>,
         /// Gives the memory back.
@@ -86,9 +85,18 @@ impl Kept {
 }
 
 /// A body that is taken part by part.
-struct Source {
+pub(super) struct Source {
     body: ByteStream,
     rest: Bytes,
+}
+
+impl From<ByteStream> for Source {
+    fn from(body: ByteStream) -> Self {
+        Self {
+            body,
+            rest: Bytes::new(),
+        }
+    }
 }
 
 impl Source {
@@ -195,13 +203,9 @@ impl Plugin {
         };
         let place = (bucket, key, upload.as_str());
         let outcome = async {
-            let source = Source {
-                body,
-                rest: Bytes::new(),
-            };
             let part = rules.part_size(size);
             let parts = self
-                .send_parts(rules, place, (0, part), size, source)
+                .send_parts(rules, place, (0, part), size, body.into())
                 .await?;
             // All bytes are through, so the verdict is there: the last ones wait for it.
             let receipt = verdict.await.map_err(|_| StoreError::Aborted)?;
@@ -209,12 +213,14 @@ impl Plugin {
                 .await
         };
         let outcome = outcome.await;
-        if outcome.is_err() {
-            self.give_up(place).await;
+        match &outcome {
+            Ok(_) => self.forget_upload(&upload).await,
+            Err(_) => self.give_up(place).await,
         }
         outcome
     }
 
+    /// If it cannot be aborted now, the next sweep tries again.
     async fn give_up(&self, (bucket, key, upload): (&Bucket, &ObjectKey, &str)) {
         let mut patience = Patience::new();
         let aborted = loop {
@@ -232,7 +238,7 @@ impl Plugin {
         }
     }
 
-    async fn complete_parts(
+    pub(super) async fn complete_parts(
         &self,
         (bucket, key, upload): (&Bucket, &ObjectKey, &str),
         parts: Vec<StoredPart>,
@@ -257,7 +263,7 @@ impl Plugin {
     }
 
     /// Sends `size` bytes in parts of `part` bytes, numbered after `last`.
-    async fn send_parts(
+    pub(super) async fn send_parts(
         &self,
         rules: Rules,
         place: (&Bucket, &ObjectKey, &str),
@@ -301,7 +307,7 @@ impl Plugin {
         Ok(parts)
     }
 
-    async fn send_part(
+    pub(super) async fn send_part(
         &self,
         (bucket, key, upload): (&Bucket, &ObjectKey, &str),
         number: PartNumber,
@@ -327,123 +333,6 @@ impl Plugin {
                 }
             }
         }
-    }
-
-    /// Takes a client's part for a storage that wants equal ones: those of the first one's size
-    /// go through, others wait in the spool for the completion.
-    pub(super) async fn put_equal_part(
-        &self,
-        rules: Rules,
-        (bucket, key, upload): (&Bucket, &ObjectKey, &str),
-        options: PartOptions,
-        body: ByteStream,
-    ) -> Result<String, StoreError> {
-        if (rules.min..=rules.max).contains(&options.size)
-            && self.sizes().agrees(upload, options.size)
-        {
-            return self
-                .put_storage_part(bucket, key, upload, options, body)
-                .await;
-        }
-        let dir = spool_name(upload);
-        self.spool().make(&dir).await?;
-        Ok(SPOOLED.to_owned() + &self.spool().part(&dir, options, body).await?)
-    }
-
-    /// Completes an upload of which some parts may be in the spool.
-    pub(super) async fn complete_equal_parts(
-        &self,
-        rules: Rules,
-        (bucket, key, upload): (&Bucket, &ObjectKey, &str),
-        mut parts: Vec<StoredPart>,
-        known: Option<&ObjectState>,
-        receipt: Receipt,
-    ) -> Result<StoredObject, StoreError> {
-        let place = (bucket, key, upload);
-        let part = match parts.iter().find(|part| !is_spooled(part)) {
-            Some(part) => part.size,
-            None => rules.part_size(receipt.size),
-        };
-        let in_place = |stored: &&StoredPart| !is_spooled(stored) && stored.size == part;
-        let rest = parts.split_off(parts.iter().take_while(in_place).count());
-        match rest.as_slice() {
-            [] => {}
-            // A last one that is shorter.
-            [only] if !is_spooled(only) && only.size <= part => parts.extend(rest),
-            _ if rest.iter().all(is_spooled) => {
-                let last = parts.last().map_or(0, |part| part.number.get());
-                let size = rest.iter().map(|part| part.size).sum();
-                let rest = rest.into_iter().map(|part| StoredPart {
-                    token: part.token.trim_start_matches(SPOOLED).to_owned(),
-                    ..part
-                });
-                let body = self
-                    .spool()
-                    .body(&spool_name(upload), rest.collect())
-                    .await?;
-                let source = Source {
-                    body: Exactly::new(body, size).boxed(),
-                    rest: Bytes::new(),
-                };
-                parts.extend(
-                    self.send_parts(rules, place, (last, part), size, source)
-                        .await?,
-                );
-            }
-            _ => {
-                return Err(StoreError::Other(
-                    "the parts of an upload have several sizes, and arrived in an order in which \
-                     the storage cannot take them: send parts of one size"
-                        .into(),
-                ));
-            }
-        }
-        let stored = self.complete_parts(place, parts, known, receipt).await?;
-        self.forget_spooled(upload).await;
-        Ok(stored)
-    }
-
-    pub(super) async fn forget_spooled(&self, upload: &str) {
-        self.sizes().forget(upload);
-        if let Err(error) = self.spool().remove(&spool_name(upload)).await {
-            tracing::warn!(%error, "spooled parts could not be removed");
-        }
-    }
-}
-
-/// Begins the token of a part in the spool.
-const SPOOLED: &str = "spool:";
-
-fn is_spooled(part: &StoredPart) -> bool {
-    part.token.starts_with(SPOOLED)
-}
-
-/// The spool's name for an upload that has one of the storage.
-pub(super) fn spool_name(upload: &str) -> String {
-    use sha2::{Digest as _, Sha256};
-    hex::encode(Sha256::digest(upload.as_bytes()))
-}
-
-/// The size of the parts of each upload, which the first one decides. A restart forgets it; the
-/// completion looks at the parts themselves.
-#[derive(Debug, Default)]
-pub(super) struct Sizes(std::sync::Mutex<std::collections::HashMap<String, u64>>);
-
-impl Sizes {
-    fn agrees(&self, upload: &str, size: u64) -> bool {
-        let mut sizes = self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        *sizes.entry(upload.to_owned()).or_insert(size) == size
-    }
-
-    fn forget(&self, upload: &str) {
-        let mut sizes = self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        sizes.remove(upload);
     }
 }
 

@@ -61,7 +61,7 @@ impl Spool {
     }
 
     /// The directory of an upload that is not over.
-    async fn existing(&self, upload: &str) -> Result<PathBuf, StoreError> {
+    pub(super) async fn existing(&self, upload: &str) -> Result<PathBuf, StoreError> {
         let dir = self.dir(upload)?;
         match blocking(move || dir.metadata().map(|_| dir)).await {
             Err(StoreError::NoSuchKey) => Err(StoreError::NoSuchUpload),
@@ -76,10 +76,29 @@ impl Spool {
         Ok(upload)
     }
 
-    /// The directory of an upload that has its name from elsewhere.
-    pub(super) async fn make(&self, upload: &str) -> Result<(), StoreError> {
-        let dir = self.dir(upload)?;
-        blocking(move || std::fs::create_dir_all(dir)).await
+    /// Makes the directory of an upload that the storage has begun, and notes there what it is:
+    /// an upload that nobody remembers can be aborted by that.
+    pub(super) async fn note(&self, dir: &str, begun: &Begun) -> Result<(), StoreError> {
+        let dir = self.dir(dir)?;
+        let text = serde_json::to_vec(begun).map_err(|error| failed(&error.into()))?;
+        blocking(move || {
+            std::fs::create_dir_all(&dir)?;
+            std::fs::write(dir.join(NOTE), text)
+        })
+        .await
+    }
+
+    /// One part.
+    pub(super) async fn open(
+        &self,
+        upload: &str,
+        part: &StoredPart,
+    ) -> Result<Arc<File>, StoreError> {
+        if !is_ours(&part.token) {
+            return Err(StoreError::Other("the spool: no such part".into()));
+        }
+        let path = self.existing(upload).await?.join(&part.token);
+        blocking(move || File::open(path).map(Arc::new)).await
     }
 
     /// Keeps bytes in a file that has no name, and so goes with its last user.
@@ -179,31 +198,46 @@ impl Spool {
         }
     }
 
-    /// Removes uploads that nobody has touched since `before`, except `keep`.
-    pub(super) async fn sweep(
+    /// Uploads that nobody has touched since `before`, except `keep`, and what is noted of them.
+    pub(super) async fn left_behind(
         &self,
         before: Timestamp,
         keep: &[String],
-    ) -> Result<u32, StoreError> {
+    ) -> Result<Vec<(String, Option<Begun>)>, StoreError> {
         let (root, keep) = (self.root.clone(), keep.to_vec());
         blocking(move || {
-            let mut count = 0;
+            let mut found = Vec::new();
             let uploads = match std::fs::read_dir(root) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
                 uploads => uploads?,
             };
             for upload in uploads {
                 let upload = upload?;
-                let kept = keep.iter().any(|name| upload.file_name() == name.as_str());
-                if !kept && touched(&upload.path())? < before {
-                    std::fs::remove_dir_all(upload.path())?;
-                    count += 1;
+                let name = upload.file_name().to_string_lossy().into_owned();
+                if is_ours(&name) && !keep.contains(&name) && touched(&upload.path())? < before {
+                    let note = std::fs::read(upload.path().join(NOTE)).ok();
+                    let begun = note.and_then(|note| serde_json::from_slice(&note).ok());
+                    found.push((name, begun));
                 }
             }
-            Ok(count)
+            Ok(found)
         })
         .await
     }
+}
+
+/// The file beside parts that says which upload of the storage they belong to. No part has such
+/// a name.
+const NOTE: &str = "upload.json";
+
+/// An upload in parts that a storage has begun.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub(super) struct Begun {
+    /// Empty for the bucket of default-bucket mode.
+    pub(super) bucket: String,
+    pub(super) key: String,
+    /// The storage's name of it.
+    pub(super) upload: String,
 }
 
 /// Whether a name of an upload or a part can be one that we gave.

@@ -15,7 +15,12 @@ pub struct Bucket {
 impl<N: Net> Drime<N> {
     /// All buckets. Folders whose names no bucket can have are among them.
     pub async fn list_buckets(&self) -> Result<Vec<Bucket>, Error> {
-        let rows = self.list(self.root, true).await?;
+        let mut rows = self.list(self.root, true).await?;
+        let now = self.client.net.now();
+        self.folders
+            .borrow()
+            .correct(self.root, now, &mut rows, true);
+        rows.retain(|row| row.folder);
         let mut buckets: Vec<Bucket> = Vec::new();
         for row in rows {
             if !buckets.iter().any(|bucket| bucket.name == row.name) {

@@ -32,6 +32,8 @@ pub enum Fault {
     },
     /// The service asks for patience: nothing was done.
     Throttled(Option<u64>),
+    /// We do not even ask for so many milliseconds: too many wait already, or nothing works.
+    Busy(u64),
     /// Nobody knows what was done.
     Broken(String),
 }
@@ -64,6 +66,7 @@ impl Fault {
 impl From<Fault> for Error {
     fn from(fault: Fault) -> Self {
         match fault {
+            Fault::Busy(delay) => Fault::Throttled(Some(delay)).into(),
             Fault::Throttled(delay) => {
                 Self::Throttled(delay.map(|ms| u32::try_from(ms).unwrap_or(u32::MAX)))
             }
@@ -177,7 +180,7 @@ impl<N: Net> Client<N> {
                 self.net.sleep(wait).await;
                 Ok(())
             }
-            Err(later) => Err(Fault::Throttled(Some(later))),
+            Err(later) => Err(Fault::Busy(later)),
         }
     }
 
@@ -316,7 +319,7 @@ impl<N: Net> Client<N> {
             let wait = match &fault {
                 Fault::Throttled(asked) => asked.unwrap_or(pause),
                 Fault::Broken(_) => pause,
-                Fault::Refused { .. } => return Err(fault),
+                Fault::Refused { .. } | Fault::Busy(_) => return Err(fault),
             };
             if attempt >= ATTEMPTS || wait > PATIENCE {
                 return Err(fault);

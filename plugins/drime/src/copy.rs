@@ -3,6 +3,7 @@
 use crate::api::Entry;
 use crate::client::{Call, Fault};
 use crate::net::Net;
+use crate::objects::LISTED;
 use crate::{Drime, Error, Info, Known};
 use serde_json::{Value, json};
 
@@ -11,12 +12,20 @@ impl<N: Net> Drime<N> {
     /// copy is complete.
     pub async fn copy(
         &self,
-        source: &Known,
+        (from_bucket, from_key, source): (&str, &str, &Known),
         (bucket, key): (&str, &str),
         known: Option<Known>,
         size: u64,
     ) -> Result<Info, Error> {
         let id = source.number().ok_or(Error::Changed)?;
+        // A replaced entry can live on in the trash and be copied from there.
+        let from = self.place(from_bucket, from_key).await?;
+        let from = from.ok_or(Error::NoSuchKey)?;
+        match self.entries(&from, LISTED).await?.first() {
+            None => return Err(Error::NoSuchKey),
+            Some(entry) if entry.id != id => return Err(Error::Changed),
+            Some(_) => {}
+        }
         let place = self.make_place(bucket, key).await?;
         let workspace = self.settings.workspace;
         let body =

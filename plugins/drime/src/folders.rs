@@ -8,7 +8,7 @@ use crate::{Drime, Error};
 use futures_util::lock::{Mutex, OwnedMutexGuard};
 use serde_json::json;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -42,12 +42,16 @@ enum Change {
 
 /// What is known about all folders; `None` is the top of the workspace.
 #[derive(Default)]
-pub(crate) struct Folders(HashMap<Option<i64>, Folder>);
+pub(crate) struct Folders {
+    known: HashMap<Option<i64>, Folder>,
+    /// Here an upload may have succeeded without our knowledge.
+    uncertain: HashSet<Option<i64>>,
+}
 
 impl Folders {
     /// The rows of a folder if they were listed at or after `since`.
     pub(crate) fn rows(&self, folder: Option<i64>, since: u64) -> Option<Rc<Vec<Entry>>> {
-        let (listed, rows) = self.0.get(&folder)?.rows.as_ref()?;
+        let (listed, rows) = self.known.get(&folder)?.rows.as_ref()?;
         (*listed >= since).then(|| Rc::clone(rows))
     }
 
@@ -59,7 +63,7 @@ impl Folders {
         mut rows: Vec<Entry>,
     ) -> Rc<Vec<Entry>> {
         self.make_room(rows.len());
-        let known = self.0.entry(folder).or_default();
+        let known = self.known.entry(folder).or_default();
         known.changes.retain(|(at, _)| at + OVERLAY > now);
         for (_, change) in &known.changes {
             apply(&mut rows, change.clone());
@@ -73,7 +77,7 @@ impl Folders {
 
     /// Corrects rows that were listed without being kept.
     pub(crate) fn correct(&self, folder: Option<i64>, now: u64, rows: &mut Vec<Entry>, last: bool) {
-        let Some(known) = self.0.get(&folder) else {
+        let Some(known) = self.known.get(&folder) else {
             return;
         };
         for (at, change) in &known.changes {
@@ -85,7 +89,7 @@ impl Folders {
 
     fn keep_folders(&mut self, folder: Option<i64>, now: u64, rows: &[Entry]) {
         self.make_room(rows.len());
-        let known = self.0.entry(folder).or_default();
+        let known = self.known.entry(folder).or_default();
         let mut all = rows.to_vec();
         known.changes.retain(|(at, _)| at + OVERLAY > now);
         for (_, change) in &known.changes {
@@ -99,32 +103,39 @@ impl Folders {
         let size = |folder: &Folder| {
             1 + folder.below.len() + folder.rows.as_ref().map_or(0, |(_, rows)| rows.len())
         };
-        if self.0.values().map(size).sum::<usize>() + more > REMEMBERED {
-            for folder in self.0.values_mut() {
+        if self.known.values().map(size).sum::<usize>() + more > REMEMBERED {
+            for folder in self.known.values_mut() {
                 *folder = Folder {
                     changes: std::mem::take(&mut folder.changes),
                     ..Folder::default()
                 };
             }
-            self.0.retain(|_, folder| !folder.changes.is_empty());
+            self.known.retain(|_, folder| !folder.changes.is_empty());
         }
     }
 
     /// Something new of ours.
     pub(crate) fn add(&mut self, now: u64, entry: Entry) {
-        let known = self.0.entry(entry.parent).or_default();
-        if entry.folder {
+        let known = self.known.entry(entry.parent).or_default();
+        let made = entry.folder.then_some(entry.id);
+        if made.is_some() {
             known.below.insert(entry.name.clone(), entry.id);
         }
         Self::change(known, now, Change::New(entry));
+        if let Some(id) = made {
+            // It is empty, which need not be asked, and perhaps could not be yet.
+            let folder = self.known.entry(Some(id)).or_default();
+            folder.folders_listed = Some(now);
+            folder.rows = Some((now, Rc::default()));
+        }
     }
 
     /// Something that we have deleted, or that turned out not to be there.
     pub(crate) fn remove(&mut self, now: u64, parent: Option<i64>, id: i64) {
-        let known = self.0.entry(parent).or_default();
+        let known = self.known.entry(parent).or_default();
         known.below.retain(|_, other| *other != id);
         Self::change(known, now, Change::Gone(id));
-        self.0.remove(&Some(id));
+        self.known.remove(&Some(id));
     }
 
     fn change(known: &mut Folder, now: u64, change: Change) {
@@ -142,9 +153,22 @@ impl Folders {
         self.make_room(REMEMBERED);
     }
 
+    /// An upload into this folder may have succeeded or not.
+    pub(crate) fn doubt_upload(&mut self, folder: Option<i64>) {
+        self.stale(folder);
+        if self.uncertain.len() < REMEMBERED {
+            self.uncertain.insert(folder);
+        }
+    }
+
+    /// Whether there was such an upload since the last question.
+    pub(crate) fn take_uncertain(&mut self, folder: Option<i64>) -> bool {
+        self.uncertain.remove(&folder)
+    }
+
     /// A listing of this folder must come from the service.
     pub(crate) fn stale(&mut self, folder: Option<i64>) {
-        if let Some(known) = self.0.get_mut(&folder) {
+        if let Some(known) = self.known.get_mut(&folder) {
             known.rows = None;
         }
     }
@@ -231,7 +255,7 @@ impl<N: Net> Drime<N> {
 
     fn known_folder(&self, parent: Option<i64>, name: &str) -> Known {
         let folders = self.folders.borrow();
-        let Some(known) = folders.0.get(&parent) else {
+        let Some(known) = folders.known.get(&parent) else {
             return Known::Unknown;
         };
         let found = known
@@ -243,6 +267,12 @@ impl<N: Net> Drime<N> {
             (None, Some(at)) if at + ABSENT > self.client.net.now() => Known::Absent,
             (None, _) => Known::Unknown,
         }
+    }
+
+    fn was_listed(&self, folder: Option<i64>) -> bool {
+        let folders = self.folders.borrow();
+        let known = folders.known.get(&folder);
+        known.is_some_and(|known| known.folders_listed.is_some())
     }
 
     /// A folder by its name.
@@ -273,7 +303,10 @@ impl<N: Net> Drime<N> {
 
     /// A folder by its name, made if it is not there.
     pub(crate) async fn make_folder(&self, parent: Option<i64>, name: &str) -> Result<i64, Error> {
-        if let Some(id) = self.find_folder(parent, name).await? {
+        // What was listed some time ago is good enough: a name that is taken is refused.
+        if !self.was_listed(parent)
+            && let Some(id) = self.find_folder(parent, name).await?
+        {
             return Ok(id);
         }
         let _one = self.locks.lock(format!("make {parent:?} {name}")).await;
@@ -338,7 +371,7 @@ impl<N: Net> Drime<N> {
                 return Ok(Some(id));
             }
             let others = self.folders.borrow();
-            let differs_in_case = others.0.get(&parent).is_some_and(|known| {
+            let differs_in_case = others.known.get(&parent).is_some_and(|known| {
                 known
                     .below
                     .keys()

@@ -323,8 +323,9 @@ impl copy::Guest for Component {
     ) -> Result<ObjectInfo, Error> {
         let state = source.state.into();
         let known = known.map(Into::into);
+        let from = (source.bucket.as_str(), source.key.as_str(), &state);
         Ok(drime()?
-            .copy(&state, (&bucket, &key), known, receipt.size)
+            .copy(from, (&bucket, &key), known, receipt.size)
             .await?
             .into())
     }

@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 
 /// For how long a listing answers for single objects, in milliseconds. Our own writes are in it
 /// at once.
-const LISTED: u64 = 5_000;
+pub(crate) const LISTED: u64 = 5_000;
+/// How often an object may be replaced while it is opened.
+const REPLACED: u32 = 8;
 
 /// What is known about an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,15 +110,30 @@ impl<N: Net> Drime<N> {
                 Err(error) => return Err(error),
             }
         }
-        let entry = self.find(bucket, key).await?.ok_or(Error::NoSuchKey)?;
-        if range.is_some_and(|range| range.offset >= entry.size) {
-            return Err(Error::InvalidRange);
+        let mut tries = 0;
+        loop {
+            let entry = self.find(bucket, key).await?.ok_or(Error::NoSuchKey)?;
+            if range.is_some_and(|range| range.offset >= entry.size) {
+                return Err(Error::InvalidRange);
+            }
+            match self.open(entry.id, range, Some(entry.size)).await {
+                // Replaced or deleted since it was listed.
+                Err(Error::NoSuchKey) if tries < REPLACED => {
+                    let now = self.client.net.now();
+                    let mut folders = self.folders.borrow_mut();
+                    folders.remove(now, entry.parent, entry.id);
+                    folders.stale(entry.parent);
+                }
+                opened => {
+                    let (_, body) = opened?;
+                    return Ok(Object {
+                        info: (&entry).into(),
+                        body,
+                    });
+                }
+            }
+            tries += 1;
         }
-        let (_, body) = self.open(entry.id, range, Some(entry.size)).await?;
-        Ok(Object {
-            info: (&entry).into(),
-            body,
-        })
     }
 
     /// Opens the content of an id: its size and the bytes from the range on.

@@ -48,7 +48,9 @@ impl<N: Net> Drime<N> {
             Ok(answer) => answer,
             Err(fault) => {
                 // It may be there all the same: whoever looks next asks the service.
-                self.folders.borrow_mut().stale(place.folder);
+                if matches!(fault, crate::client::Fault::Broken(_)) {
+                    self.folders.borrow_mut().doubt_upload(place.folder);
+                }
                 if fault.is_gone() {
                     self.folders.borrow_mut().doubt();
                     return Err(Error::Unavailable("a folder has gone meanwhile".into()));
@@ -92,7 +94,7 @@ impl<N: Net> Drime<N> {
         known: Option<Known>,
     ) -> Result<Info, Error> {
         let Some(entry) = entry.filter(|entry| entry.id > 0) else {
-            self.folders.borrow_mut().stale(place.folder);
+            self.folders.borrow_mut().doubt_upload(place.folder);
             return Err(Error::Unavailable(
                 "Drime does not say what it has stored".into(),
             ));
@@ -125,6 +127,11 @@ impl<N: Net> Drime<N> {
         }
         let info = Info::from(&entry);
         let now = self.client.net.now();
+        let uncertain = self.folders.borrow_mut().take_uncertain(place.folder);
+        if uncertain && self.rows(place.folder, 0).await.is_err() {
+            // The new one is safe. The next write looks again for what may hide behind it.
+            self.folders.borrow_mut().doubt_upload(place.folder);
+        }
         let mut old: Vec<i64> = known.and_then(|known| known.number()).into_iter().collect();
         {
             let mut folders = self.folders.borrow_mut();

@@ -53,27 +53,24 @@ impl Net for WasiNet {
                 (Some(reader), Some((writer, other)))
             }
         };
-        // Dropped unwritten, it says that there are no trailers.
-        let (_none, trailers) = wit_future::new(|| Ok(None));
+        // Dropped unwritten, it says that there are no trailers. At once: a body that ends too
+        // early would be waited for otherwise.
+        let (none, trailers) = wit_future::new(|| Ok(None));
+        drop(none);
         let (http, _sent) = HttpRequest::new(fields, contents, trailers, None);
         address(&http, method, &url).ok_or_else(|| Broken("an address that cannot be".into()))?;
         let answer = match writing {
             None => client::send(http).await,
             Some((writer, payload)) => {
-                let mut gave_up = false;
-                let answer = {
-                    let sending = pin!(client::send(http));
-                    let writing = pin!(async { gave_up = !write(writer, payload).await });
-                    match select(sending, writing).await {
-                        // An answer before the end: nobody wants the rest.
-                        Either::Left((answer, _)) => answer,
-                        Either::Right(((), sending)) => sending.await,
-                    }
-                };
-                if gave_up && answer.is_err() {
-                    return Err(Broken(GIVEN_UP.into()));
+                let sending = pin!(client::send(http));
+                let writing = pin!(write(writer, payload));
+                match select(sending, writing).await {
+                    // An answer before the end: nobody wants the rest.
+                    Either::Left((answer, _)) => answer,
+                    Either::Right((true, sending)) => sending.await,
+                    // The connection is closed before the request is whole.
+                    Either::Right((false, _)) => return Err(Broken(GIVEN_UP.into())),
                 }
-                answer
             }
         };
         let answer = answer.map_err(|code| Broken(words(&code)))?;

@@ -1,0 +1,169 @@
+//! A service that misbehaves: nothing is lost, doubled or mixed up, and errors are ones that
+//! clients try again.
+
+use crate::{Cloud, MIB};
+use drime_sim::{BadToken, Switches, UploadAnswer};
+use pys3local_tests::client::Reply;
+use pys3local_tests::data;
+
+/// Sends until it works, as any client does.
+async fn stubborn(cloud: &Cloud, key: &str, body: &bytes::Bytes) -> Reply {
+    for _ in 0..20 {
+        let reply = cloud.s3.put("bucket", key, body.clone()).send().await;
+        if reply.status == 200 {
+            return reply;
+        }
+        assert!(
+            [500, 503].contains(&reply.status.as_u16()),
+            "{} {}",
+            reply.status,
+            reply.text()
+        );
+    }
+    panic!("it never worked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn small_uploads_survive_every_fault_and_leave_one_entry_each() {
+    for fault in [
+        "429",
+        "500",
+        "502",
+        "520",
+        "html",
+        "reset-before",
+        "reset-after",
+        "after-502",
+        "after-500",
+    ] {
+        let cloud = Cloud::new().await;
+        cloud.script(&format!("POST /uploads={fault},pass,{fault},{fault},pass"));
+        for n in 0..3 {
+            let body = data::bytes(n, 10_000);
+            stubborn(&cloud, "dir/key", &body).await;
+            assert!(cloud.s3.fetch("bucket", "dir/key").await == body, "{fault}");
+        }
+        assert_eq!(cloud.s3.keys("bucket").await, ["dir/key"], "{fault}");
+        // What a lost answer left behind goes with the next write of the key.
+        cloud.simulator.clear_scripts();
+        cloud.s3.store("bucket", "dir/key", "last").await;
+        assert_eq!(cloud.files().len(), 1, "{fault}: {:?}", cloud.files());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_uploads_survive_every_fault_and_leave_one_entry_each() {
+    for (call, fault) in [
+        ("storage:PUT /", "500"),
+        ("storage:PUT /", "reset-before"),
+        ("storage:PUT /", "reset-after"),
+        ("storage:PUT /", "403"),
+        ("POST /s3/multipart/create", "reset-after"),
+        ("POST /s3/multipart/batch-sign-part-urls", "503"),
+        ("POST /s3/multipart/complete", "502"),
+        ("POST /s3/multipart/complete", "reset-after"),
+        ("POST /s3/entries", "500"),
+        ("POST /s3/entries", "reset-before"),
+        ("POST /s3/entries", "reset-after"),
+        ("POST /s3/entries", "html"),
+    ] {
+        let cloud = Cloud::new().await;
+        cloud.script(&format!("{call}={fault}"));
+        let body = data::bytes(1, 11 * MIB);
+        stubborn(&cloud, "dir/key", &body).await;
+        let what = format!("{call} {fault}");
+        assert!(cloud.s3.fetch("bucket", "dir/key").await == body, "{what}");
+        assert_eq!(cloud.files().len(), 1, "{what}: {:?}", cloud.files());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_are_made_once_though_answers_are_lost() {
+    for fault in ["reset-after", "after-502", "500", "html"] {
+        let cloud = Cloud::new().await;
+        cloud.script(&format!("POST /folders={fault},pass,{fault}"));
+        let body = data::bytes(1, 10);
+        stubborn(&cloud, "a/b/c/key", &body).await;
+        let folders = cloud.simulator.entries().into_iter();
+        let mut folders: Vec<String> = folders
+            .filter(|entry| entry.folder)
+            .map(|entry| entry.path)
+            .collect();
+        let all = folders.len();
+        folders.dedup();
+        assert_eq!(folders.len(), all, "{fault}");
+        assert!(cloud.s3.fetch("bucket", "a/b/c/key").await == body);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_the_service_stored_wrongly_is_no_success() {
+    for upload_answer in [UploadAnswer::WrongSize, UploadAnswer::EmptyUsers] {
+        let cloud = Cloud::new().await;
+        cloud.s3.store("bucket", "key", "good").await;
+        cloud.simulator.switch(|s| s.upload_answer = upload_answer);
+        let put = cloud.s3.put("bucket", "key", "bad").send().await;
+        put.expect_error(503, "ServiceUnavailable");
+        cloud
+            .simulator
+            .switch(|s| s.upload_answer = UploadAnswer::Complete);
+        assert_eq!(cloud.s3.fetch("bucket", "key").await, "good");
+        assert_eq!(cloud.files().len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_and_listings_outlast_passing_faults() {
+    let cloud = Cloud::new().await;
+    let body = data::bytes(1, 300_000);
+    cloud.s3.store("bucket", "dir/key", body.clone()).await;
+    for fault in ["429", "500", "503", "reset-before", "reset-after"] {
+        cloud.script(&format!("GET /file-entries={fault},{fault}"));
+        assert!(cloud.s3.fetch("bucket", "dir/key").await == body, "{fault}");
+    }
+    let mut gateway = crate::gateway(&cloud.simulator);
+    for fault in ["429", "500", "html", "reset-before", "reset-after"] {
+        cloud.script(&format!("GET /drive={fault},{fault}"));
+        assert_eq!(gateway.s3().keys("bucket").await, ["dir/key"], "{fault}");
+        gateway.restart();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_down_is_said_to_be_and_is_not_flooded() {
+    let cloud = Cloud::new().await;
+    cloud.script("* /=503*");
+    let puts = (0..40).map(|n| {
+        let put = cloud.s3.put("bucket", &format!("key{n}"), "x");
+        async move { put.send().await.expect(503) }
+    });
+    futures_util::future::join_all(puts).await;
+    let calls = cloud.simulator.calls();
+    assert!(calls < 80, "{calls}");
+    // By now it is asked only now and then whether it is back.
+    let put = cloud.s3.put("bucket", "key", "x").send().await;
+    put.expect(503);
+    let more = cloud.simulator.calls() - calls;
+    assert!(more <= 3, "{more}");
+    cloud.simulator.clear_scripts();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_rejected_is_one_clear_line() {
+    for bad_token in [BadToken::NullUser, BadToken::Unauthenticated] {
+        let simulator = drime_sim::Simulator::start(Switches {
+            bad_token,
+            ..Switches::default()
+        })
+        .await
+        .unwrap();
+        simulator.set_tokens(&["another"]);
+        let failed = crate::options(&simulator).try_start().err().unwrap();
+        assert!(failed.stderr.contains("API key"), "{}", failed.stderr);
+        let errors = failed
+            .stderr
+            .lines()
+            .filter(|line| !line.contains(" INFO "));
+        assert_eq!(errors.count(), 1, "{}", failed.stderr);
+    }
+}

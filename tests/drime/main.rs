@@ -1,0 +1,77 @@
+//! The program with the Drime plugin over the simulator of the service: what clients see, what
+//! the service is asked, and what is left when it misbehaves.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod faults;
+mod leftovers;
+mod objects;
+mod parts;
+
+use drime_sim::{Simulator, Switches, TOKEN};
+use pys3local_tests::gateway::Options;
+use pys3local_tests::{Gateway, S3};
+
+const MIB: usize = 1 << 20;
+
+/// A gateway over a simulated account, with a bucket `bucket`.
+struct Cloud {
+    simulator: Simulator,
+    gateway: Gateway,
+    s3: S3,
+}
+
+impl Cloud {
+    async fn new() -> Self {
+        Self::with(Switches::default()).await
+    }
+
+    async fn with(switches: Switches) -> Self {
+        let simulator = Simulator::start(switches).await.unwrap();
+        let gateway = gateway(&simulator);
+        let s3 = gateway.s3();
+        s3.create_bucket("bucket").await;
+        simulator.reset_log();
+        Self {
+            simulator,
+            gateway,
+            s3,
+        }
+    }
+
+    /// Paths and sizes of the files, as the service has them.
+    fn files(&self) -> Vec<(String, u64)> {
+        let entries = self.simulator.entries().into_iter();
+        let files = entries.filter(|entry| !entry.folder);
+        files.map(|entry| (entry.path, entry.size)).collect()
+    }
+
+    /// A gateway that remembers nothing of what it saw.
+    fn restart(&mut self) {
+        self.gateway.restart();
+        self.s3 = self.gateway.s3();
+    }
+
+    fn script(&self, script: &str) {
+        self.simulator.script(script.parse().unwrap());
+    }
+}
+
+fn gateway(simulator: &Simulator) -> Gateway {
+    options(simulator).start()
+}
+
+fn options(simulator: &Simulator) -> Options {
+    let api = simulator.api_url();
+    let origin = api.trim_end_matches("/api/v1");
+    let storage = simulator.storage_url();
+    let toml = format!(
+        "[cloud]\ntype = \"drime\"\napi_key = \"{TOKEN}\"\nbase_url = \"{api}\"\n\
+         root_folder = \"backups/s3\"\nhosts = [\"{origin}\", \"{storage}\"]\n"
+    );
+    Options::default().backend("cloud", &toml)
+}
