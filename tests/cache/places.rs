@@ -18,6 +18,8 @@ fn a_database_of_a_later_program_is_refused_by_every_command() {
         &["cache", "cleanup", "--all", "--yes"],
         &["cache", "vacuum"],
         &["cache", "migrate", "--path", data],
+        &["cache", "migrate", "--path", data, "--dry-run"],
+        &["cache", "verify", "--path", data],
         &["serve", "--listen", "127.0.0.1:0", "--path", data],
     ] {
         let refusal = program.fails(1, command);
@@ -26,6 +28,7 @@ fn a_database_of_a_later_program_is_refused_by_every_command() {
             refusal.contains("~/.config/pys3local/metadata.db"),
             "{refusal}"
         );
+        assert!(refusal.contains("\nhint: use that version"), "{refusal}");
     }
     assert_eq!(fs::read(&path).unwrap(), before);
 }
@@ -78,7 +81,7 @@ fn the_database_may_lie_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn servers_share_a_database_while_it_is_cleaned_vacuumed_and_copied() {
+async fn servers_share_a_database_while_every_command_runs_beside_them() {
     let first = Options::default().start();
     let shared = first.home().join(".config/pys3local/metadata.db");
     let second = Options::default().arg("--metadata-db").arg(&shared).start();
@@ -93,12 +96,19 @@ async fn servers_share_a_database_while_it_is_cleaned_vacuumed_and_copied() {
     });
     let program = Program::in_home(first.home());
     let copy = first.home().join("copy.db");
+    let data = first.data();
     tokio::task::spawn_blocking(move || {
+        let (copy, data) = (copy.to_str().unwrap(), data.to_str().unwrap());
+        let store = ["--path", data, "--allow-bucket-creation"];
         for _ in 0..3 {
             program.ok(&["cache", "vacuum"]);
             program.ok(&["cache", "cleanup", "--bucket", "bucket"]);
-            program.ok(&["cache", "backup", "--force", copy.to_str().unwrap()]);
+            program.ok(&["cache", "backup", "--force", copy]);
             program.ok(&["cache", "stats"]);
+            program.ok(&[&["cache", "migrate", "--dry-run"], &store[..]].concat());
+            program.ok(&[&["cache", "migrate"], &store[..]].concat());
+            program.ok(&[&["cache", "verify"], &store[..]].concat());
+            program.fails(1, &["cache", "restore", copy]);
         }
     })
     .await

@@ -10,6 +10,8 @@
 
 mod admin;
 mod config;
+mod disks;
+mod exit_codes;
 mod obscure;
 mod packaging;
 mod program;

@@ -24,6 +24,18 @@ fn the_ancestors_example_is_revealed() {
 }
 
 #[test]
+fn what_begins_with_a_dash_is_a_password() {
+    let home = Home::new();
+    let dashed = "-AAAAAAAAAAAAAAAAAAAAKDEEis";
+    assert_eq!(home.ok(&["obscure", "--reveal", dashed]), "dash\n");
+    let obscured = home.ok(&["obscure", "-secret"]);
+    assert_eq!(
+        home.ok(&["obscure", "--reveal", obscured.trim()]),
+        "-secret\n"
+    );
+}
+
+#[test]
 fn nothing_and_no_obscured_text_are_errors() {
     let home = Home::new();
     assert!(home.fails(1, &["obscure", ""]).contains("empty"));

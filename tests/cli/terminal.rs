@@ -74,6 +74,64 @@ fn removing_asks_on_a_terminal() {
 }
 
 #[test]
+fn a_migration_shows_a_bar_with_rate_and_remaining_time_on_a_terminal_only() {
+    let home = Home::new();
+    let store = home.0.path().join("store");
+    std::fs::create_dir(&store).unwrap();
+    for n in 0..12 {
+        // Of no blocks, but to be read and hashed all the same.
+        let file = std::fs::File::create(store.join(n.to_string())).unwrap();
+        file.set_len(48 << 20).unwrap();
+    }
+    let migrate = ["cache", "migrate", "--path", "store"];
+    let mut terminal = home.command(&migrate);
+    terminal.env("TERM", "xterm");
+    let mut session = spawn_command(terminal, Some(PATIENCE_MS)).unwrap();
+    let shown = session.exp_eof().unwrap();
+    assert!(shown.contains("/576.00 MiB"), "{shown}");
+    assert!(
+        shown.contains("MiB/s") || shown.contains("GiB/s"),
+        "{shown}"
+    );
+    assert!(shown.contains(" left"), "{shown}");
+    assert!(shown.contains("default/7: migrated ("), "{shown}");
+    assert!(shown.contains("Migrated: 12"), "{shown}");
+
+    std::fs::write(store.join("0"), "changed").unwrap();
+    let plain = home.run(&migrate);
+    assert_eq!(plain.code, Some(0), "{plain:?}");
+    assert_eq!(plain.stderr, "");
+    let lines = plain.stdout.lines();
+    let objects = lines.filter(|line| line.starts_with("default/")).count();
+    assert_eq!(objects, 12, "{plain:?}");
+    assert!(!plain.stdout.contains(['\r', '\x1b']), "{plain:?}");
+}
+
+#[test]
+fn cleaning_everything_asks_on_a_terminal() {
+    let home = Home::new();
+    let store = home.0.path().join("store");
+    std::fs::create_dir(&store).unwrap();
+    std::fs::write(store.join("a"), "x").unwrap();
+    home.ok(&["cache", "migrate", "--path", "store"]);
+    for (answer, last) in [
+        ("n", "Aborted."),
+        ("", "Aborted."),
+        ("y", "Removed 1 entries"),
+    ] {
+        let mut session = spawn(&home, &["cache", "cleanup", "--all"]);
+        session
+            .exp_string("This will remove 1 entries from the cache.")
+            .unwrap();
+        session.exp_string("Are you sure? [y/N]: ").unwrap();
+        session.send_line(answer).unwrap();
+        session.exp_string(last).unwrap();
+        session.exp_eof().unwrap();
+    }
+    assert_eq!(home.ok(&["cache", "stats"]), "Cache is empty\n");
+}
+
+#[test]
 fn colours_are_for_terminals_that_want_them() {
     let home = Home::new();
     let mut coloured = home.command(&["--help"]);

@@ -21,6 +21,7 @@ pub struct Options {
     env: Vec<(String, OsString)>,
     backend: Option<String>,
     cold: bool,
+    behind: Vec<String>,
 }
 
 impl Default for Options {
@@ -32,6 +33,7 @@ impl Default for Options {
             env: Vec::new(),
             backend: None,
             cold: false,
+            behind: Vec::new(),
         }
     }
 }
@@ -79,6 +81,13 @@ impl Options {
     #[must_use]
     pub fn cold(mut self) -> Self {
         self.cold = true;
+        self
+    }
+
+    /// Behind these words of a command that becomes the program in the end.
+    #[must_use]
+    pub fn behind(mut self, words: Vec<String>) -> Self {
+        self.behind = words;
         self
     }
 
@@ -281,7 +290,14 @@ impl Run {
             // Shared, so that each component is compiled once for all tests.
             false => binary.with_file_name("pys3local-tests-cache"),
         };
-        let mut command = Command::new(&binary);
+        let mut command = match options.behind.split_first() {
+            None => Command::new(&binary),
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(&binary);
+                command
+            }
+        };
         command.args(["serve", "--listen", "127.0.0.1:0", "--sync", options.sync]);
         if options.backend.is_none() {
             command.arg("--path").arg(home.join("data"));

@@ -7,6 +7,7 @@
 //! | [`s3`] | one request to an S3 server, built step by step and sent |
 //! | [`sign`] | AWS Signature V4: headers, presigned URLs, aws-chunked bodies |
 //! | [`command`] | other commands of the program |
+//! | [`disk`] | a disk that is full |
 //! | [`client`] | HTTP/1.1 over hyper, or over a bare socket |
 //! | [`xml`] | reads answers |
 //! | [`data`] | bytes to store |
@@ -23,6 +24,7 @@
 
 pub mod client;
 pub mod command;
+pub mod disk;
 pub mod gateway;
 pub mod s3;
 pub mod sign;

@@ -53,6 +53,14 @@ pub enum OpenError {
         /// What is wrong.
         why: String,
     },
+    /// A directory that a plugin is to have cannot be used.
+    #[error("cannot use the directory {}", path.display())]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The plugin refused its configuration, or died over it.
     #[error("the plugin {plugin} does not start: {why}")]
     Configure {

@@ -85,6 +85,8 @@ pub struct BackendOptions {
 pub struct Backend {
     /// The port that the service uses.
     pub store: Arc<dyn Store>,
+    /// The plugin's words about itself, one line.
+    pub summary: String,
     /// The type in the config, which the cache binds the namespace to.
     pub component: String,
     /// What tells this storage from every other: `TYPE:` and the plugin's answer.
@@ -126,6 +128,7 @@ async fn start(
     unknown_settings: Vec<String>,
     options: &BackendOptions,
 ) -> Result<Backend, OpenError> {
+    let summary = component.description().summary.clone();
     let Component {
         kind,
         mut blueprint,
@@ -170,6 +173,7 @@ async fn start(
     let store = plugin::Plugin::new(Arc::clone(&pool), trust, uploads, spool);
     Ok(Backend {
         store: Arc::new(store),
+        summary,
         component: kind,
         namespace,
         label: configured.label,
@@ -179,17 +183,15 @@ async fn start(
 }
 
 fn canonical(dir: &Path) -> Result<PathBuf, OpenError> {
-    let wrong = |why: String| OpenError::BadSetting {
-        setting: dir.display().to_string(),
-        why,
+    let unusable = |source| OpenError::Directory {
+        path: dir.into(),
+        source,
     };
-    let found = dir
-        .canonicalize()
-        .map_err(|error| wrong(error.to_string()))?;
+    let found = dir.canonicalize().map_err(unusable)?;
     if found.is_dir() {
         Ok(found)
     } else {
-        Err(wrong("this is no directory".into()))
+        Err(unusable(std::io::ErrorKind::NotADirectory.into()))
     }
 }
 

@@ -77,7 +77,7 @@ pub fn backup(path: &Path, target: &Path, replace: bool) -> Result<(), CopyError
     if !replace && target.exists() {
         return Err(CopyError::Exists(target.into()));
     }
-    let db = file::connect_existing(path).map_err(OpenError::database(path))?;
+    let db = file::connect_to_look(path).map_err(OpenError::database(path))?;
     // Damage would otherwise be found in the copy, or never.
     file::check(&db, path).map_err(OpenError::database(path))?;
     publish(&db, target)

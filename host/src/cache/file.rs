@@ -104,14 +104,40 @@ pub(super) fn connect_existing(path: &Path) -> rusqlite::Result<Connection> {
     connect_with(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
 }
 
-/// A connection that only reads a database which is open elsewhere in this process.
+/// A connection that only reads a database to which others can write.
 pub(super) fn connect_to_read(path: &Path) -> rusqlite::Result<Connection> {
     connect_with(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
+/// A connection that only reads a database, which others may be using, and which may lie where
+/// nothing can be written.
+pub(super) fn connect_to_look(path: &Path) -> rusqlite::Result<Connection> {
+    let usable = |db: Connection| schema::user_version(&db).map(|_| db);
+    match connect_to_read(path).and_then(usable) {
+        // SQLite cannot make the file with which it talks to others. So there are none.
+        Err(error) if cannot_share(&error) && !has_log(path) => connect_to_frozen(path),
+        opened => opened,
+    }
+}
+
+pub(super) fn is_unwritable(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{CannotOpen, ReadOnly};
+    matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly))
+}
+
+/// Whether there is no room for, or no right to make, the memory that is shared with others.
+fn cannot_share(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DiskFull, SystemIoFailure};
+    is_unwritable(error) || matches!(error.sqlite_error_code(), Some(DiskFull | SystemIoFailure))
+}
+
+fn has_log(path: &Path) -> bool {
+    std::fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0)
+}
+
 /// A connection to a database in a directory where nothing can be written, and so nobody else
 /// writes. It may have no log.
-pub(super) fn connect_to_frozen(path: &Path) -> rusqlite::Result<Connection> {
+fn connect_to_frozen(path: &Path) -> rusqlite::Result<Connection> {
     let absolute = std::path::absolute(path);
     let absolute = absolute.map_err(|_| rusqlite::Error::InvalidPath(path.into()))?;
     let text = absolute

@@ -23,8 +23,16 @@ impl Health {
         }
     }
 
-    /// Passes an outcome on, and looks whether it tells of damage.
+    /// Passes an outcome on, and looks whether it tells of damage or of a full disk.
     pub(super) fn watch<T>(&self, outcome: rusqlite::Result<T>) -> rusqlite::Result<T> {
+        if let Err(error) = &outcome
+            && is_full(error)
+        {
+            tracing::error!(
+                database = %self.path.display(),
+                "the disk of the metadata database is full: nothing is written until there is room"
+            );
+        }
         if let Err(error) = &outcome
             && is_corruption(error)
             && !self.reported.swap(true, Ordering::Relaxed)
@@ -54,6 +62,11 @@ pub(super) fn is_suspect(path: &Path) -> bool {
 pub(super) fn clear(path: &Path) {
     // If it stays, the next start is slower, no more.
     let _ = std::fs::remove_file(beside(path, MARK));
+}
+
+/// Whether the disk, or the user's share of it, is full.
+pub(super) fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
 pub(super) fn is_corruption(error: &rusqlite::Error) -> bool {

@@ -1,7 +1,8 @@
 //! Maintenance: what is in the database, what of it may go, and how much room it takes.
 
-use super::file::{self, beside};
+use super::file;
 use super::queries::{self, NamespaceNo, Numbers};
+use super::worker::WriteError;
 use super::{CacheError, OpenError, SqliteCache, schema};
 use crate::model::{Bucket, ETag, ObjectKey, Timestamp};
 use rusqlite::Connection;
@@ -82,14 +83,8 @@ impl CacheReader {
     /// to date first.
     pub fn open(path: &Path) -> Result<Option<Self>, OpenError> {
         let failed = OpenError::database(path);
-        let (found, db) = match file::connect_to_read(path).and_then(|db| Ok((version(&db)?, db))) {
-            // Others must be able to write beside it, or nobody may be writing at all.
-            Err(error) if is_unwritable(&error) && !has_log(path) => {
-                let db = file::connect_to_frozen(path).map_err(&failed)?;
-                (version(&db).map_err(&failed)?, db)
-            }
-            opened => opened.map_err(&failed)?,
-        };
+        let db = file::connect_to_look(path).map_err(&failed)?;
+        let found = schema::user_version(&db).map_err(&failed)?;
         let known = schema::known_version();
         if found > known {
             let path = path.into();
@@ -139,20 +134,7 @@ impl CacheReader {
 }
 
 fn failed(error: rusqlite::Error) -> CacheError {
-    CacheError(Box::new(error))
-}
-
-fn version(db: &Connection) -> rusqlite::Result<u32> {
-    schema::user_version(db)
-}
-
-fn is_unwritable(error: &rusqlite::Error) -> bool {
-    use rusqlite::ErrorCode::{CannotOpen, ReadOnly};
-    matches!(error.sqlite_error_code(), Some(CannotOpen | ReadOnly))
-}
-
-fn has_log(path: &Path) -> bool {
-    std::fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0)
+    WriteError::from(error).into()
 }
 
 /// How large the file was and is, in bytes.

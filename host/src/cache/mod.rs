@@ -116,7 +116,7 @@ impl SqliteCache {
     /// Moves the log into the database file, as far as nobody is reading it.
     pub async fn checkpoint(&self) -> Result<(), CacheError> {
         let done = self.shared.writer.checkpoint().await;
-        done.map_err(|error| CacheError(Box::new(error)))
+        done.map_err(CacheError::from)
     }
 }
 
@@ -203,6 +203,20 @@ impl OpenError {
             path: path.into(),
             source,
         }
+    }
+
+    /// Whether nothing can be written where the database is.
+    pub fn is_unwritable(&self) -> bool {
+        match self {
+            Self::Unusable { .. } | Self::ReadOnly { .. } => true,
+            Self::Database { source, .. } => file::is_unwritable(source),
+            _ => false,
+        }
+    }
+
+    /// Whether the disk is full.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Database { source, .. } if health::is_full(source))
     }
 
     fn database(path: &Path) -> impl Fn(rusqlite::Error) -> Self {

@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::queries::{self, BucketNo, NamespaceNo, Numbers};
-use super::worker::Write;
+use super::worker::{Write, WriteError};
 use crate::model::{Bucket, BucketSetting, Checksum, ObjectKey, Timestamp, UploadId};
 use crate::service::ports::{
     Cache, CacheError, Intent, Lesson, PartRow, Remembered, Row, UploadRow,
@@ -93,8 +93,8 @@ impl NamespaceCache {
     }
 }
 
-fn failed(error: impl std::error::Error + Send + Sync + 'static) -> CacheError {
-    CacheError(Box::new(error))
+fn failed(error: impl Into<WriteError>) -> CacheError {
+    error.into().into()
 }
 
 #[async_trait]

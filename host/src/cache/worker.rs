@@ -5,10 +5,10 @@
 //! a thread and be woken by it. So when nobody else writes, it is committed where it is asked for.
 
 use super::file;
-use super::health::Health;
+use super::health::{Health, is_full};
 use super::queries::{self, BucketNo, NamespaceNo};
 use crate::model::{BucketSetting, ObjectKey, UploadId};
-use crate::service::ports::{Intent, Lesson, PartRow, Row, UploadRow};
+use crate::service::ports::{CacheError, Intent, Lesson, PartRow, Row, UploadRow};
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -114,6 +114,15 @@ pub(super) enum WriteError {
 impl From<rusqlite::Error> for WriteError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Database(Arc::new(error))
+    }
+}
+
+impl From<WriteError> for CacheError {
+    fn from(error: WriteError) -> Self {
+        match &error {
+            WriteError::Database(cause) if is_full(cause) => Self::NoSpace(Box::new(error)),
+            _ => Self::Failed(Box::new(error)),
+        }
     }
 }
 

@@ -29,7 +29,12 @@ async fn start(settings: &Serve, say_reach: bool) -> Result<Backend, Failure> {
         compile_cache: settings.compile_cache.clone(),
         spool: settings.spool.clone(),
     };
-    let failed = |error: OpenError| Failure::new(error.to_string());
+    let failed = |error: OpenError| match error {
+        OpenError::Directory { .. } => {
+            Failure::of(error).hint("it has to be made, or mounted, first")
+        }
+        error => Failure::of(error),
+    };
     let config = plugin_config(section)?;
     let component = Component::load(&config, &options).await.map_err(failed)?;
     let plain = revealed(section, component.description());

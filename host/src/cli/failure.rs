@@ -1,7 +1,9 @@
 //! How a command fails.
 
+use crate::cache::OpenError;
 use crate::config::ConfigError;
 use crate::config::error::io_text;
+use crate::service::ports::CacheError;
 use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
@@ -39,11 +41,11 @@ impl Failure {
 
     /// A failure with all its causes in one line.
     pub fn of(error: impl std::error::Error) -> Self {
-        let mut last = error.to_string();
+        let mut last = without_number(&error.to_string()).to_owned();
         let mut what = last.clone();
         let mut cause = error.source();
         while let Some(error) = cause {
-            let text = error.to_string();
+            let text = without_number(&error.to_string()).to_owned();
             // Some errors say in their own text what has caused them, or the other way round.
             if !last.ends_with(&text) && !text.ends_with(&last) {
                 what = format!("{what}: {text}");
@@ -82,6 +84,48 @@ impl fmt::Display for Failure {
         match &self.hint {
             Some(hint) => write!(f, "\nhint: {hint}"),
             None => Ok(()),
+        }
+    }
+}
+
+/// The text of an error of the operating system says its number at the end, which tells nobody
+/// anything.
+fn without_number(text: &str) -> &str {
+    text.split_once(" (os error ")
+        .map_or(text, |(words, _)| words)
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        let hint = match &error {
+            _ if error.is_unwritable() => Some("another place can be named with --metadata-db"),
+            OpenError::Newer { .. } => {
+                Some("use that version, or name another database with --metadata-db")
+            }
+            OpenError::NoBackup { .. } => {
+                Some("make room beside it, or name another database with --metadata-db")
+            }
+            _ if error.is_full() => {
+                Some("make room there, or name another database with --metadata-db")
+            }
+            _ => None,
+        };
+        let failure = Self::of(error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}
+
+impl From<CacheError> for Failure {
+    fn from(error: CacheError) -> Self {
+        let is_full = matches!(error, CacheError::NoSpace(_));
+        let failure = Self::of(error);
+        if is_full {
+            failure.hint("make room there, and run the command again")
+        } else {
+            failure
         }
     }
 }

@@ -25,10 +25,11 @@ pub enum Format {
 
 /// Starts logging. `RUST_LOG` decides what is logged, if it is set and makes sense.
 pub fn start(options: Options) {
+    // A plugin that cannot connect says so itself, in better words, after it has tried again.
     let level = if options.debug {
         "info,pys3local=debug,pys3local_core=debug"
     } else {
-        "warn,pys3local=info,pys3local_core=info"
+        "warn,pys3local=info,pys3local_core=info,wasmtime_wasi_http=error"
     };
     let filter = match std::env::var("RUST_LOG") {
         Ok(wanted) if !wanted.is_empty() => EnvFilter::try_new(wanted),

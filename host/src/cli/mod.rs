@@ -184,7 +184,23 @@ mod tests {
     #[test]
     fn the_help_texts_are_a_contract() {
         for path in [
-            &["serve"][..],
+            &[][..],
+            &["serve"],
+            &["cache"],
+            &["cache", "stats"],
+            &["cache", "cleanup"],
+            &["cache", "vacuum"],
+            &["cache", "migrate"],
+            &["cache", "verify"],
+            &["cache", "backup"],
+            &["cache", "restore"],
+            &["plugin"],
+            &["plugin", "check"],
+            &["plugin", "inspect"],
+            &["plugin", "list"],
+            &["plugin", "install"],
+            &["plugin", "remove"],
+            &["plugin", "new"],
             &["obscure"],
             &["config"],
             &["config", "list"],
@@ -194,7 +210,8 @@ mod tests {
             &["completions"],
             &["man"],
         ] {
-            insta::assert_snapshot!(format!("help_{}", path.join("_")), help(path));
+            let name = [&["help"], path].concat().join("_");
+            insta::assert_snapshot!(name, help(path));
         }
     }
 

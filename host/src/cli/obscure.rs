@@ -8,6 +8,8 @@ use std::io::{self, BufRead, IsTerminal, Write};
 #[derive(Debug, Args)]
 pub(super) struct ObscureOptions {
     /// The password; other users of the machine may see it in the list of processes
+    // One in 64 obscured passwords begins with a dash.
+    #[arg(allow_hyphen_values = true)]
     password: Option<String>,
 
     /// The other way round: print the plain text of an obscured password

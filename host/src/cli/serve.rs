@@ -52,7 +52,7 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
             durable: settings.sync.is_durable(),
         },
     )
-    .map_err(Failure::of)?;
+    .map_err(Failure::from)?;
     let service = Arc::new(service(&settings, &backend, &cache)?);
     let stop = stop_on_signals()?;
 
@@ -70,7 +70,10 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
     };
     print(&startup::text(
         &settings,
-        backend.label,
+        &startup::Storage {
+            summary: &backend.summary,
+            label: backend.label,
+        },
         addresses,
         coloured,
     ));
@@ -179,9 +182,7 @@ fn service(settings: &Serve, backend: &Backend, cache: &SqliteCache) -> Result<S
         name: &backend.namespace,
         label: backend.label,
     };
-    let cache = cache
-        .namespace(&binding)
-        .map_err(|error| Failure::new(error.to_string()))?;
+    let cache = cache.namespace(&binding).map_err(Failure::from)?;
     let options = ServiceOptions {
         mode: settings.mode,
         verify_reads: settings.verify_reads,

@@ -13,11 +13,18 @@ pub(super) struct Addresses {
     pub(super) admin: Option<SocketAddr>,
 }
 
-/// The text for stdout. It ends with a line on how to stop. `label` is the number by which
-/// people know the storage.
+/// What the plugin says of the storage.
+pub(super) struct Storage<'a> {
+    /// The plugin's words about itself.
+    pub(super) summary: &'a str,
+    /// The number by which people know the storage.
+    pub(super) label: Option<u64>,
+}
+
+/// The text for stdout. It ends with a line on how to stop.
 pub(super) fn text(
     settings: &Serve,
-    label: Option<u64>,
+    storage: &Storage<'_>,
     addresses: Addresses,
     bold: bool,
 ) -> String {
@@ -34,9 +41,12 @@ pub(super) fn text(
     };
     match &settings.data_dir {
         Some(dir) => line("Data directory", &dir.display().to_string()),
-        None => line("Backend", &settings.backend.kind),
+        None => line(
+            "Backend",
+            &format!("{} ({})", settings.backend.kind, storage.summary),
+        ),
     }
-    if let Some(label) = label {
+    if let Some(label) = storage.label {
         line("Workspace", &label.to_string());
     }
     if let Some(name) = &settings.backend.name {
@@ -188,7 +198,10 @@ mod tests {
     }
 
     fn shown(settings: &Serve, bound: &str) -> String {
-        let label = settings.data_dir.is_none().then_some(1465);
+        let storage = Storage {
+            summary: "Buckets in a cloud",
+            label: settings.data_dir.is_none().then_some(1465),
+        };
         let addresses = Addresses {
             bound: bound.parse().unwrap(),
             admin: settings
@@ -196,7 +209,7 @@ mod tests {
                 .as_ref()
                 .map(|_| LOOPBACK.parse().unwrap()),
         };
-        text(settings, label, addresses, false)
+        text(settings, &storage, addresses, false)
     }
 
     fn warned(raw: RawServe, bound: &str) -> Vec<String> {
@@ -247,7 +260,7 @@ mod tests {
         insta::assert_snapshot!(text, @"
         pys3local VERSION
 
-        Backend:         drime
+        Backend:         drime (Buckets in a cloud)
         Workspace:       1465
         Backend config:  cloud
         Root folder:     backups

@@ -137,6 +137,9 @@ impl From<StoreError> for ServiceError {
 
 impl From<CacheError> for ServiceError {
     fn from(error: CacheError) -> Self {
+        if matches!(error, CacheError::NoSpace(_)) {
+            return Self::NoSpace;
+        }
         let mut text = error.to_string();
         let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(&error);
         while let Some(error) = cause {
@@ -144,5 +147,21 @@ impl From<CacheError> for ServiceError {
             cause = error.source();
         }
         Self::Internal(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_without_room_is_a_full_disk_to_clients_and_any_other_failure_is_not() {
+        let full = ServiceError::from(CacheError::NoSpace("no pages left".into()));
+        assert!(matches!(full, ServiceError::NoSpace), "{full}");
+        let failed = ServiceError::from(CacheError::Failed("a bad page".into()));
+        assert!(
+            matches!(&failed, ServiceError::Internal(text) if text.ends_with("failed: a bad page")),
+            "{failed}"
+        );
     }
 }

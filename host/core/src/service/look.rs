@@ -6,11 +6,8 @@ use super::{Inner, ObjectHead, ServiceError};
 use crate::model::{
     Bucket, ByteStream, ETag, Metadata, ObjectKey, ObjectState, PartSizes, Section,
 };
-use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::atomic::Ordering;
 
 /// What a look should bring.
 #[derive(Debug, Clone, Copy)]
@@ -80,7 +77,7 @@ impl Inner {
                         if row.etag.is_none() {
                             self.strangers.meet(place);
                         }
-                        self.lookups.hits.fetch_add(1, Ordering::Relaxed);
+                        self.lookups.hit();
                         return Ok(found_by_row(fetched, row));
                     }
                     _ => Some(fetched),
@@ -104,7 +101,7 @@ impl Inner {
                 && placed
             {
                 self.strangers.meet(place);
-                self.lookups.misses.fetch_add(1, Ordering::Relaxed);
+                self.lookups.miss();
                 return Ok(found_without_row(fetched));
             }
             // At rest and yet changed: the row's size has made the range a wrong one.
@@ -285,67 +282,4 @@ fn found_without_row(fetched: Fetched) -> Found {
 pub(super) fn fallback_tag(stored: &StoredObject) -> ETag {
     let ObjectState { id, version } = &stored.state;
     ETag::fallback(stored.hash.as_deref(), id, version)
-}
-
-/// Objects whose MD5 is not known: how often they were met, and which were warned about lately.
-#[derive(Default)]
-pub(super) struct Strangers {
-    met: AtomicU64,
-    warned: Mutex<HashMap<Place, Instant>>,
-}
-
-/// How often a row described the object that was asked for.
-#[derive(Debug, Default)]
-pub(super) struct Lookups {
-    hits: AtomicU64,
-    misses: AtomicU64,
-}
-
-impl Lookups {
-    /// Hits and misses.
-    pub(super) fn counts(&self) -> (u64, u64) {
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        (count(&self.hits), count(&self.misses))
-    }
-}
-
-impl Strangers {
-    const PAUSE: Duration = Duration::from_mins(1);
-    const REMEMBERED: usize = 1024;
-
-    /// How often a client was told a tag that is no MD5.
-    pub(super) fn met(&self) -> u64 {
-        self.met.load(Ordering::Relaxed)
-    }
-
-    /// Counts, and says at most once a minute for each object that its MD5 is unknown.
-    pub(super) fn meet(&self, place: &Place) {
-        self.met.fetch_add(1, Ordering::Relaxed);
-        if self.is_news(place, Instant::now()) {
-            tracing::warn!(
-                bucket = place.bucket.as_str(),
-                key = place.key.as_str(),
-                "the MD5 of this object is unknown: it was not put through this gateway, or was \
-                 changed since; its ETag is made up until it is uploaded again or `pys3local cache \
-                 migrate` has read it"
-            );
-        }
-    }
-
-    fn is_news(&self, place: &Place, now: Instant) -> bool {
-        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
-        let recent = |then: &Instant| now.duration_since(*then) < Self::PAUSE;
-        if warned.get(place).is_some_and(recent) {
-            return false;
-        }
-        if warned.len() >= Self::REMEMBERED {
-            warned.retain(|_, then| recent(then));
-        }
-        // Full of recent warnings: the log has enough of them.
-        let room = warned.len() < Self::REMEMBERED;
-        if room {
-            warned.insert(place.clone(), now);
-        }
-        room
-    }
 }

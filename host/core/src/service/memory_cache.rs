@@ -181,7 +181,7 @@ impl Cache for MemoryCache {
         tokio::task::yield_now().await;
         self.hang_if(CacheFault::HangBeforeSettle).await;
         if self.state().fails(CacheFault::FailSettle) {
-            return Err(CacheError("the disk is full".into()));
+            return Err(CacheError::Failed("the disk is worn out".into()));
         }
         {
             let mut state = self.call();

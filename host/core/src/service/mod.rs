@@ -31,6 +31,7 @@ mod publish;
 mod read;
 mod recover;
 pub mod requests;
+mod strangers;
 #[cfg(test)]
 mod tests;
 mod uploads;
@@ -45,13 +46,13 @@ use crate::model::{
     UploadId,
 };
 use locks::KeyLocks;
-use look::{Lookups, Strangers};
 use ports::{Cache, Store, StoredBucket};
 use publish::Publishing;
 use recover::Unsettled;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use strangers::{Lookups, Strangers};
 use uploads::Uploads;
 
 /// Which buckets there are.

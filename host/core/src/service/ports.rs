@@ -374,8 +374,14 @@ pub struct PartRow {
 
 /// The cache failed. The text is for the log.
 #[derive(Debug, thiserror::Error)]
-#[error("the metadata database failed")]
-pub struct CacheError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+pub enum CacheError {
+    /// There is no room for what is to be written.
+    #[error("the disk of the metadata database is full")]
+    NoSpace(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Anything else.
+    #[error("the metadata database failed")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
 
 /// Memory of one store's objects and uploads. Implemented over SQLite.
 ///

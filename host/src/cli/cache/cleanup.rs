@@ -69,7 +69,7 @@ pub(super) fn run(context: &Context, options: &CleanupOptions) -> Result<(), Fai
         } else {
             cache.forget_md5s(store, bucket)
         };
-        removed += forgotten.map_err(Failure::of)?;
+        removed += forgotten.map_err(Failure::from)?;
     }
     options.report(scope.name.as_deref(), removed)
 }
@@ -77,7 +77,7 @@ pub(super) fn run(context: &Context, options: &CleanupOptions) -> Result<(), Fai
 fn sum(reader: &CacheReader, scope: &Scope) -> Result<Forgettable, Failure> {
     let mut sum = Forgettable::default();
     for (store, bucket) in scope.parts() {
-        let part = reader.forgettable(store, bucket).map_err(Failure::of)?;
+        let part = reader.forgettable(store, bucket).map_err(Failure::from)?;
         sum.md5s += part.md5s;
         sum.rows += part.rows;
         sum.with_metadata += part.with_metadata;

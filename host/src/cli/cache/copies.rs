@@ -15,7 +15,7 @@ pub(super) fn vacuum(context: &Context, json: bool) -> Result<(), Failure> {
     if !json {
         print("Optimizing cache database...\n")?;
     }
-    let done = open(&path)?.vacuum().map_err(Failure::of)?;
+    let done = open(&path)?.vacuum().map_err(Failure::from)?;
     let saved = done.before.saturating_sub(done.after);
     if json {
         return print_json(&json!({
@@ -41,6 +41,7 @@ pub(super) fn backup(context: &Context, file: &Path, force: bool) -> Result<(), 
     let target = context.places.current.join(file);
     cache::backup(&path, &target, force).map_err(|error| match error {
         CopyError::Exists(_) => Failure::of(error).hint("--force replaces it"),
+        CopyError::Open(error) => error.into(),
         error => Failure::of(error),
     })?;
     let size = std::fs::metadata(&target).map_or(0, |file| file.len());
@@ -57,6 +58,7 @@ pub(super) fn restore(context: &Context, file: &Path) -> Result<(), Failure> {
     let source = context.places.current.join(file);
     let old = cache::restore(&path, &source).map_err(|error| match error {
         CopyError::InUse(_) => Failure::of(error).hint("stop all pys3local that use it first"),
+        CopyError::Open(error) => error.into(),
         error => Failure::of(error),
     })?;
     let mut text = format!("✓ Restored {} from {}\n", path.display(), source.display());

@@ -5,7 +5,7 @@ use super::{Context, SOME_FAILED, format, print, print_json, runtime};
 use crate::cli::Failure;
 use crate::cli::progress::Progress;
 use crate::model::{BucketName, ETag};
-use crate::service::{Healed, Service, Verified};
+use crate::service::{Healed, Service, ServiceError, Verified};
 use clap::Args;
 use futures_util::{TryFutureExt, TryStreamExt};
 use serde_json::{Value, json};
@@ -69,11 +69,19 @@ async fn run(
         print(&heading(&walk, task))?;
     }
     let mut sum = Sum::default();
+    let progress = Progress::on_terminal();
+    let show = Show {
+        json,
+        progress: progress.as_ref(),
+    };
     let outcome = tokio::select! {
-        outcome = work(&walk, task, jobs, json, &mut sum) => outcome,
+        outcome = work(&walk, task, jobs, show, &mut sum) => outcome,
         _ = tokio::signal::ctrl_c() => Err(Failure::new("interrupted")
             .hint("what was found out is kept: run the command again to go on")),
     };
+    if let Some(progress) = &progress {
+        progress.end();
+    }
     walk.close().await;
     if json {
         print_json(&json!({ "summary": sum.json(task) }))?;
@@ -89,15 +97,35 @@ async fn run(
     }
 }
 
+/// Where what becomes of each object is to be seen.
+#[derive(Clone, Copy)]
+struct Show<'a> {
+    json: bool,
+    progress: Option<&'a Progress>,
+}
+
+impl Show<'_> {
+    fn line(self, found: &Found, outcome: &Outcome) -> Result<(), Failure> {
+        let line = if self.json {
+            outcome.json(found).to_string()
+        } else {
+            outcome.line(found)
+        };
+        match self.progress {
+            Some(progress) => progress.print(&line),
+            None => print(&format!("{line}\n")),
+        }
+    }
+}
+
 async fn work(
     walk: &Walk,
     task: Task,
     jobs: usize,
-    json: bool,
+    show: Show<'_>,
     sum: &mut Sum,
 ) -> Result<(), Failure> {
-    let progress = Progress::on_terminal();
-    if let Some(progress) = &progress
+    if let Some(progress) = show.progress
         && task != Task::Plan
     {
         // What is to be read is not known before all objects were looked at.
@@ -108,7 +136,7 @@ async fn work(
     }
     // Each in a task of its own: hashing keeps a core busy.
     let objects = walk.objects().map_ok(|found| {
-        let (service, progress) = (walk.service.clone(), progress.clone());
+        let (service, progress) = (walk.service.clone(), show.progress.cloned());
         let task = tokio::spawn(async move {
             let on_read = |bytes| {
                 if let Some(progress) = &progress {
@@ -123,18 +151,13 @@ async fn work(
     let mut done = pin!(objects.try_buffer_unordered(jobs));
     while let Some((found, outcome)) = done.try_next().await? {
         sum.add(&found, &outcome);
-        let line = if json {
-            outcome.json(&found).to_string()
-        } else {
-            outcome.line(&found)
-        };
-        match &progress {
-            Some(progress) => progress.print(&line)?,
-            None => print(&format!("{line}\n"))?,
+        show.line(&found, &outcome)?;
+        if matches!(outcome, Outcome::NoRoom) {
+            // All others would be read in vain.
+            return Err(
+                Failure::new(NO_ROOM).hint("make room there, and run the command again to go on")
+            );
         }
-    }
-    if let Some(progress) = &progress {
-        progress.end();
     }
     Ok(())
 }
@@ -172,7 +195,11 @@ enum Outcome {
     Whole,
     Unknown,
     Failed(String),
+    /// What was found out cannot be kept.
+    NoRoom,
 }
+
+const NO_ROOM: &str = "the disk of the metadata database is full";
 
 impl Task {
     fn bytes_to_read(self, found: &Found) -> u64 {
@@ -199,6 +226,7 @@ impl Task {
                 Ok(Healed::Learned(etag)) => Outcome::Migrated(etag),
                 Ok(Healed::BeingWritten) => Outcome::BeingWritten,
                 Ok(Healed::Gone) => Outcome::Gone,
+                Err(ServiceError::NoSpace) => Outcome::NoRoom,
                 Err(error) => Outcome::Failed(error.to_string()),
             },
             (Self::Verify, Some(_)) => {
@@ -228,6 +256,7 @@ impl Outcome {
             Self::Whole => "ok".to_owned(),
             Self::Unknown => "skipped: its MD5 is not known".to_owned(),
             Self::Failed(why) => format!("failed: {why}"),
+            Self::NoRoom => format!("failed: {NO_ROOM}"),
         };
         let key = format::visible(found.object.key.as_str());
         format!("{}/{key}: {what}", found.bucket)
@@ -246,13 +275,14 @@ impl Outcome {
                 Self::Gone => "gone",
                 Self::Whole => "ok",
                 Self::Unknown => "unknown",
-                Self::Failed(_) => "failed",
+                Self::Failed(_) | Self::NoRoom => "failed",
             },
         });
         if let Some(fields) = line.as_object_mut() {
             match self {
                 Self::Migrated(etag) => _ = fields.insert("etag".into(), etag.to_string().into()),
                 Self::Failed(why) => _ = fields.insert("error".into(), why.as_str().into()),
+                Self::NoRoom => _ = fields.insert("error".into(), NO_ROOM.into()),
                 _ => {}
             }
         }
@@ -284,7 +314,7 @@ impl Sum {
                 self.planned_bytes = self.planned_bytes.saturating_add(found.object.size);
             }
             Outcome::BeingWritten | Outcome::Gone | Outcome::Unknown => self.skipped += 1,
-            Outcome::Failed(_) => self.failed += 1,
+            Outcome::Failed(_) | Outcome::NoRoom => self.failed += 1,
         }
     }
 

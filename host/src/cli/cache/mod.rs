@@ -63,13 +63,16 @@ struct Place {
 #[derive(Debug, Subcommand)]
 enum CacheCommand {
     /// Show how many MD5s are known, of which stores.
+    #[command(after_help = super::EXIT_CODES)]
     Stats(stats::StatsOptions),
     /// Forget MD5s. Objects stay, and so does what clients have said about them.
     ///
     /// An object whose MD5 is not known has an ETag that is no MD5, until it is uploaded again or
     /// `cache migrate` has read it.
+    #[command(after_help = super::EXIT_CODES)]
     Cleanup(cleanup::CleanupOptions),
     /// Give room in the database file back that is no longer used.
+    #[command(after_help = super::EXIT_CODES)]
     Vacuum {
         /// Print JSON
         #[arg(long)]
@@ -87,6 +90,7 @@ enum CacheCommand {
     #[command(after_help = super::EXIT_CODES)]
     Verify(migrate::VerifyOptions),
     /// Copy the database into a file, while servers use it.
+    #[command(after_help = super::EXIT_CODES)]
     Backup {
         /// The file to write
         file: PathBuf,
@@ -98,6 +102,7 @@ enum CacheCommand {
     ///
     /// The database that was there is kept under another name. A backup of the Python program's
     /// database will do as well: it is imported at the next start.
+    #[command(after_help = super::EXIT_CODES)]
     Restore {
         /// The backup
         file: PathBuf,
@@ -153,10 +158,10 @@ fn reader(path: &Path) -> Result<Option<CacheReader>, Failure> {
     if !path.exists() {
         return Ok(None);
     }
-    match CacheReader::open(path).map_err(Failure::of)? {
+    match CacheReader::open(path).map_err(Failure::from)? {
         Some(reader) => Ok(Some(reader)),
         // Of an older program: brought up to date first.
-        None => Ok(Some(open(path)?.reader().map_err(Failure::of)?)),
+        None => Ok(Some(open(path)?.reader().map_err(Failure::from)?)),
     }
 }
 
@@ -171,7 +176,7 @@ fn raw_backend(backend_config: Option<&str>) -> RawServe {
 }
 
 fn open(path: &Path) -> Result<SqliteCache, Failure> {
-    SqliteCache::open(path, CacheOptions { durable: true }).map_err(Failure::of)
+    SqliteCache::open(path, CacheOptions { durable: true }).map_err(Failure::from)
 }
 
 /// Threads for work that waits for a plugin.

@@ -51,7 +51,7 @@ impl ScopeOptions {
             Some(name) => Some(identify(context, name)?),
             None => None,
         };
-        let all = reader.stores().map_err(Failure::of)?;
+        let all = reader.stores().map_err(Failure::from)?;
         self.choose(all, identity.as_ref())
     }
 

@@ -44,7 +44,7 @@ impl Found {
     fn read(reader: &CacheReader, scope: &Scope) -> Result<Self, Failure> {
         let mut stores = Vec::new();
         for store in &scope.stores {
-            let mut buckets = reader.tallies(store).map_err(Failure::of)?;
+            let mut buckets = reader.tallies(store).map_err(Failure::from)?;
             buckets.retain(|tally| scope.has_bucket(&tally.bucket));
             if !buckets.is_empty() {
                 stores.push((store.clone(), buckets));

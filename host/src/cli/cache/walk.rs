@@ -120,7 +120,7 @@ impl WalkOptions {
             name: &backend.namespace,
             label: backend.label,
         };
-        let namespace = cache.namespace(&binding).map_err(Failure::of)?;
+        let namespace = cache.namespace(&binding).map_err(Failure::from)?;
         let options = ServiceOptions {
             mode: if advanced {
                 BucketMode::Advanced

@@ -59,7 +59,7 @@ impl Site {
     pub(super) fn component(&self, backend: &BackendConfig) -> Result<Component, Failure> {
         let config = plugin_config(backend)?;
         let loaded = self.wait(Component::load(&config, &self.options));
-        loaded.map_err(|error| Failure::new(error.to_string()))
+        loaded.map_err(Failure::of)
     }
 
     pub(super) fn wait<T>(&self, work: impl Future<Output = T>) -> T {

@@ -1,0 +1,121 @@
+//! What the cache knew of the objects that were asked for, and the warnings about those whose MD5
+//! it did not.
+
+use super::locks::Place;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Objects whose MD5 is not known: how often they were met, and which were warned about lately.
+#[derive(Default)]
+pub(super) struct Strangers {
+    met: AtomicU64,
+    warned: Mutex<HashMap<Place, Instant>>,
+}
+
+impl Strangers {
+    const PAUSE: Duration = Duration::from_mins(1);
+    const REMEMBERED: usize = 1024;
+
+    /// How often a client was told a tag that is no MD5.
+    pub(super) fn met(&self) -> u64 {
+        self.met.load(Ordering::Relaxed)
+    }
+
+    /// Counts, and says at most once a minute for each object that its MD5 is unknown.
+    pub(super) fn meet(&self, place: &Place) {
+        self.met.fetch_add(1, Ordering::Relaxed);
+        if self.is_news(place, Instant::now()) {
+            tracing::warn!(
+                bucket = place.bucket.as_str(),
+                key = place.key.as_str(),
+                "the MD5 of this object is unknown: it was not put through this gateway, or was \
+                 changed since; its ETag is made up until it is uploaded again or `pys3local cache \
+                 migrate` has read it"
+            );
+        }
+    }
+
+    fn is_news(&self, place: &Place, now: Instant) -> bool {
+        let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = |then: &Instant| now.duration_since(*then) < Self::PAUSE;
+        if warned.get(place).is_some_and(recent) {
+            return false;
+        }
+        if warned.len() >= Self::REMEMBERED {
+            warned.retain(|_, then| recent(then));
+        }
+        // Full of recent warnings: the log has enough of them.
+        let room = warned.len() < Self::REMEMBERED;
+        if room {
+            warned.insert(place.clone(), now);
+        }
+        room
+    }
+}
+
+/// How often a row described the object that was asked for.
+#[derive(Debug, Default)]
+pub(super) struct Lookups {
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+impl Lookups {
+    /// A row described the object.
+    pub(super) fn hit(&self) {
+        self.hits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// No row described it.
+    pub(super) fn miss(&self) {
+        self.misses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Hits and misses.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        (count(&self.hits), count(&self.misses))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Bucket;
+
+    fn place(n: usize) -> Place {
+        Place {
+            bucket: Bucket::Root,
+            key: n.to_string().parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn an_object_without_an_md5_is_news_once_a_minute() {
+        let strangers = Strangers::default();
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert!(strangers.is_news(&place(1), at(0)));
+        assert!(!strangers.is_news(&place(1), at(59)));
+        assert!(strangers.is_news(&place(2), at(59)), "another object");
+        assert!(strangers.is_news(&place(1), at(60)));
+        assert!(!strangers.is_news(&place(1), at(61)));
+    }
+
+    #[test]
+    fn many_objects_without_an_md5_cost_no_more_memory() {
+        let strangers = Strangers::default();
+        let start = Instant::now();
+        let news = |from, seconds| {
+            let now = start + Duration::from_secs(seconds);
+            let all = (from..from + 3000).filter(|n| strangers.is_news(&place(*n), now));
+            all.count()
+        };
+        assert_eq!(news(0, 0), Strangers::REMEMBERED);
+        assert_eq!(news(3000, 59), 0);
+        assert_eq!(news(6000, 60), Strangers::REMEMBERED);
+        assert!(strangers.warned.lock().unwrap().len() <= Strangers::REMEMBERED);
+    }
+}
