@@ -19,7 +19,8 @@ pub struct DirGrant {
 }
 
 /// Everything that one plugin may reach and use up.
-#[derive(Debug, Clone)]
+// No `Debug`: a variable may be a secret.
+#[derive(Clone)]
 pub struct Grants {
     /// Directories.
     pub dirs: Vec<DirGrant>,

@@ -20,6 +20,7 @@ mod load;
 mod metrics;
 mod outgoing;
 mod overlay;
+#[cfg(target_os = "linux")]
 mod paths;
 mod plugin;
 mod pool;
@@ -46,7 +47,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Which plugin, and what it is told and granted: a config section, resolved.
-#[derive(Debug, Clone, Default)]
+// No `Debug`: settings and variables may be secrets.
+#[derive(Clone, Default)]
 pub struct PluginConfig {
     /// `type`: a built-in, or `TYPE.wasm` in the plugin directory.
     pub kind: String,

@@ -8,7 +8,6 @@
 use super::context::Ctx;
 use super::directory;
 use super::disk;
-use super::paths;
 use super::stream::{BodyProducer, take_body};
 use crate::model::ByteStream;
 use futures_util::StreamExt as _;
@@ -51,7 +50,8 @@ pub(super) fn add_to_linker(linker: &mut Linker<Ctx>) -> Result<()> {
 
 fn add_files(linker: &mut Linker<Ctx>) -> Result<()> {
     let mut files = linker.instance("wasi:filesystem/types@0.3.0")?;
-    paths::add_to_linker(&mut files)?;
+    #[cfg(target_os = "linux")]
+    super::paths::add_to_linker(&mut files)?;
     files.func_wrap(
         "[method]descriptor.read-via-stream",
         |mut store: StoreContextMut<Ctx>, (descriptor, offset): (Resource<Descriptor>, u64)| {

@@ -1,7 +1,7 @@
 //! Files that plugins open, looked up by Linux in one step.
 //!
-//! `wasmtime-wasi` opens what it only has to look at, and where a pipe stands in the place of a
-//! file it waits for somebody to open the other end, and with it every call of the instance.
+//! Where a pipe stands in the place of a file, `wasmtime-wasi` waits for somebody to open the other
+//! end, and with it every call of the instance.
 //! What cannot be done here is left to it.
 
 use super::context::Ctx;

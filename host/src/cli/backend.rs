@@ -119,7 +119,11 @@ fn grants(section: &config::Grants) -> Result<backend::Grants, Failure> {
             .collect(),
         hosts: hosts.map_err(|error| Failure::new(format!("`hosts`: {error}")))?,
         memory: section.memory.unwrap_or(default.memory),
-        env: section.env.clone(),
+        env: section
+            .env
+            .iter()
+            .map(|(name, value)| (name.clone(), value.expose().to_owned()))
+            .collect(),
         call_timeout: section.call_timeout.unwrap_or(default.call_timeout),
         max_calls: section.max_calls,
     })
@@ -226,6 +230,12 @@ mod tests {
         assert_eq!(found.call_timeout, Duration::from_secs(5));
         assert_eq!(found.memory, backend::Grants::default().memory);
         asked.hosts.push("not a host".into());
-        assert!(grants(&asked).unwrap_err().to_string().contains("`hosts`"));
+        assert!(
+            grants(&asked)
+                .err()
+                .unwrap()
+                .to_string()
+                .contains("`hosts`")
+        );
     }
 }

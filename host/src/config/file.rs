@@ -120,7 +120,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, ConfigError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{DirGrant, SettingValue, SyncPolicy};
+    use crate::config::{DirGrant, SecretText, SettingValue, SyncPolicy};
     use std::time::Duration;
 
     fn dir(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(config.grants.dirs, [grant]);
         assert_eq!(config.grants.memory, Some(64 << 20));
         assert_eq!(config.grants.max_calls.map(usize::from), Some(4));
-        assert_eq!(config.grants.env["REGION"], "x");
+        assert_eq!(config.grants.env["REGION"], SecretText::new("x"));
         assert_eq!(config.sha256, Some([0xab; 32]));
         assert_eq!(config.grants.call_timeout, Some(Duration::from_secs(90)));
         assert_eq!(config.sync, Some(SyncPolicy::Never));

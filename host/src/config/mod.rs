@@ -5,6 +5,7 @@
 //! the offending value came from. Nothing in here listens, opens a store or prints.
 
 pub mod access;
+mod backend;
 pub mod edit;
 pub mod error;
 pub mod file;
@@ -59,7 +60,7 @@ pub struct Grants {
     /// Directories.
     pub dirs: Vec<DirGrant>,
     /// Environment variables.
-    pub env: BTreeMap<String, String>,
+    pub env: BTreeMap<String, SecretText>,
     /// The largest memory of one instance, in bytes.
     pub memory: Option<u64>,
     /// How long a call may go without progress.

@@ -1,4 +1,5 @@
 use super::*;
+use std::path::Path;
 
 #[expect(clippy::unnecessary_wraps, reason = "the fields are optional")]
 fn flag<T>(name: &str, value: T) -> Option<Given<T>> {

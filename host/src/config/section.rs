@@ -1,7 +1,7 @@
 //! One section of a config file: which keys are the host's, and what they must look like.
 
 use super::error::ConfigError;
-use super::secret::{self, SECRET_KEYS};
+use super::secret::{self, SECRET_KEYS, SecretText};
 use super::{BackendConfig, DirGrant, Grants, SettingValue, SyncPolicy};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -200,7 +200,11 @@ impl<'a> Document<'a> {
     }
 
     /// Names and values of environment variables.
-    fn env(&self, key: &str, value: &Value<'_>) -> Result<BTreeMap<String, String>, ConfigError> {
+    fn env(
+        &self,
+        key: &str,
+        value: &Value<'_>,
+    ) -> Result<BTreeMap<String, SecretText>, ConfigError> {
         let Some(table) = value.get_ref().as_table() else {
             return Err(self.wrong(key, value, "a table of texts"));
         };
@@ -209,7 +213,7 @@ impl<'a> Document<'a> {
             if name.get_ref().is_empty() || name.get_ref().contains(['=', '\0']) {
                 return Err(self.error(name.span(), "this cannot be the name of a variable"));
             }
-            Ok((name.get_ref().to_string(), text.to_owned()))
+            Ok((name.get_ref().to_string(), SecretText::new(text)))
         };
         table.iter().map(variable).collect()
     }

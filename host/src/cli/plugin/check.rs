@@ -1,11 +1,16 @@
 //! `pys3local plugin check`: the contract suite against any component.
 
-use crate::backend::{self, Backend, BackendOptions, DirGrant, HostPattern, PluginConfig};
+use super::subject::Subject;
+use crate::backend::{
+    Backend, BackendOptions, Component, DirGrant, HostPattern, OpenError, PluginConfig,
+};
 use crate::cli::Failure;
-use crate::cli::backend::plugin_config;
-use crate::config::{Places, file};
+use crate::cli::backend::revealed;
+use crate::cli::options::Directories;
+use crate::config::{BackendConfig, Places};
 use clap::Args;
 use pys3local_core::contract::{FACTS, Fact, Rig};
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,16 +21,8 @@ const PATIENCE: Duration = Duration::from_mins(5);
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct CheckOptions {
-    /// The component's file
-    #[arg(
-        required_unless_present = "backend_config",
-        conflicts_with = "backend_config"
-    )]
-    file: Option<PathBuf>,
-
-    /// Backend from the config directory, with its settings and grants, instead of a file
-    #[arg(long, value_name = "NAME")]
-    backend_config: Option<String>,
+    #[command(flatten)]
+    subject: Subject,
 
     /// A setting of the plugin; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
@@ -51,9 +48,8 @@ pub(in crate::cli) struct CheckOptions {
     #[arg(long)]
     yes: bool,
 
-    /// Config directory [default: pys3local in $XDG_CONFIG_HOME or ~/.config]
-    #[arg(long, env = "PYS3LOCAL_CONFIG_DIR", value_name = "DIR")]
-    config_dir: Option<PathBuf>,
+    #[command(flatten)]
+    directories: Directories,
 }
 
 fn setting(text: &str) -> Result<(String, String), &'static str> {
@@ -91,59 +87,45 @@ impl Drop for Scratch {
 }
 
 pub(super) fn run(options: &CheckOptions) -> Result<(), Failure> {
-    let places = Places::of_this_process(options.config_dir.as_deref())?;
+    let places = options.directories.places()?;
     let scratch = Scratch::make(&places)?;
-    let config = config(options, &places, &scratch)?;
+    let (config, section) = options.subject.find(&places)?;
+    let config = with_flags(config, section.is_some(), options, &scratch);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(format!("cannot start threads: {error}")))?;
-    let outcome = runtime.block_on(check(options, config, &places, &scratch));
+    let outcome = runtime.block_on(check(options, config, section, &places, &scratch));
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
 }
 
-fn config(
+/// Adds what the command line grants.
+fn with_flags(
+    mut config: PluginConfig,
+    configured: bool,
     options: &CheckOptions,
-    places: &Places,
     scratch: &Scratch,
-) -> Result<PluginConfig, Failure> {
-    let mut config = match (&options.backend_config, &options.file) {
-        (Some(name), _) => plugin_config(&file::load(&places.config, name)?.0)?,
-        (None, Some(file)) => PluginConfig {
-            kind: kind_of(file),
-            component: Some(file.clone()),
-            ..PluginConfig::default()
-        },
-        (None, None) => return Err(Failure::usage("name a file or a backend")),
-    };
-    config.settings.extend(options.settings.iter().cloned());
+) -> PluginConfig {
     config.grants.dirs.extend(options.dirs.iter().cloned());
     config.grants.hosts.extend(options.hosts.iter().cloned());
     if let Some(mib) = options.memory {
         config.grants.memory = mib << 20;
     }
-    if options.file.is_some() && config.grants.dirs.is_empty() {
+    if !configured && config.grants.dirs.is_empty() {
         config.grants.dirs.push(DirGrant {
             guest: "/".into(),
             host: scratch.0.join("data"),
             writable: true,
         });
     }
-    Ok(config)
-}
-
-/// What a section would call it.
-pub(super) fn kind_of(file: &Path) -> String {
-    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    stem.chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .collect()
+    config
 }
 
 async fn check(
     options: &CheckOptions,
     config: PluginConfig,
+    section: Option<BackendConfig>,
     places: &Places,
     scratch: &Scratch,
 ) -> Result<(), Failure> {
@@ -153,19 +135,21 @@ async fn check(
         [only] if config.grants.hosts.is_empty() => Some(only.host.clone()),
         _ => None,
     };
-    let started = backend::open(
-        config,
-        BackendOptions {
-            plugin_dir: Some(places.config.join("plugins")),
-            compile_cache: places.cache.as_ref().map(|cache| cache.join("compiled")),
-            spool: scratch.0.join("spool"),
-            ..BackendOptions::default()
-        },
-    );
-    let backend = started.await.map_err(|error| {
+    let how = BackendOptions {
+        plugin_dir: Some(options.directories.plugin_dir(places)),
+        compile_cache: places.compile_cache(),
+        spool: scratch.0.join("spool"),
+        ..BackendOptions::default()
+    };
+    let failed = |error: OpenError| {
         Failure::new(error.to_string())
             .hint("--set NAME=VALUE gives a setting, --dir and --host a grant")
-    })?;
+    };
+    let component = Component::load(&config, &how).await.map_err(failed)?;
+    let about = component.description();
+    let mut settings = section.map_or_else(BTreeMap::new, |section| revealed(&section, about));
+    settings.extend(options.settings.iter().cloned());
+    let backend = component.start(settings, &how).await.map_err(failed)?;
     let outcome = check_all(options, &backend, &name, dir.as_deref()).await;
     backend.shutdown();
     outcome
@@ -275,11 +259,6 @@ fn say(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_file_name_becomes_a_type() {
-        assert_eq!(kind_of(Path::new("/x/my_plugin.v1.wasm")), "my-plugin-v1");
-    }
 
     #[test]
     fn settings_and_directories_are_pairs() {

@@ -1,29 +1,19 @@
 //! `pys3local plugin inspect`.
 
-use super::check::kind_of;
+use super::subject::Subject;
 use super::words;
-use crate::backend::{BackendOptions, Component, PluginConfig, SettingKind};
-use crate::cli::backend::{plugin_config, revealed};
+use crate::backend::{BackendOptions, Component, SettingKind};
+use crate::cli::backend::revealed;
 use crate::cli::options::Directories;
 use crate::cli::{Failure, output};
-use crate::config::file;
 use clap::Args;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct InspectOptions {
-    /// The component's file
-    #[arg(
-        required_unless_present = "backend_config",
-        conflicts_with = "backend_config"
-    )]
-    file: Option<PathBuf>,
-
-    /// Backend from the config directory, with its settings and grants, instead of a file
-    #[arg(long, value_name = "NAME")]
-    backend_config: Option<String>,
+    #[command(flatten)]
+    subject: Subject,
 
     #[command(flatten)]
     directories: Directories,
@@ -31,19 +21,7 @@ pub(in crate::cli) struct InspectOptions {
 
 pub(super) fn run(options: &InspectOptions) -> Result<(), Failure> {
     let places = options.directories.places()?;
-    let section = match &options.backend_config {
-        Some(name) => Some(file::load(&places.config, name)?.0),
-        None => None,
-    };
-    let config = match (&section, &options.file) {
-        (Some(section), _) => plugin_config(section)?,
-        (None, Some(file)) => PluginConfig {
-            kind: kind_of(file),
-            component: Some(places.current.join(file)),
-            ..PluginConfig::default()
-        },
-        (None, None) => return Err(Failure::usage("name a file or a backend")),
-    };
+    let (config, section) = options.subject.find(&places)?;
     let how = BackendOptions {
         plugin_dir: Some(options.directories.plugin_dir(&places)),
         compile_cache: places.compile_cache(),

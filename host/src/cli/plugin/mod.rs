@@ -4,6 +4,7 @@ mod check;
 mod inspect;
 mod new;
 mod store;
+mod subject;
 pub(in crate::cli) mod words;
 
 use super::Failure;

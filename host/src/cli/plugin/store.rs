@@ -1,6 +1,6 @@
 //! The directory of plugins: `plugin list`, `install` and `remove`.
 
-use super::check::kind_of;
+use super::subject::kind_of;
 use crate::backend::{BackendOptions, Component, OpenError, PluginConfig, available_types};
 use crate::cli::options::Directories;
 use crate::cli::{Failure, output};
