@@ -124,6 +124,9 @@
 //! }
 //! ```
 //!
+//! A storage that keeps texts with objects gets them from a task that polls
+//! [`service::Service::write_portable_texts`].
+//!
 //! Before the program ends it waits for [`service::Service::quiesce`], and ends the plugin with
 //! [`backend::Backend::shutdown`].
 

@@ -78,7 +78,11 @@ async fn measure(plugin: &str, rows: u64, state: impl Fn(u64) -> ObjectState) ->
         };
         assert_eq!(key.len(), 60);
         let (cache, bucket) = (&cache, &bucket);
-        async move { cache.settle(bucket, &key.parse().unwrap(), row).await }
+        async move {
+            cache
+                .settle(bucket, &key.parse().unwrap(), row, false)
+                .await
+        }
     });
     let mut writes = std::pin::pin!(writes.buffer_unordered(AT_ONCE));
     while let Some(outcome) = writes.next().await {

@@ -37,7 +37,7 @@ fn everything_goes_only_after_a_confirmation_that_says_what_would_be_lost() {
     let (_dir, program) = old_home();
     program.ok(&["cache", "stats"]); // imports it
     insta::assert_snapshot!(program.run(&["cache", "cleanup", "--all"]), @"
-    This will remove 45 entries from the cache. Objects stay, and so do the content type and user metadata of 4 objects.
+    This will remove 45 entries from the cache. Objects stay, and so do the content type and user metadata of 4 objects. MD5s that are kept with the object itself are learned again.
     --- exit code Some(1)
     error: this needs a confirmation, and there is no terminal to ask on
     hint: --yes confirms it
@@ -50,7 +50,7 @@ fn everything_goes_only_after_a_confirmation_that_says_what_would_be_lost() {
         "--forget-metadata",
     ];
     insta::assert_snapshot!(program.run(&forget), @"
-    This will remove 2 entries from the cache. The content type and user metadata of 2 objects would be lost where they are not kept with the object itself.
+    This will remove 2 entries from the cache. The content type and user metadata of 2 objects would be lost where they are not kept with the object itself; what is kept there is learned again.
     --- exit code Some(1)
     error: this needs a confirmation, and there is no terminal to ask on
     hint: --yes confirms it

@@ -60,7 +60,7 @@ fn migrating_reads_what_is_not_known_and_says_so() {
     "#);
     fs::write(format!("{data}/a"), "changed").unwrap();
     insta::assert_snapshot!(program.ok(&[&migrate[..], &["--json"]].concat()), @r#"
-    {"bucket":"default","etag":"8977dfac2f8e04cb96e66882235f5aba","key":"a","outcome":"migrated","size":7}
+    {"bucket":"default","etag":"8977dfac2f8e04cb96e66882235f5aba","key":"a","outcome":"migrated","read":true,"size":7}
     {"bucket":"default","key":"b/c","outcome":"cached","size":5}
     {"summary":{"cached":1,"failed":0,"migrated":1,"skipped":0,"total":2}}
     "#);

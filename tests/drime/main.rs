@@ -11,6 +11,7 @@ mod faults;
 mod leftovers;
 mod objects;
 mod parts;
+mod portable;
 
 use drime_sim::{Simulator, Switches, TOKEN};
 use pys3local_tests::gateway::Options;
@@ -54,6 +55,14 @@ impl Cloud {
     fn restart(&mut self) {
         self.gateway.restart();
         self.s3 = self.gateway.s3();
+    }
+
+    /// Waits until what the gateway knows is kept with each object, too.
+    fn until_described(&self) {
+        self.gateway.until("every file has its text", || {
+            let mut files = self.simulator.entries().into_iter();
+            files.all(|entry| entry.folder || entry.description.is_some())
+        });
     }
 
     fn script(&self, script: &str) {

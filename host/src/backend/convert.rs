@@ -15,6 +15,8 @@ const NAME: usize = 255;
 const UPLOAD: usize = 2048;
 /// The longest hash or content type that we keep.
 const TEXT: usize = 1024;
+/// The longest text beside an object that we write, or look at.
+pub(super) const PORTABLE: usize = 8192;
 /// The longest delay that a plugin may ask clients for.
 const LONGEST_DELAY: Duration = Duration::from_mins(5);
 
@@ -92,6 +94,7 @@ pub(super) fn object(info: types::ObjectInfo) -> Result<StoredObject, StoreError
         modified: Timestamp(info.modified),
         hash: info.hash.filter(short),
         content_type: info.content_type.filter(short),
+        portable: info.portable.filter(|text| text.len() <= PORTABLE),
     })
 }
 

@@ -105,6 +105,7 @@ pub(super) struct Loaded {
     copy: Option<exports::copy::GuestIndices>,
     batch: Option<exports::batch::GuestIndices>,
     sweep: Option<exports::sweep::GuestIndices>,
+    portable: Option<exports::portable::GuestIndices>,
 }
 
 /// The exports of one instance.
@@ -115,6 +116,7 @@ pub(super) struct Guest {
     pub(super) copy: Option<exports::copy::Guest>,
     pub(super) batch: Option<exports::batch::Guest>,
     pub(super) sweep: Option<exports::sweep::Guest>,
+    pub(super) portable: Option<exports::portable::Guest>,
 }
 
 impl Loaded {
@@ -191,6 +193,7 @@ impl Loaded {
             copy: exports::copy::GuestIndices::new(&pre).ok(),
             batch: exports::batch::GuestIndices::new(&pre).ok(),
             sweep: exports::sweep::GuestIndices::new(&pre).ok(),
+            portable: exports::portable::GuestIndices::new(&pre).ok(),
             digest,
             imports,
             pre,
@@ -204,6 +207,7 @@ impl Loaded {
             (self.copy.is_some(), "copy"),
             (self.batch.is_some(), "batch"),
             (self.sweep.is_some(), "sweep"),
+            (self.portable.is_some(), "portable"),
         ];
         let found = found.into_iter().filter(|(has, _)| *has);
         found.map(|(_, name)| name).collect()
@@ -234,11 +238,20 @@ impl Loaded {
                 .as_ref()
                 .map(|i| i.load(&mut *store, instance))
                 .transpose()?,
+            portable: self
+                .portable
+                .as_ref()
+                .map(|i| i.load(&mut *store, instance))
+                .transpose()?,
         })
     }
 
     pub(super) fn has_sweep(&self) -> bool {
         self.sweep.is_some()
+    }
+
+    pub(super) fn has_portable(&self) -> bool {
+        self.portable.is_some()
     }
 
     pub(super) fn has_multipart(&self) -> bool {

@@ -137,6 +137,7 @@ async fn start(
         ..
     } = component;
     let has_multipart = blueprint.loaded.has_multipart();
+    let has_portable = blueprint.loaded.has_portable();
     for dir in &mut blueprint.grants.dirs {
         dir.host = canonical(&dir.host)?;
     }
@@ -172,7 +173,11 @@ async fn start(
         None
     };
     let uploads = (multipart, configured.capabilities.max_put);
-    let store = plugin::Plugin::new(Arc::clone(&pool), trust, uploads, spool);
+    let portable_bytes = match configured.capabilities.portable_bytes {
+        bytes if has_portable => convert::PORTABLE.min(bytes as usize),
+        _ => 0,
+    };
+    let store = plugin::Plugin::new(Arc::clone(&pool), trust, uploads, portable_bytes, spool);
     Ok(Backend {
         store: Arc::new(store),
         summary,

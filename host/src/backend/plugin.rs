@@ -27,6 +27,8 @@ pub(super) struct Plugin {
     multipart: Option<Rules>,
     /// The largest object that the plugin takes in one piece.
     max_put: Option<u64>,
+    /// The longest text that is kept with an object.
+    portable_bytes: usize,
     spool: Spool,
     window: Window,
     layouts: Layouts,
@@ -74,6 +76,7 @@ impl Plugin {
         pool: Arc<Pool>,
         trust: RowTrust,
         (multipart, max_put): (Option<Rules>, Option<u64>),
+        portable_bytes: usize,
         spool: Spool,
     ) -> Self {
         let finds_its_own = pool.blueprint().loaded.has_sweep();
@@ -83,6 +86,7 @@ impl Plugin {
             trust,
             multipart,
             max_put,
+            portable_bytes,
             spool,
             window: Window::default(),
             layouts: Layouts::default(),
@@ -442,6 +446,23 @@ impl Store for Plugin {
             Err(StoreError::Unsupported) => Ok(spooled),
             Err(error) => Err(error),
         }
+    }
+
+    fn portable_bytes(&self) -> usize {
+        self.portable_bytes
+    }
+
+    async fn set_portable(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        state: &ObjectState,
+        texts: Vec<String>,
+    ) -> Result<(), StoreError> {
+        let (bucket, key) = names(bucket, key);
+        let state = convert::state(state);
+        optional_call!(self, portable, "set-portable", |accessor, guest| guest
+            .call_set(accessor, bucket, key, state, texts))
     }
 }
 

@@ -5,7 +5,7 @@ use super::queries::{self, BucketNo, NamespaceNo, Numbers};
 use super::worker::{Write, WriteError};
 use crate::model::{Bucket, BucketSetting, Checksum, ObjectKey, Timestamp, UploadId};
 use crate::service::ports::{
-    Cache, CacheError, Intent, Lesson, PartRow, Remembered, Row, UploadRow,
+    Cache, CacheError, Intent, Lesson, PartRow, PortableQueue, Remembered, Row, UploadRow,
 };
 use async_trait::async_trait;
 use std::collections::HashMap;
@@ -154,9 +154,15 @@ impl Cache for NamespaceCache {
             .map(drop)
     }
 
-    async fn settle(&self, bucket: &Bucket, key: &ObjectKey, row: Row) -> Result<(), CacheError> {
+    async fn settle(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        row: Row,
+        portable: bool,
+    ) -> Result<(), CacheError> {
         let bucket = self.find_or_intern(bucket).await?;
-        self.write(Write::Settle(bucket, key.clone(), row))
+        self.write(Write::Settle(bucket, key.clone(), row, portable))
             .await
             .map(drop)
     }
@@ -283,5 +289,25 @@ impl Cache for NamespaceCache {
             return Ok(());
         };
         self.write(Write::ForgetSettings(bucket)).await.map(drop)
+    }
+
+    async fn portable_queue(
+        &self,
+        since: Timestamp,
+        limit: usize,
+    ) -> Result<PortableQueue, CacheError> {
+        self.shared
+            .readers
+            .snapshot(|db| queries::portable_queue(db, self.number, since, limit))
+            .map_err(failed)
+    }
+
+    async fn portable_done(&self, numbers: Vec<i64>) -> Result<(), CacheError> {
+        self.write(Write::PortableDone(numbers)).await.map(drop)
+    }
+
+    async fn portable_later(&self, numbers: Vec<i64>, since: Timestamp) -> Result<(), CacheError> {
+        let later = Write::PortableLater(numbers, since);
+        self.write(later).await.map(drop)
     }
 }

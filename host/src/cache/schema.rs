@@ -9,6 +9,7 @@ const STEPS: &[&str] = &[
     include_str!("steps/002_imported.sql"),
     include_str!("steps/004_checksums.sql"),
     include_str!("steps/008_bucket_settings.sql"),
+    include_str!("steps/007_portable.sql"),
 ];
 
 /// The version of the schema that this program writes.

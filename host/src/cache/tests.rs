@@ -4,6 +4,7 @@ mod copies;
 mod file;
 mod imported;
 mod objects;
+mod portable;
 mod settings;
 mod sharing;
 mod uploads;

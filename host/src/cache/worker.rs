@@ -7,7 +7,7 @@
 use super::file;
 use super::health::{Health, is_full};
 use super::queries::{self, BucketNo, NamespaceNo};
-use crate::model::{BucketSetting, ObjectKey, UploadId};
+use crate::model::{BucketSetting, ObjectKey, Timestamp, UploadId};
 use crate::service::ports::{CacheError, Intent, Lesson, PartRow, Row, UploadRow};
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,7 +33,8 @@ const LOG_PAGES: u32 = 16_384;
 pub(super) enum Write {
     InternBucket(NamespaceNo, Box<str>),
     Announce(BucketNo, ObjectKey, Intent),
-    Settle(BucketNo, ObjectKey, Row),
+    /// Whether the object is put into the queue of portable texts.
+    Settle(BucketNo, ObjectKey, Row, bool),
     /// The rows of this bucket, and the number of imported ones of the same name.
     Learn(BucketNo, Option<BucketNo>, Vec<Lesson>),
     Withdraw(BucketNo, ObjectKey),
@@ -43,6 +44,8 @@ pub(super) enum Write {
     PutPart(BucketNo, UploadId, PartRow),
     SetSetting(BucketNo, BucketSetting, Option<String>),
     ForgetSettings(BucketNo),
+    PortableDone(Vec<i64>),
+    PortableLater(Vec<i64>, Timestamp),
 }
 
 impl Write {
@@ -51,7 +54,9 @@ impl Write {
         match self {
             Self::InternBucket(namespace, name) => queries::intern_bucket(db, *namespace, name),
             Self::Announce(bucket, key, intent) => queries::announce(db, *bucket, key, intent),
-            Self::Settle(bucket, key, row) => queries::settle(db, *bucket, key, row),
+            Self::Settle(bucket, key, row, portable) => {
+                queries::settle(db, *bucket, key, row, *portable)
+            }
             Self::Learn(bucket, imported, lessons) => {
                 return queries::learn(db, *bucket, *imported, lessons);
             }
@@ -64,6 +69,8 @@ impl Write {
                 queries::set_setting(db, *bucket, *setting, document.as_deref())
             }
             Self::ForgetSettings(bucket) => queries::forget_settings(db, *bucket),
+            Self::PortableDone(numbers) => queries::portable_done(db, numbers),
+            Self::PortableLater(numbers, since) => queries::portable_later(db, numbers, *since),
         }
         .map(|()| true)
     }
@@ -80,12 +87,16 @@ impl Write {
             | Self::SetSetting(..)
             | Self::ForgetSettings(..) => true,
             Self::Forget(_, keys) => keys.len() == 1,
-            Self::Learn(..) | Self::DeleteUpload(..) => false,
+            Self::Learn(..)
+            | Self::DeleteUpload(..)
+            | Self::PortableDone(..)
+            | Self::PortableLater(..) => false,
         }
     }
 
     /// Whether it has to survive the loss of power once it was answered. The others follow from
-    /// an intent that does, or (a bucket's number) are synced with the write that needs them.
+    /// an intent that does, or (a bucket's number) are synced with the write that needs them; and a
+    /// portable text that is written twice does no harm.
     fn must_survive(&self) -> bool {
         match self {
             Self::Announce(..)
@@ -95,9 +106,12 @@ impl Write {
             | Self::PutPart(..)
             | Self::SetSetting(..)
             | Self::ForgetSettings(..) => true,
-            Self::InternBucket(..) | Self::Settle(..) | Self::Learn(..) | Self::Withdraw(..) => {
-                false
-            }
+            Self::InternBucket(..)
+            | Self::Settle(..)
+            | Self::Learn(..)
+            | Self::Withdraw(..)
+            | Self::PortableDone(..)
+            | Self::PortableLater(..) => false,
         }
     }
 }

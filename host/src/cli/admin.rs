@@ -11,6 +11,7 @@ use axum::routing::get;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use std::sync::Arc;
@@ -132,6 +133,15 @@ impl Collector for Knowledge {
             let metric = encoder.encode_descriptor(name, help, unit, counter.metric_type())?;
             counter.encode(metric)?;
         }
+        let waiting = i64::try_from(self.0.portable_texts_waiting()).unwrap_or(i64::MAX);
+        let gauge = ConstGauge::new(waiting);
+        let metric = encoder.encode_descriptor(
+            "portable_texts_waiting",
+            "Objects whose metadata waits to be kept in the storage, too",
+            None,
+            gauge.metric_type(),
+        )?;
+        gauge.encode(metric)?;
         Ok(())
     }
 }

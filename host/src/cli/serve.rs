@@ -19,6 +19,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
+/// How long the texts that are kept with objects may take at the end. What is not written then is
+/// written after the next start.
+const FLUSH: Duration = Duration::from_secs(15);
+
 /// How long to wait at the end for writes whose clients have gone.
 const QUIESCE: Duration = Duration::from_secs(30);
 
@@ -79,6 +83,10 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
     ));
 
     let recovery = tokio::spawn(recover(service.clone(), settings.upload_expiry));
+    let writing_behind = {
+        let service = service.clone();
+        tokio::spawn(async move { service.write_portable_texts().await })
+    };
     let limits = Limits {
         connections: settings.max_connections,
         ..Limits::default()
@@ -108,6 +116,8 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
         () = tokio::time::sleep(QUIESCE) => false,
         () = stop.at_once() => false,
     };
+    writing_behind.abort();
+    flush(&service, &stop).await;
     if let Err(error) = cache.checkpoint().await {
         tracing::warn!(%error, "the log of the metadata database stays beside it");
     }
@@ -219,6 +229,22 @@ fn credentials(pair: &KeyPair) -> Credentials {
         access_key_id: pair.id.as_str().into(),
         secret_key: pair.secret.expose().into(),
         rights: pair.rights.clone(),
+    }
+}
+
+/// Writes the texts that wait to be kept with objects, for as long as there is time.
+async fn flush(service: &Service, stop: &Stop) {
+    let flushed = tokio::select! {
+        flushed = tokio::time::timeout(FLUSH, service.flush_portable_texts()) => flushed,
+        () = stop.at_once() => return,
+    };
+    match flushed {
+        Ok(Ok(0)) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "cannot tell what waits to be kept with objects"),
+        Ok(Ok(_)) | Err(_) => tracing::info!(
+            count = service.portable_texts_waiting(),
+            "metadata waits to be kept with objects; the next start goes on"
+        ),
     }
 }
 

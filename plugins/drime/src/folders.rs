@@ -100,8 +100,12 @@ impl Folders {
     }
 
     fn make_room(&mut self, more: usize) {
+        // A long description takes the room of several rows.
+        let weight = |row: &Entry| 1 + row.description.as_ref().map_or(0, |text| text.len() / 256);
         let size = |folder: &Folder| {
-            1 + folder.below.len() + folder.rows.as_ref().map_or(0, |(_, rows)| rows.len())
+            let rows = folder.rows.as_ref();
+            let rows = rows.map_or(0, |(_, rows)| rows.iter().map(weight).sum());
+            1 + folder.below.len() + rows
         };
         if self.known.values().map(size).sum::<usize>() + more > REMEMBERED {
             for folder in self.known.values_mut() {

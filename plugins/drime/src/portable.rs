@@ -14,10 +14,9 @@ impl<N: Net> Drime<N> {
     pub async fn set_portable(&self, known: &Known, texts: &[String]) -> Result<(), Error> {
         let id = known.number().ok_or(Error::Changed)?;
         let workspace = self.settings.workspace;
-        for text in texts
-            .iter()
-            .filter(|text| text.len() <= self.description.get())
-        {
+        let longest = self.description.get();
+        let mut refused = None;
+        for text in texts.iter().filter(|text| text.len() <= longest) {
             let call = Call::update(
                 format!("file-entries/{id}?workspaceId={workspace}"),
                 json!({"description": text}),
@@ -27,6 +26,9 @@ impl<N: Net> Drime<N> {
                     let kept = Entry::of_answer(&answer).and_then(|entry| entry.description);
                     // An answer without it says nothing; one that is cut says that it is too long.
                     if kept.is_none_or(|kept| kept == *text) {
+                        // Others like those that were refused before need not be tried.
+                        self.description
+                            .set(refused.map_or(longest, |refused: usize| refused - 1));
                         return Ok(());
                     }
                 }
@@ -34,7 +36,7 @@ impl<N: Net> Drime<N> {
                 Err(Fault::Refused { status: 422, .. }) => {}
                 Err(fault) => return Err(fault.into()),
             }
-            self.description.set(text.len().saturating_sub(1));
+            refused = Some(text.len().max(1));
         }
         Err(Error::Unsupported)
     }

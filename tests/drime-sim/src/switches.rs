@@ -91,6 +91,9 @@ pub struct Switches {
     /// The largest body of a form upload, in bytes.
     #[arg(long, default_value_t = 100 * 1024 * 1024, value_name = "BYTES")]
     pub max_form: u64,
+    /// The longest description, in bytes; a longer one is refused.
+    #[arg(long, default_value_t = 65_535, value_name = "BYTES")]
+    pub max_description: usize,
     /// Space of the account, in bytes.
     #[arg(long, default_value_t = 6_597_069_766_656, value_name = "BYTES")]
     pub quota: u64,
@@ -126,6 +129,7 @@ impl Default for Switches {
             storage_latency: 0,
             min_part: 5 * 1024 * 1024,
             max_form: 100 * 1024 * 1024,
+            max_description: 65_535,
             quota: 6_597_069_766_656,
         }
     }

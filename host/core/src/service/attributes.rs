@@ -104,8 +104,10 @@ impl Inner {
                 key: place.key.clone(),
                 expected,
                 row,
+                portable: self.keeps_portable() && !found.has_words,
             };
             if self.cache.learn(&place.bucket, vec![lesson]).await? {
+                self.portable.news();
                 return Ok(());
             }
         }

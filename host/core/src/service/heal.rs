@@ -7,6 +7,7 @@
 use super::digest::{Digests, digest};
 use super::locks::Place;
 use super::look::{adoption, describes};
+use super::portable::{first_lesson, has_words};
 use super::ports::{Lesson, Remembered, Row, StoreError, StoreListQuery, StoredObject};
 use super::{Inner, ServiceError};
 use crate::model::{BucketName, ETag, Metadata, ObjectKey, PartSizes, UploadError};
@@ -26,6 +27,16 @@ pub struct Surveyed {
     pub size: u64,
     /// Its ETag, if the cache knows the one of this state of the object.
     pub etag: Option<ETag>,
+    /// What the text beside it says that the cache does not know.
+    lesson: Option<Box<Lesson>>,
+}
+
+impl Surveyed {
+    /// The ETag that is not in the cache but in the text beside the object, which need not be
+    /// read then.
+    pub fn told(&self) -> Option<&ETag> {
+        self.lesson.as_ref()?.row.etag.as_ref()
+    }
 }
 
 /// Some objects of a bucket, in byte order.
@@ -89,14 +100,29 @@ impl Inner {
         let mut adoptions = Vec::new();
         let objects = page.entries.into_iter().zip(remembered);
         let objects = objects.map(|((key, stored), Remembered { row, .. })| {
-            let row = row.filter(|row| describes(self.store.trust(), row, &stored));
-            if let Some(row) = &row {
-                adoptions.extend(adoption(self.store.trust(), &key, row, &stored));
+            let trust = self.store.trust();
+            let etag;
+            let mut lesson = None;
+            match row {
+                Some(row) if describes(trust, &row, &stored) => {
+                    let found = adoption(trust, &key, &row, &stored);
+                    if row.etag.is_some() {
+                        adoptions.extend(found);
+                    } else {
+                        lesson = found.filter(|lesson| lesson.row.etag.is_some());
+                    }
+                    etag = row.etag;
+                }
+                row => {
+                    lesson = first_lesson(&key, row, &stored);
+                    etag = None;
+                }
             }
             Surveyed {
                 key,
                 size: stored.size,
-                etag: row.and_then(|row| row.etag),
+                etag,
+                lesson: lesson.map(Box::new),
             }
         });
         let objects = objects.collect();
@@ -104,6 +130,19 @@ impl Inner {
             self.adopt(&bucket, adoptions).await;
         }
         Ok(SurveyPage { objects, next })
+    }
+
+    pub(super) async fn believe(
+        &self,
+        bucket: &BucketName,
+        object: &Surveyed,
+    ) -> Result<bool, ServiceError> {
+        let Some(lesson) = &object.lesson else {
+            return Ok(false);
+        };
+        let bucket = self.bucket(bucket)?;
+        let lessons = vec![Lesson::clone(lesson)];
+        Ok(self.cache.learn(&bucket, lessons).await?)
     }
 
     pub(super) async fn heal(
@@ -142,9 +181,11 @@ impl Inner {
                 key: place.key.clone(),
                 expected: row,
                 row: learned,
+                portable: self.keeps_portable() && !has_words(&stored),
             };
             let noted = self.cache.learn(&place.bucket, vec![lesson]).await?;
             if let (Some(etag), true) = (etag, noted) {
+                self.portable.news();
                 return Ok(Healed::Learned(etag));
             }
         }

@@ -3,6 +3,7 @@
 use super::locks::Place;
 use super::look::{adoption, describes, fallback_tag};
 use super::pager::{Listed, Pager};
+use super::portable::first_lesson;
 use super::ports::{Remembered, StoredObject};
 use super::{Inner, ListObjects, ListedObject, ObjectPage, ServiceError};
 use crate::model::{Bucket, ETag, ObjectKey};
@@ -79,12 +80,17 @@ impl Inner {
                 Remembered {
                     row: None,
                     intent: None,
-                } if none_deleted => objects.push(ListedObject {
-                    etag: self.stranger(bucket, &key, &stored),
-                    key,
-                    size: stored.size,
-                    modified: stored.modified,
-                }),
+                } if none_deleted => {
+                    let lesson = first_lesson(&key, None, &stored);
+                    let told = lesson.as_ref().and_then(|lesson| lesson.row.etag.clone());
+                    adoptions.extend(lesson);
+                    objects.push(ListedObject {
+                        etag: told.unwrap_or_else(|| self.stranger(bucket, &key, &stored)),
+                        key,
+                        size: stored.size,
+                        modified: stored.modified,
+                    });
+                }
                 // Being written, or written or deleted since, or changed behind our back.
                 _ => {
                     let bucket = bucket.clone();

@@ -1,6 +1,7 @@
 //! Which object a key names, and what is known about it: store and cache matched.
 
 use super::locks::{KeyGuard, Place};
+use super::portable::{first_lesson, has_words, with_told_tag};
 use super::ports::{Lesson, Remembered, Row, RowTrust, StoreError, StoredObject};
 use super::{Inner, ObjectHead, ServiceError};
 use crate::model::{
@@ -26,6 +27,8 @@ pub(super) struct Found {
     pub(super) state: ObjectState,
     /// The parts that it was put in.
     pub(super) part_sizes: PartSizes,
+    /// Somebody else has written a text beside it.
+    pub(super) has_words: bool,
     /// Absent if only the head was wanted, and if the range lies behind the end.
     pub(super) bytes: Option<(Option<Range<u64>>, ByteStream)>,
 }
@@ -100,6 +103,18 @@ impl Inner {
                 && at_rest
                 && placed
             {
+                if let Some(lesson) = first_lesson(&place.key, now.row.clone(), &fetched.stored) {
+                    let row = lesson.row.clone();
+                    self.adopt(&place.bucket, vec![lesson]).await;
+                    if matches!(want, Want::Bytes(Some(Section::Part(_)))) {
+                        // Now it is known where that part lies.
+                        trust_row = true;
+                        remembered.row = Some(row);
+                        continue;
+                    }
+                    self.lookups.hit();
+                    return Ok(found_by_row(fetched, row));
+                }
                 self.strangers.meet(place);
                 self.lookups.miss();
                 return Ok(found_without_row(fetched));
@@ -134,11 +149,12 @@ impl Inner {
         }
     }
 
-    /// Notes which states rows without a version have turned out to describe. Until it is noted
-    /// each look finds out anew, so a failure is none of the reader's business.
+    /// Notes which states rows without a version have turned out to describe, and what texts
+    /// beside objects say. Until it is noted each look finds out anew, so a failure is none of the
+    /// reader's business.
     pub(super) async fn adopt(&self, bucket: &Bucket, lessons: Vec<Lesson>) {
         if let Err(error) = self.cache.learn(bucket, lessons).await {
-            tracing::debug!(%error, "the version of an imported row could not be noted");
+            tracing::debug!(%error, "what was found out about objects could not be noted");
         }
     }
 
@@ -190,7 +206,11 @@ impl Inner {
         };
         let known = stat.as_ref().map(|stat| &stat.state).or(known);
         let asked = Some(range.clone());
-        let (stored, bytes) = self.store.get(bucket, key, asked, known).await?;
+        let (mut stored, bytes) = self.store.get(bucket, key, asked, known).await?;
+        if let Some(stat) = stat.filter(|stat| stat.state == stored.state) {
+            // A store that goes straight to an object tells less of it.
+            stored = stat;
+        }
         if spec.resolve(stored.size, parts) != Ok(range.clone()) {
             return Err(StoreError::Changed);
         }
@@ -215,7 +235,8 @@ pub(super) fn describes(trust: RowTrust, row: &Row, stored: &StoredObject) -> bo
         }
 }
 
-/// What is learned when a row without a version describes an object: its version.
+/// What is learned when a row describes an object: the version if it has none, and the tag that
+/// was forgotten if the text beside the object says it.
 pub(super) fn adoption(
     trust: RowTrust,
     key: &ObjectKey,
@@ -228,14 +249,17 @@ pub(super) fn adoption(
         // It is the one at which an MD5 was noted.
         RowTrust::Indexed => stored.modified,
     };
-    (row.state.version.is_empty() && row.state != stored.state).then(|| Lesson {
+    let with_version = (row.state.version.is_empty() && row.state != stored.state).then(|| Row {
+        state: stored.state.clone(),
+        modified,
+        ..row.clone()
+    });
+    let with_tag = with_told_tag(with_version.as_ref().unwrap_or(row), stored);
+    Some(Lesson {
         key: key.clone(),
         expected: Some(row.clone()),
-        row: Row {
-            state: stored.state.clone(),
-            modified,
-            ..row.clone()
-        },
+        row: with_tag.or(with_version)?,
+        portable: false,
     })
 }
 
@@ -252,6 +276,7 @@ fn found_by_row(fetched: Fetched, row: Row) -> Found {
     Found {
         head,
         part_sizes: row.part_sizes,
+        has_words: has_words(&fetched.stored),
         state: fetched.stored.state,
         bytes: fetched.bytes,
     }
@@ -259,6 +284,7 @@ fn found_by_row(fetched: Fetched, row: Row) -> Found {
 
 fn found_without_row(fetched: Fetched) -> Found {
     let Fetched { stored, bytes } = fetched;
+    let has_words = has_words(&stored);
     let head = ObjectHead {
         size: stored.size,
         etag: fallback_tag(&stored),
@@ -274,6 +300,7 @@ fn found_without_row(fetched: Fetched) -> Found {
         head,
         state: stored.state,
         part_sizes: PartSizes::default(),
+        has_words,
         bytes,
     }
 }

@@ -42,6 +42,8 @@ struct State {
     fault: Option<Fault>,
     can_copy: bool,
     undeletable: Option<ObjectKey>,
+    portable_bytes: usize,
+    portable_fault: Option<StoreError>,
 }
 
 #[derive(Debug, Default)]
@@ -100,6 +102,25 @@ impl MemoryStore {
     /// Refuses to delete this key from now on.
     pub fn protect(&self, key: ObjectKey) {
         self.state().undeletable = Some(key);
+    }
+
+    /// How long a text may be that is kept with an object; 0 at first.
+    pub fn set_portable_bytes(&self, bytes: usize) {
+        self.state().portable_bytes = bytes;
+    }
+
+    /// Refuses the next text with this error.
+    pub fn fail_next_portable(&self, error: StoreError) {
+        self.state().portable_fault = Some(error);
+    }
+
+    /// Describes an object behind the gateway's back.
+    pub fn describe(&self, bucket: &Bucket, key: &ObjectKey, text: &str) -> Result<(), StoreError> {
+        let mut state = self.state();
+        let objects = &mut state.bucket_mut(bucket)?.objects;
+        let object = objects.get_mut(key).ok_or(StoreError::NoSuchKey)?;
+        object.info.portable = Some(text.to_owned());
+        Ok(())
     }
 
     /// Puts an object behind the gateway's back.
@@ -176,6 +197,7 @@ impl State {
             modified: Timestamp::now(),
             hash: None,
             content_type,
+            portable: None,
         };
         let object = Object {
             info: info.clone(),
@@ -489,5 +511,31 @@ impl Store for MemoryStore {
             .uploads
             .retain(|name, upload| upload.touched >= before || keep.contains(name));
         Ok(u32::try_from(count - state.uploads.len()).unwrap_or(u32::MAX))
+    }
+
+    fn portable_bytes(&self) -> usize {
+        self.state().portable_bytes
+    }
+
+    async fn set_portable(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        state: &ObjectState,
+        texts: Vec<String>,
+    ) -> Result<(), StoreError> {
+        let mut all = self.state();
+        if let Some(error) = all.portable_fault.take() {
+            return Err(error);
+        }
+        let limit = all.portable_bytes;
+        let fits = texts.into_iter().find(|text| text.len() <= limit);
+        let objects = &mut all.bucket_mut(bucket)?.objects;
+        let object = objects.get_mut(key).ok_or(StoreError::NoSuchKey)?;
+        if object.info.state != *state {
+            return Err(StoreError::Changed);
+        }
+        object.info.portable = Some(fits.ok_or(StoreError::Unsupported)?);
+        Ok(())
     }
 }

@@ -1,6 +1,9 @@
 //! A [`Cache`] in memory, for tests.
 
-use super::ports::{Cache, CacheError, Intent, Lesson, PartRow, Remembered, Row, UploadRow};
+use super::ports::{
+    Cache, CacheError, Intent, Lesson, PartRow, PortableJob, PortableQueue, Remembered, Row,
+    UploadRow,
+};
 use crate::model::{Bucket, BucketSetting, Checksum, ObjectKey, Timestamp, UploadId};
 use async_trait::async_trait;
 use std::collections::{BTreeMap, HashMap};
@@ -37,6 +40,8 @@ struct State {
     part_checksums: HashMap<(Bucket, ObjectKey), Vec<Checksum>>,
     uploads: BTreeMap<UploadOrder, (UploadRow, BTreeMap<u16, PartRow>)>,
     settings: BTreeMap<(Bucket, BucketSetting), String>,
+    portable: BTreeMap<i64, (Bucket, ObjectKey, Timestamp)>,
+    portable_number: i64,
     fault: Option<CacheFault>,
 }
 
@@ -45,6 +50,14 @@ impl State {
         let mut keys = self.uploads.keys();
         keys.find(|(at, _, _, name)| at == bucket && name == id)
             .cloned()
+    }
+
+    fn enqueue(&mut self, bucket: &Bucket, key: &ObjectKey) {
+        self.portable
+            .retain(|_, (of, at, _)| (&*of, &*at) != (bucket, key));
+        self.portable_number += 1;
+        let job = (bucket.clone(), key.clone(), Timestamp::now());
+        self.portable.insert(self.portable_number, job);
     }
 
     fn fails(&mut self, fault: CacheFault) -> bool {
@@ -177,7 +190,13 @@ impl Cache for MemoryCache {
         Ok(())
     }
 
-    async fn settle(&self, bucket: &Bucket, key: &ObjectKey, row: Row) -> Result<(), CacheError> {
+    async fn settle(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        row: Row,
+        portable: bool,
+    ) -> Result<(), CacheError> {
         tokio::task::yield_now().await;
         self.hang_if(CacheFault::HangBeforeSettle).await;
         if self.state().fails(CacheFault::FailSettle) {
@@ -198,6 +217,9 @@ impl Cache for MemoryCache {
             if let Some(at) = upload.and_then(|id| state.find(bucket, &id)) {
                 state.uploads.remove(&at);
             }
+            if portable {
+                state.enqueue(bucket, key);
+            }
         }
         self.hang_if(CacheFault::HangAfterSettle).await;
         Ok(())
@@ -215,6 +237,9 @@ impl Cache for MemoryCache {
         let mut state = self.call();
         for key in keys {
             state.objects.remove(&(bucket.clone(), (*key).clone()));
+            state
+                .portable
+                .retain(|_, (of, at, _)| (&*of, &*at) != (bucket, *key));
         }
         Ok(())
     }
@@ -223,11 +248,14 @@ impl Cache for MemoryCache {
         let mut state = self.call();
         let mut all = true;
         for lesson in lessons {
-            let address = (bucket.clone(), lesson.key);
+            let address = (bucket.clone(), lesson.key.clone());
             let remembered = state.objects.entry(address).or_default();
             let as_expected = remembered.row == lesson.expected && remembered.intent.is_none();
             if as_expected {
                 remembered.row = Some(lesson.row);
+            }
+            if as_expected && lesson.portable {
+                state.enqueue(bucket, &lesson.key);
             }
             all &= as_expected;
         }
@@ -360,6 +388,43 @@ impl Cache for MemoryCache {
 
     async fn forget_settings(&self, bucket: &Bucket) -> Result<(), CacheError> {
         self.call().settings.retain(|(of, _), _| of != bucket);
+        Ok(())
+    }
+
+    async fn portable_queue(
+        &self,
+        since: Timestamp,
+        limit: usize,
+    ) -> Result<PortableQueue, CacheError> {
+        let state = self.call();
+        let is_due = state.portable.iter().filter(|(_, (.., at))| *at <= since);
+        let jobs = is_due.take(limit).map(|(number, (bucket, key, _))| {
+            let found = state.objects.get(&(bucket.clone(), key.clone()));
+            PortableJob {
+                number: *number,
+                bucket: bucket.clone(),
+                key: key.clone(),
+                row: found.and_then(|found| found.row.clone()),
+            }
+        });
+        Ok(PortableQueue {
+            jobs: jobs.collect(),
+            waiting: state.portable.len() as u64,
+        })
+    }
+
+    async fn portable_done(&self, numbers: Vec<i64>) -> Result<(), CacheError> {
+        let mut state = self.call();
+        state.portable.retain(|number, _| !numbers.contains(number));
+        Ok(())
+    }
+
+    async fn portable_later(&self, numbers: Vec<i64>, since: Timestamp) -> Result<(), CacheError> {
+        for (number, (.., at)) in &mut self.call().portable {
+            if numbers.contains(number) {
+                *at = since;
+            }
+        }
         Ok(())
     }
 }

@@ -25,6 +25,7 @@ pub mod memory;
 pub(crate) mod memory_cache;
 mod multipart;
 mod pager;
+mod portable;
 pub mod ports;
 mod precondition;
 mod publish;
@@ -104,6 +105,7 @@ struct Inner {
     unsettled: Unsettled,
     strangers: Strangers,
     lookups: Lookups,
+    portable: portable::Queue,
     uploads: Uploads,
     /// Counts deletions. Who finds no row for an object and sees the count move in between may
     /// have missed a row that came and went.
@@ -128,6 +130,7 @@ impl Service {
             unsettled: Unsettled::default(),
             strangers: Strangers::default(),
             lookups: Lookups::default(),
+            portable: portable::Queue::default(),
             uploads: Uploads::default(),
             deletions: AtomicU64::new(0),
             copies: AtomicBool::new(true),
@@ -319,6 +322,16 @@ impl Service {
         self.inner.survey(bucket, after).await
     }
 
+    /// Remembers what the text beside an object says, as the survey has found it; `false` if the
+    /// object has changed since, or has no such text.
+    pub async fn believe(
+        &self,
+        bucket: &BucketName,
+        object: &Surveyed,
+    ) -> Result<bool, ServiceError> {
+        self.inner.believe(bucket, object).await
+    }
+
     /// Reads an object and remembers its MD5, while other processes may serve the same store.
     pub async fn heal(
         &self,
@@ -348,6 +361,24 @@ impl Service {
     /// store is swept. Call once at start, in the background.
     pub async fn recover(&self) -> Result<(), ServiceError> {
         self.inner.recover().await
+    }
+
+    /// Writes what is known about objects into the storage beside them, behind the writes of
+    /// clients, for as long as this is polled. Returns at once where the storage keeps no such
+    /// texts. Nothing is lost when it ends early.
+    pub async fn write_portable_texts(&self) {
+        self.inner.write_portable_texts().await;
+    }
+
+    /// Writes all that waits now; says how many still wait because the storage does not take
+    /// them.
+    pub async fn flush_portable_texts(&self) -> Result<u64, ServiceError> {
+        self.inner.flush_portable_texts().await
+    }
+
+    /// How many objects wait for their portable text, as it was lately.
+    pub fn portable_texts_waiting(&self) -> u64 {
+        self.inner.portable.waiting()
     }
 
     /// How often a client was told an ETag that is no MD5, because the MD5 is not known.

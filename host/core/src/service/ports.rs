@@ -32,6 +32,8 @@ pub struct StoredObject {
     pub hash: Option<String>,
     /// The content type that the storage itself remembers.
     pub content_type: Option<String>,
+    /// The text beside it, which may be one of [`crate::model::Portable`] or anybody's.
+    pub portable: Option<String>,
 }
 
 /// A bucket as the storage describes it.
@@ -274,6 +276,18 @@ pub trait Store: Send + Sync + 'static {
     ) -> Result<(), StoreError>;
     /// Removes what crashes left behind and nobody has touched since `before`, except `keep`.
     async fn sweep(&self, before: Timestamp, keep: Vec<String>) -> Result<u32, StoreError>;
+    /// How long a text may be that is kept with an object; 0 if none is.
+    fn portable_bytes(&self) -> usize;
+    /// Keeps the first of `texts` that fits with an object: they say the same, each shorter than
+    /// the one before. [`StoreError::Changed`] if the object is no longer this state,
+    /// [`StoreError::Unsupported`] if none fits.
+    async fn set_portable(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        state: &ObjectState,
+        texts: Vec<String>,
+    ) -> Result<(), StoreError>;
 }
 
 /// What is remembered about an object.
@@ -297,7 +311,7 @@ pub struct Row {
 }
 
 /// Something that was found out about an object without writing it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lesson {
     /// The object's key.
     pub key: ObjectKey,
@@ -305,6 +319,30 @@ pub struct Lesson {
     pub expected: Option<Row>,
     /// What to remember from now on.
     pub row: Row,
+    /// The object is put into the queue of portable texts.
+    pub portable: bool,
+}
+
+/// An object whose portable text is to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortableJob {
+    /// Its number in the queue. An object that comes into it again gets another one.
+    pub number: i64,
+    /// Where it is.
+    pub bucket: Bucket,
+    /// Its key.
+    pub key: ObjectKey,
+    /// What is remembered of it by now.
+    pub row: Option<Row>,
+}
+
+/// The head of the queue of portable texts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PortableQueue {
+    /// What may be written now, in the order in which it came.
+    pub jobs: Vec<PortableJob>,
+    /// How many wait in all.
+    pub waiting: u64,
 }
 
 /// What a write is about to publish, noted before the store may publish it. After a crash it
@@ -411,8 +449,15 @@ pub trait Cache: Send + Sync + 'static {
         intent: Intent,
     ) -> Result<(), CacheError>;
     /// The row replaces row and intent; the upload named by that intent is forgotten with its
-    /// parts, all in one transaction.
-    async fn settle(&self, bucket: &Bucket, key: &ObjectKey, row: Row) -> Result<(), CacheError>;
+    /// parts, and with `portable` the object is put into the queue of portable texts, all in one
+    /// transaction.
+    async fn settle(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        row: Row,
+        portable: bool,
+    ) -> Result<(), CacheError>;
     /// Drops the key's intent.
     async fn withdraw(&self, bucket: &Bucket, key: &ObjectKey) -> Result<(), CacheError>;
     /// Forgets rows and intents of deleted objects.
@@ -477,4 +522,15 @@ pub trait Cache: Send + Sync + 'static {
     ) -> Result<(), CacheError>;
     /// Removes all settings of a bucket.
     async fn forget_settings(&self, bucket: &Bucket) -> Result<(), CacheError>;
+    /// Up to `limit` objects of this store that came into the queue of portable texts at or before
+    /// `since`. Each is there once, where it came last.
+    async fn portable_queue(
+        &self,
+        since: Timestamp,
+        limit: usize,
+    ) -> Result<PortableQueue, CacheError>;
+    /// These are written, or never will be.
+    async fn portable_done(&self, numbers: Vec<i64>) -> Result<(), CacheError>;
+    /// These stay in the queue as if they had come at this time.
+    async fn portable_later(&self, numbers: Vec<i64>, since: Timestamp) -> Result<(), CacheError>;
 }

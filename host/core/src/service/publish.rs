@@ -115,11 +115,13 @@ impl Inner {
             metadata: intent.metadata,
             modified: stored.modified,
         };
-        if let Err(error) = self.cache.settle(bucket, key, row).await {
+        let portable = self.keeps_portable();
+        if let Err(error) = self.cache.settle(bucket, key, row, portable).await {
             self.unsettled.insert(guard.place());
             return Err(error.into());
         }
         self.unsettled.remove(guard.place());
+        self.portable.news();
         Ok(written)
     }
 }
@@ -160,11 +162,16 @@ impl Publishing {
         Published(self.clone())
     }
 
+    /// Whether there are none.
+    pub(super) fn is_idle(&self) -> bool {
+        self.state.count.load(Ordering::SeqCst) == 0
+    }
+
     /// Waits until there are none.
     pub(super) async fn none(&self) {
         loop {
             let notified = self.state.none.notified();
-            if self.state.count.load(Ordering::SeqCst) == 0 {
+            if self.is_idle() {
                 return;
             }
             notified.await;

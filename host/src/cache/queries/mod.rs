@@ -3,11 +3,13 @@
 
 mod maintain;
 mod objects;
+mod portable;
 mod settings;
 mod uploads;
 
 pub(super) use maintain::*;
 pub(super) use objects::*;
+pub(super) use portable::*;
 pub(super) use settings::*;
 pub(super) use uploads::*;
 

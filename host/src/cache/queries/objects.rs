@@ -1,5 +1,6 @@
 //! Rows of objects, and intents.
 
+use super::portable::{dequeue, enqueue};
 use super::{BucketNo, NamespaceNo, Numbers, delete_upload};
 use crate::cache::rows::{
     HeadersColumn, Parsed, PartMd5sColumn, PartSizesColumn, Unfit, UnsignedColumn, etag,
@@ -87,7 +88,8 @@ pub(super) fn read_metadata(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::
     })
 }
 
-fn read_object(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Row>> {
+/// From the first ten columns, as [`look_up`] has them.
+pub(super) fn read_object(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Row>> {
     let Some(content) = read_content(row, 0)? else {
         return Ok(None);
     };
@@ -190,8 +192,12 @@ pub(in crate::cache) fn settle(
     bucket: BucketNo,
     key: &ObjectKey,
     row: &Row,
+    portable: bool,
 ) -> rusqlite::Result<()> {
     put_row(db, bucket, key, row)?;
+    if portable {
+        enqueue(db, bucket, key)?;
+    }
     let parts = db
         .prepare_cached(
             "INSERT OR REPLACE INTO part_checksums (bucket_id, key, checksums)
@@ -240,6 +246,9 @@ pub(in crate::cache) fn learn(
             continue;
         }
         put_row(db, bucket, &lesson.key, &lesson.row)?;
+        if lesson.portable {
+            enqueue(db, bucket, &lesson.key)?;
+        }
         if let Some(imported) = imported
             && takes_over(lesson)
         {
@@ -290,6 +299,7 @@ pub(in crate::cache) fn forget(
     for key in keys {
         delete.execute(params![bucket.0, key.as_str()])?;
         forget_parts(db, bucket, key)?;
+        dequeue(db, bucket, key)?;
         withdraw(db, bucket, key)?;
     }
     Ok(())
@@ -304,12 +314,16 @@ pub(in crate::cache) fn intents(
         "SELECT name, key FROM buckets JOIN intents USING (bucket_id) WHERE namespace_id = ?1",
     )?
     .query_map([namespace.0], |row| {
-        let bucket = match row.get_ref(0)?.as_str()? {
-            "" => Bucket::Root,
-            name => Bucket::Named(name.parse().map_err(FromSqlError::other)?),
-        };
         let Parsed(key) = row.get(1)?;
-        Ok((bucket, key))
+        Ok((read_bucket(row, 0)?, key))
     })?
     .collect()
+}
+
+/// From the column with its name.
+pub(super) fn read_bucket(row: &rusqlite::Row<'_>, column: usize) -> rusqlite::Result<Bucket> {
+    Ok(match row.get_ref(column)?.as_str()? {
+        "" => Bucket::Root,
+        name => Bucket::Named(name.parse().map_err(FromSqlError::other)?),
+    })
 }

@@ -15,14 +15,14 @@ async fn a_backup_made_while_others_write_is_whole_and_can_be_restored() {
     let (directory, cache) = fresh();
     let path = directory.path().join("metadata.db");
     cache
-        .settle(&Bucket::Root, &key("a"), row(1))
+        .settle(&Bucket::Root, &key("a"), row(1), false)
         .await
         .unwrap();
     let target = directory.path().join("copy.db");
     let writing = async {
         for n in 0..300 {
             cache
-                .settle(&Bucket::Root, &key(&n.to_string()), row(n))
+                .settle(&Bucket::Root, &key(&n.to_string()), row(n), false)
                 .await
                 .unwrap();
         }
@@ -40,7 +40,7 @@ async fn a_backup_made_while_others_write_is_whole_and_can_be_restored() {
 
     // It is in use, and stays as it is.
     cache
-        .settle(&Bucket::Root, &key("a"), row(2))
+        .settle(&Bucket::Root, &key("a"), row(2), false)
         .await
         .unwrap();
     assert!(matches!(restore(&path, &target), Err(CopyError::InUse(_))));
@@ -54,7 +54,7 @@ async fn a_backup_made_while_others_write_is_whole_and_can_be_restored() {
 async fn a_restored_database_never_meets_the_log_of_the_old_one() {
     let (directory, cache) = fresh();
     cache
-        .settle(&Bucket::Root, &key("a"), row(1))
+        .settle(&Bucket::Root, &key("a"), row(1), false)
         .await
         .unwrap();
     let (path, target) = (
@@ -63,7 +63,7 @@ async fn a_restored_database_never_meets_the_log_of_the_old_one() {
     );
     backup(&path, &target, false).unwrap();
     cache
-        .settle(&Bucket::Root, &key("a"), row(2))
+        .settle(&Bucket::Root, &key("a"), row(2), false)
         .await
         .unwrap();
     // As after a crash: the log is still there.

@@ -30,7 +30,7 @@ async fn sees(directory: &Path, text: &str) -> Remembered {
 async fn everything_is_there_after_closing_and_opening() {
     let (directory, cache) = fresh();
     cache
-        .settle(&Bucket::Root, &key("a"), row(1))
+        .settle(&Bucket::Root, &key("a"), row(1), false)
         .await
         .unwrap();
     drop(cache);
@@ -66,7 +66,7 @@ async fn a_checkpoint_makes_a_copy_of_the_file_alone_complete() {
     let (directory, cache) = fresh();
     let database = open(directory.path()).unwrap();
     cache
-        .settle(&Bucket::Root, &key("a"), row(1))
+        .settle(&Bucket::Root, &key("a"), row(1), false)
         .await
         .unwrap();
     database.checkpoint().await.unwrap();
@@ -78,7 +78,7 @@ async fn a_checkpoint_makes_a_copy_of_the_file_alone_complete() {
 async fn the_log_of_an_idle_database_becomes_empty_by_itself() {
     let (directory, cache) = fresh();
     cache
-        .settle(&Bucket::Root, &key("a"), row(1))
+        .settle(&Bucket::Root, &key("a"), row(1), false)
         .await
         .unwrap();
     let log = directory.path().join("metadata.db-wal");
@@ -95,7 +95,7 @@ async fn the_log_of_an_idle_database_becomes_empty_by_itself() {
     assert_eq!(sees(alone.path(), "a").await.row, Some(row(1)));
     // And the cache goes on.
     cache
-        .settle(&Bucket::Root, &key("b"), row(2))
+        .settle(&Bucket::Root, &key("b"), row(2), false)
         .await
         .unwrap();
     assert_eq!(
@@ -131,7 +131,7 @@ async fn a_file_that_is_no_database_is_moved_aside_and_replaced() {
         fs::write(&path, content).unwrap();
         let cache = open(directory.path()).unwrap().namespace(&LOCAL).unwrap();
         cache
-            .settle(&Bucket::Root, &key("a"), row(1))
+            .settle(&Bucket::Root, &key("a"), row(1), false)
             .await
             .unwrap();
         let copies = corrupt_copies(directory.path());
@@ -148,7 +148,10 @@ async fn a_database_with_damaged_pages_is_moved_aside_and_replaced() {
     let (directory, cache) = fresh();
     for n in 0..200 {
         let at = key(&format!("{n:0>60}"));
-        cache.settle(&Bucket::Root, &at, row(n)).await.unwrap();
+        cache
+            .settle(&Bucket::Root, &at, row(n), false)
+            .await
+            .unwrap();
     }
     drop(cache);
     let path = directory.path().join("metadata.db");
@@ -171,7 +174,10 @@ async fn damage_that_is_met_later_has_the_next_start_replace_the_database() {
     let (directory, cache) = fresh();
     for n in 0..4 {
         let at = key(&format!("{n}/{}", "x".repeat(900)));
-        cache.settle(&Bucket::Root, &at, row(n)).await.unwrap();
+        cache
+            .settle(&Bucket::Root, &at, row(n), false)
+            .await
+            .unwrap();
     }
     drop(cache);
     let path = directory.path().join("metadata.db");
@@ -205,7 +211,7 @@ async fn damage_that_is_met_later_has_the_next_start_replace_the_database() {
 async fn a_corrupt_database_in_use_is_left_where_it_is() {
     let (directory, cache) = fresh();
     cache
-        .settle(&Bucket::Root, &key("a"), row(1))
+        .settle(&Bucket::Root, &key("a"), row(1), false)
         .await
         .unwrap();
     let path = directory.path().join("metadata.db");
@@ -224,7 +230,7 @@ async fn a_corrupt_database_in_use_is_left_where_it_is() {
 async fn a_deleted_database_begins_anew_whatever_lies_beside_it() {
     let (directory, cache) = fresh();
     cache
-        .settle(&Bucket::Root, &key("a"), row(1))
+        .settle(&Bucket::Root, &key("a"), row(1), false)
         .await
         .unwrap();
     let crashed = copy(directory.path(), &["metadata.db", "metadata.db-wal"]);

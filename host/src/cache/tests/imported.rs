@@ -106,7 +106,7 @@ fn the_views_show_what_is_put_today_in_the_old_format() {
         .unwrap();
     runtime.block_on(async {
         cache
-            .settle(&bucket("photos"), &key("k"), settled)
+            .settle(&bucket("photos"), &key("k"), settled, false)
             .await
             .unwrap();
     });
@@ -189,6 +189,7 @@ async fn a_store_finds_imported_rows_and_takes_over_those_that_fit() {
         key: at.clone(),
         expected: Some(found),
         row: row.clone(),
+        portable: false,
     };
     assert!(local.learn(&photos, vec![lesson.clone()]).await.unwrap());
     assert_eq!(local.object(&photos, &at).await.unwrap().row, Some(row));
@@ -253,9 +254,13 @@ async fn a_lesson_about_a_row_that_has_changed_or_has_an_intent_is_not_learned()
         key: at.clone(),
         expected,
         row: row(9),
+        portable: false,
     };
     let learn = async |lesson| cache.learn(&Bucket::Root, vec![lesson]).await.unwrap();
-    cache.settle(&Bucket::Root, &at, row(1)).await.unwrap();
+    cache
+        .settle(&Bucket::Root, &at, row(1), false)
+        .await
+        .unwrap();
     assert!(!learn(lesson(None)).await);
     assert!(!learn(lesson(Some(row(2)))).await);
     cache
@@ -281,6 +286,7 @@ async fn a_store_with_other_bytes_leaves_an_imported_row_to_others() {
         key: at.clone(),
         expected: found.clone(),
         row: row(5),
+        portable: false,
     };
     assert!(local.learn(&Bucket::Root, vec![lesson]).await.unwrap());
     let other = NamespaceBinding {

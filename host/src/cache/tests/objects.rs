@@ -16,7 +16,7 @@ async fn a_settled_row_comes_back_unchanged() {
     in_parts.state = ObjectState::default();
     for (key, row) in [(key("whole"), whole), (key("in/parts"), in_parts)] {
         cache
-            .settle(&Bucket::Root, &key, row.clone())
+            .settle(&Bucket::Root, &key, row.clone(), false)
             .await
             .unwrap();
         let found = cache.object(&Bucket::Root, &key).await.unwrap();
@@ -34,7 +34,7 @@ async fn a_key_never_heard_of_is_not_remembered() {
         unknown
     );
     cache
-        .settle(&Bucket::Root, &key("a"), row(1))
+        .settle(&Bucket::Root, &key("a"), row(1), false)
         .await
         .unwrap();
     assert_eq!(
@@ -51,7 +51,10 @@ async fn a_key_never_heard_of_is_not_remembered() {
 async fn an_intent_stands_beside_the_row_until_it_is_settled() {
     let (_directory, cache) = fresh();
     let at = key("a");
-    cache.settle(&Bucket::Root, &at, row(1)).await.unwrap();
+    cache
+        .settle(&Bucket::Root, &at, row(1), false)
+        .await
+        .unwrap();
     let mut announced = intent(&row(2));
     announced.metadata = everything();
     announced.part_md5s = vec![[1; 16], [2; 16]];
@@ -66,7 +69,10 @@ async fn an_intent_stands_beside_the_row_until_it_is_settled() {
     assert_eq!(found.intent, Some(announced));
     assert_eq!(cache.intents().await.unwrap(), [(Bucket::Root, at.clone())]);
 
-    cache.settle(&Bucket::Root, &at, row(2)).await.unwrap();
+    cache
+        .settle(&Bucket::Root, &at, row(2), false)
+        .await
+        .unwrap();
     let found = cache.object(&Bucket::Root, &at).await.unwrap();
     assert_eq!(found.row, Some(row(2)));
     assert_eq!(found.intent, None);
@@ -92,7 +98,10 @@ async fn withdrawing_drops_the_intent_and_keeps_the_row() {
     let (_directory, cache) = fresh();
     let at = key("a");
     cache.withdraw(&Bucket::Root, &at).await.unwrap();
-    cache.settle(&Bucket::Root, &at, row(1)).await.unwrap();
+    cache
+        .settle(&Bucket::Root, &at, row(1), false)
+        .await
+        .unwrap();
     cache
         .announce(&Bucket::Root, &at, intent(&row(2)))
         .await
@@ -108,7 +117,10 @@ async fn forgetting_drops_rows_and_intents_of_these_keys_only() {
     let (a, b, c) = (key("a"), key("b"), key("c"));
     cache.forget(&Bucket::Root, &[&a]).await.unwrap();
     for at in [&a, &b, &c] {
-        cache.settle(&Bucket::Root, at, row(1)).await.unwrap();
+        cache
+            .settle(&Bucket::Root, at, row(1), false)
+            .await
+            .unwrap();
         cache
             .announce(&Bucket::Root, at, intent(&row(2)))
             .await
@@ -135,7 +147,7 @@ async fn a_page_is_answered_in_the_order_of_its_keys_with_duplicates_and_misses(
     let (_directory, cache) = fresh();
     for (size, text) in [(1, "a"), (2, "b"), (3, "ä/\u{1F600}\u{0}")] {
         cache
-            .settle(&Bucket::Root, &key(text), row(size))
+            .settle(&Bucket::Root, &key(text), row(size), false)
             .await
             .unwrap();
     }
@@ -167,10 +179,16 @@ async fn a_page_is_answered_in_the_order_of_its_keys_with_duplicates_and_misses(
 async fn a_tag_that_is_no_digest_is_refused_and_changes_nothing() {
     let (_directory, cache) = fresh();
     let at = key("a");
-    cache.settle(&Bucket::Root, &at, row(1)).await.unwrap();
+    cache
+        .settle(&Bucket::Root, &at, row(1), false)
+        .await
+        .unwrap();
     let mut opaque = row(2);
     opaque.etag = Some(ETag::Opaque("x-1".into()));
-    cache.settle(&Bucket::Root, &at, opaque).await.unwrap_err();
+    cache
+        .settle(&Bucket::Root, &at, opaque, false)
+        .await
+        .unwrap_err();
     assert_eq!(
         cache.object(&Bucket::Root, &at).await.unwrap().row,
         Some(row(1))
@@ -186,7 +204,7 @@ async fn a_write_that_fails_does_not_fail_those_it_shares_a_commit_with() {
     let names: Vec<_> = (0..50).map(|n| key(&n.to_string())).collect();
     let writes = names.iter().enumerate().map(|(n, at)| {
         let row = if n % 10 == 5 { opaque.clone() } else { row(1) };
-        cache.settle(&Bucket::Root, at, row)
+        cache.settle(&Bucket::Root, at, row, false)
     });
     let outcomes = join_all(writes).await;
     for (n, outcome) in outcomes.iter().enumerate() {
@@ -232,7 +250,7 @@ async fn namespaces_do_not_see_each_other() {
     };
     let other = database.namespace(&other).unwrap();
     let at = key("a");
-    one.settle(&Bucket::Root, &at, row(1)).await.unwrap();
+    one.settle(&Bucket::Root, &at, row(1), false).await.unwrap();
     one.announce(&Bucket::Root, &at, intent(&row(1)))
         .await
         .unwrap();
@@ -240,7 +258,7 @@ async fn namespaces_do_not_see_each_other() {
         .await
         .unwrap();
     other
-        .settle(&Bucket::Root, &key("b"), row(2))
+        .settle(&Bucket::Root, &key("b"), row(2), false)
         .await
         .unwrap();
 
@@ -269,7 +287,7 @@ async fn a_namespace_is_refused_to_another_type_of_plugin() {
     let database = open(directory.path()).unwrap();
     let first = database.namespace(&LOCAL).unwrap();
     first
-        .settle(&Bucket::Root, &key("a"), row(1))
+        .settle(&Bucket::Root, &key("a"), row(1), false)
         .await
         .unwrap();
     let stranger = NamespaceBinding {

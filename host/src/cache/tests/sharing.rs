@@ -24,7 +24,7 @@ fn two_caches_of_one_file_write_from_many_threads_without_errors() {
                             .announce(&bucket, &at, intent(&row(size)))
                             .await
                             .unwrap();
-                        cache.settle(&bucket, &at, row(size)).await.unwrap();
+                        cache.settle(&bucket, &at, row(size), false).await.unwrap();
                         let found = cache.object(&bucket, &at).await.unwrap();
                         assert_eq!(found.row, Some(row(size)));
                     }
@@ -65,13 +65,16 @@ async fn one_cache_sees_what_the_other_has_written() {
     let [one, other] = databases.map(|database| database.namespace(&LOCAL).unwrap());
     let at = key("a");
     assert_eq!(other.object(&Bucket::Root, &at).await.unwrap().row, None);
-    one.settle(&Bucket::Root, &at, row(1)).await.unwrap();
+    one.settle(&Bucket::Root, &at, row(1), false).await.unwrap();
     assert_eq!(
         other.object(&Bucket::Root, &at).await.unwrap().row,
         Some(row(1))
     );
     // Numbers of buckets that the other has given are taken over.
-    other.settle(&Bucket::Root, &at, row(2)).await.unwrap();
+    other
+        .settle(&Bucket::Root, &at, row(2), false)
+        .await
+        .unwrap();
     assert_eq!(
         one.object(&Bucket::Root, &at).await.unwrap().row,
         Some(row(2))

@@ -200,7 +200,10 @@ async fn settling_ends_the_upload_that_the_intent_names_with_its_parts() {
             .is_some()
     );
 
-    cache.settle(&Bucket::Root, &at, row(1)).await.unwrap();
+    cache
+        .settle(&Bucket::Root, &at, row(1), false)
+        .await
+        .unwrap();
     assert_eq!(
         cache.upload(&Bucket::Root, &id("ours")).await.unwrap(),
         None

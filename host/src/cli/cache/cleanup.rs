@@ -107,14 +107,16 @@ impl CleanupOptions {
             let _ = write!(
                 text,
                 "This will remove {} entries from the cache. The content type and user metadata \
-                 of {metadata} would be lost where they are not kept with the object itself.",
+                 of {metadata} would be lost where they are not kept with the object itself; what is \
+                 kept there is learned again.",
                 format::number(sum.rows),
             );
         } else {
             let _ = write!(
                 text,
                 "This will remove {} entries from the cache. Objects stay, and so do the content \
-                 type and user metadata of {metadata}.",
+                 type and user metadata of {metadata}. MD5s that are kept with the object itself are \
+                 learned again.",
                 format::number(sum.md5s),
             );
         }

@@ -11,6 +11,7 @@ use futures_util::{TryFutureExt, TryStreamExt};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::pin::pin;
+use std::time::Duration;
 
 #[derive(Debug, Args)]
 pub(super) struct MigrateOptions {
@@ -57,6 +58,9 @@ pub(super) fn verify(context: &Context, options: VerifyOptions) -> Result<(), Fa
     runtime()?.block_on(run(context, options.walk, Task::Verify, options.json))
 }
 
+/// How long to write at the end what is to be kept with objects.
+const FLUSH: Duration = Duration::from_secs(30);
+
 async fn run(
     context: &Context,
     options: WalkOptions,
@@ -69,6 +73,11 @@ async fn run(
         print(&heading(&walk, task))?;
     }
     let mut sum = Sum::default();
+    // What is found out is kept with the objects, too, where the storage can do that.
+    let writing_behind = {
+        let service = walk.service.clone();
+        tokio::spawn(async move { service.write_portable_texts().await })
+    };
     let progress = Progress::on_terminal();
     let show = Show {
         json,
@@ -81,6 +90,11 @@ async fn run(
     };
     if let Some(progress) = &progress {
         progress.end();
+    }
+    writing_behind.abort();
+    if outcome.is_ok() && task == Task::Migrate {
+        // A server writes what is left.
+        let _ = tokio::time::timeout(FLUSH, walk.service.flush_portable_texts()).await;
     }
     walk.close().await;
     if json {
@@ -189,7 +203,10 @@ fn heading(walk: &Walk, task: Task) -> String {
 enum Outcome {
     Cached,
     Planned,
+    /// The text beside the object says it.
+    PlannedByText,
     Migrated(ETag),
+    MigratedByText(ETag),
     BeingWritten,
     Gone,
     Whole,
@@ -203,7 +220,8 @@ const NO_ROOM: &str = "the disk of the metadata database is full";
 
 impl Task {
     fn bytes_to_read(self, found: &Found) -> u64 {
-        let known = found.object.etag.is_some();
+        let told = found.object.told().is_some();
+        let known = found.object.etag.is_some() || told;
         let read = match self {
             Self::Migrate | Self::Plan => !known,
             Self::Verify => known,
@@ -218,28 +236,42 @@ impl Task {
         on_read: &(dyn Fn(u64) + Send + Sync),
     ) -> Outcome {
         let (bucket, key) = (&found.bucket, &found.object.key);
-        match (self, &found.object.etag) {
-            (Self::Migrate | Self::Plan, Some(_)) => Outcome::Cached,
-            (Self::Plan, None) => Outcome::Planned,
-            (Self::Verify, None) => Outcome::Unknown,
-            (Self::Migrate, None) => match patiently(|| service.heal(bucket, key, on_read)).await {
-                Ok(Healed::Learned(etag)) => Outcome::Migrated(etag),
-                Ok(Healed::BeingWritten) => Outcome::BeingWritten,
-                Ok(Healed::Gone) => Outcome::Gone,
-                Err(ServiceError::NoSpace) => Outcome::NoRoom,
-                Err(error) => Outcome::Failed(error.to_string()),
-            },
-            (Self::Verify, Some(_)) => {
-                match patiently(|| service.verify(bucket, key, on_read)).await {
-                    Ok(Verified::Whole) => Outcome::Whole,
-                    Ok(Verified::Unknown) => Outcome::Unknown,
-                    Ok(Verified::Gone) => Outcome::Gone,
-                    Ok(Verified::Rotten { expected, found }) => {
-                        Outcome::Failed(format!("rotten: its bytes have {found}, not {expected}"))
+        let (cached, told) = (&found.object.etag, found.object.told());
+        match (self, cached, told) {
+            (Self::Migrate | Self::Plan, Some(_), _) => return Outcome::Cached,
+            (Self::Plan, None, Some(_)) => return Outcome::PlannedByText,
+            (Self::Plan, None, None) => return Outcome::Planned,
+            (Self::Verify, None, None) => return Outcome::Unknown,
+            (Self::Migrate | Self::Verify, _, Some(etag)) => {
+                match service.believe(bucket, &found.object).await {
+                    Ok(true) if self == Self::Migrate => {
+                        return Outcome::MigratedByText(etag.clone());
                     }
-                    Err(error) => Outcome::Failed(error.to_string()),
+                    // Either it is to be read anyway, or it has changed since.
+                    Ok(_) => {}
+                    Err(ServiceError::NoSpace) => return Outcome::NoRoom,
+                    Err(error) => return Outcome::Failed(error.to_string()),
                 }
             }
+            (Self::Migrate | Self::Verify, _, None) => {}
+        }
+        if self == Self::Verify {
+            return match patiently(|| service.verify(bucket, key, on_read)).await {
+                Ok(Verified::Whole) => Outcome::Whole,
+                Ok(Verified::Unknown) => Outcome::Unknown,
+                Ok(Verified::Gone) => Outcome::Gone,
+                Ok(Verified::Rotten { expected, found }) => {
+                    Outcome::Failed(format!("rotten: its bytes have {found}, not {expected}"))
+                }
+                Err(error) => Outcome::Failed(error.to_string()),
+            };
+        }
+        match patiently(|| service.heal(bucket, key, on_read)).await {
+            Ok(Healed::Learned(etag)) => Outcome::Migrated(etag),
+            Ok(Healed::BeingWritten) => Outcome::BeingWritten,
+            Ok(Healed::Gone) => Outcome::Gone,
+            Err(ServiceError::NoSpace) => Outcome::NoRoom,
+            Err(error) => Outcome::Failed(error.to_string()),
         }
     }
 }
@@ -250,7 +282,9 @@ impl Outcome {
         let what = match self {
             Self::Cached => "already cached".to_owned(),
             Self::Planned => format!("would migrate ({size})"),
+            Self::PlannedByText => "would migrate (nothing to read)".to_owned(),
             Self::Migrated(etag) => format!("migrated ({etag})"),
+            Self::MigratedByText(etag) => format!("migrated ({etag}), nothing read"),
             Self::BeingWritten => "skipped: it is being written".to_owned(),
             Self::Gone => "skipped: it was deleted".to_owned(),
             Self::Whole => "ok".to_owned(),
@@ -269,8 +303,8 @@ impl Outcome {
             "size": found.object.size,
             "outcome": match self {
                 Self::Cached => "cached",
-                Self::Planned => "would-migrate",
-                Self::Migrated(_) => "migrated",
+                Self::Planned | Self::PlannedByText => "would-migrate",
+                Self::Migrated(_) | Self::MigratedByText(_) => "migrated",
                 Self::BeingWritten => "being-written",
                 Self::Gone => "gone",
                 Self::Whole => "ok",
@@ -280,7 +314,15 @@ impl Outcome {
         });
         if let Some(fields) = line.as_object_mut() {
             match self {
-                Self::Migrated(etag) => _ = fields.insert("etag".into(), etag.to_string().into()),
+                Self::Planned | Self::PlannedByText => {
+                    let read = matches!(self, Self::Planned);
+                    fields.insert("read".into(), read.into());
+                }
+                Self::Migrated(etag) | Self::MigratedByText(etag) => {
+                    let read = matches!(self, Self::Migrated(_));
+                    fields.insert("etag".into(), etag.to_string().into());
+                    fields.insert("read".into(), read.into());
+                }
                 Self::Failed(why) => _ = fields.insert("error".into(), why.as_str().into()),
                 Self::NoRoom => _ = fields.insert("error".into(), NO_ROOM.into()),
                 _ => {}
@@ -308,7 +350,8 @@ impl Sum {
         self.total += 1;
         match outcome {
             Outcome::Cached => self.cached += 1,
-            Outcome::Migrated(_) | Outcome::Whole => self.done += 1,
+            Outcome::Migrated(_) | Outcome::MigratedByText(_) | Outcome::Whole => self.done += 1,
+            Outcome::PlannedByText => self.planned += 1,
             Outcome::Planned => {
                 self.planned += 1;
                 self.planned_bytes = self.planned_bytes.saturating_add(found.object.size);

@@ -68,7 +68,8 @@ enum CacheCommand {
     /// Forget MD5s. Objects stay, and so does what clients have said about them.
     ///
     /// An object whose MD5 is not known has an ETag that is no MD5, until it is uploaded again or
-    /// `cache migrate` has read it.
+    /// `cache migrate` has read it. Where the storage itself keeps what the gateway knows (Drime
+    /// does), that is learned again from there.
     #[command(after_help = super::EXIT_CODES)]
     Cleanup(cleanup::CleanupOptions),
     /// Give room in the database file back that is no longer used.
@@ -79,6 +80,8 @@ enum CacheCommand {
         json: bool,
     },
     /// Find out the MD5s that are missing, by reading the objects.
+    ///
+    /// An object whose MD5 is kept with it by the storage (Drime does that) is not read.
     ///
     /// May run while a server serves the same objects, may be interrupted, and goes on where it
     /// was when it is run again.

@@ -95,6 +95,14 @@ pub(super) fn change(state: &mut State, call: &Call, id: i64) -> Result<Value, R
     let name = call.text("name");
     let description = call.body.get("description");
     let description = description.map(|value| text(value).unwrap_or_default());
+    let longest = state.switches.max_description;
+    if description
+        .as_ref()
+        .is_some_and(|text| text.len() > longest)
+    {
+        let message = format!("The description may not be greater than {longest} characters.");
+        return Err(Refusal::Invalid("description", message));
+    }
     state.change(id, name.as_deref(), description.as_deref())?;
     Ok(json!({"fileEntry": show(state, id), "status": "success"}))
 }

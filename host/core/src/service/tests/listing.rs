@@ -3,7 +3,7 @@ use crate::service::{ListObjects, ObjectPage};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-fn request(max_keys: u16) -> ListObjects {
+pub(super) fn request(max_keys: u16) -> ListObjects {
     ListObjects {
         bucket: name("default"),
         prefix: String::new(),

@@ -6,6 +6,7 @@ mod crash;
 mod healing;
 mod listing;
 mod parts;
+mod portable;
 mod reading;
 mod writing;
 

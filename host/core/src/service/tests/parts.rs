@@ -12,7 +12,7 @@ fn number(number: u32) -> PartNumber {
 type Parts<'a> = &'a [(u32, &'a [u8])];
 
 impl Fixture {
-    async fn begin(&self, raw: &str) -> UploadRef {
+    pub(super) async fn begin(&self, raw: &str) -> UploadRef {
         let metadata = put_request(raw).metadata;
         let bucket = name("default");
         let id = self
@@ -25,7 +25,12 @@ impl Fixture {
         }
     }
 
-    async fn part(&self, upload: &UploadRef, at: u32, bytes: &[u8]) -> Result<ETag, ServiceError> {
+    pub(super) async fn part(
+        &self,
+        upload: &UploadRef,
+        at: u32,
+        bytes: &[u8],
+    ) -> Result<ETag, ServiceError> {
         let upload = upload.clone();
         self.service
             .upload_part(upload, number(at), good(bytes))
@@ -33,7 +38,7 @@ impl Fixture {
             .map(|written| written.etag)
     }
 
-    async fn complete(
+    pub(super) async fn complete(
         &self,
         upload: &UploadRef,
         parts: &[(u32, &[u8])],

@@ -1,0 +1,274 @@
+//! What is known about objects, written beside them where the storage keeps a text, and read from
+//! there by a gateway whose database does not know them.
+//!
+//! Nobody waits for the writing. What is to be written is a queue in the cache: an object comes
+//! into it in the transaction of its row, and is in it once however often it is replaced.
+
+use super::ports::{Lesson, PortableJob, Row, StoreError, StoredObject};
+use super::{Inner, ServiceError};
+use crate::model::{ObjectKey, Portable, Timestamp};
+use futures_util::StreamExt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// So long an object is left alone after a write: many are soon replaced or deleted again.
+const REST: Duration = Duration::from_secs(1);
+/// Other processes put into the queue, too.
+const LOOK: Duration = Duration::from_secs(30);
+/// Objects that are taken from the queue at once.
+const BATCH: usize = 32;
+/// And of them so many are written at the same time, unless clients are writing.
+const WIDTH: usize = 4;
+/// The first pause when the storage does not take more; it doubles.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// For how long the last writes before an end wait for a storage that asks for patience.
+const LAST_PAUSE: Duration = Duration::from_secs(5);
+
+/// What the writer and those who give it work know of one another.
+#[derive(Default)]
+pub(super) struct Queue {
+    news: Notify,
+    waiting: AtomicU64,
+}
+
+impl Queue {
+    /// There may be something to write.
+    pub(super) fn news(&self) {
+        self.news.notify_one();
+    }
+
+    pub(super) fn waiting(&self) -> u64 {
+        self.waiting.load(Ordering::Relaxed)
+    }
+}
+
+/// How it went with the head of the queue.
+enum Round {
+    /// There was nothing that was due.
+    Nothing,
+    /// All was written, or turned out not to be worth it.
+    Done,
+    /// The storage takes no more for now, and has perhaps said for how long.
+    Trouble(Option<Duration>),
+}
+
+/// What became of one text.
+enum Outcome {
+    /// It is written, or never will be.
+    Over,
+    Later(Option<Duration>),
+    /// Others have had trouble before.
+    Untried,
+}
+
+impl Inner {
+    /// Whether the storage keeps texts with objects.
+    pub(super) fn keeps_portable(&self) -> bool {
+        self.store.portable_bytes() > 0
+    }
+
+    pub(super) async fn write_portable_texts(&self) {
+        if !self.keeps_portable() {
+            return;
+        }
+        let mut pause = PAUSE;
+        loop {
+            let asked = match self.round(Timestamp::now() - REST, pause).await {
+                Ok(Round::Done) => {
+                    pause = PAUSE;
+                    continue;
+                }
+                Ok(Round::Nothing) if self.portable.waiting() > 0 => {
+                    tokio::time::sleep(REST).await;
+                    continue;
+                }
+                Ok(Round::Nothing) => {
+                    let _ = tokio::time::timeout(LOOK, self.portable.news.notified()).await;
+                    continue;
+                }
+                Ok(Round::Trouble(asked)) => asked.unwrap_or_default(),
+                Err(error) => {
+                    tracing::debug!(%error, "the queue of portable texts cannot be read");
+                    Duration::ZERO
+                }
+            };
+            tokio::time::sleep(asked.max(pause)).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    pub(super) async fn flush_portable_texts(&self) -> Result<u64, ServiceError> {
+        if !self.keeps_portable() {
+            return Ok(0);
+        }
+        loop {
+            match self.round(Timestamp(i64::MAX), PAUSE).await? {
+                Round::Done => {}
+                Round::Trouble(Some(asked)) if asked <= LAST_PAUSE => {
+                    tokio::time::sleep(asked).await;
+                }
+                Round::Nothing | Round::Trouble(_) => return Ok(self.portable.waiting()),
+            }
+        }
+    }
+
+    /// Writes the head of the queue: what came into it at or before `since`.
+    async fn round(&self, since: Timestamp, pause: Duration) -> Result<Round, ServiceError> {
+        let queue = self.cache.portable_queue(since, BATCH).await?;
+        self.portable
+            .waiting
+            .store(queue.waiting, Ordering::Relaxed);
+        if queue.jobs.is_empty() {
+            return Ok(Round::Nothing);
+        }
+        // Clients come first: their calls count against the same budget.
+        let width = if self.publishing.is_idle() { WIDTH } else { 1 };
+        let trouble = AtomicBool::new(false);
+        let outcomes = futures_util::stream::iter(queue.jobs)
+            .map(|job| {
+                let trouble = &trouble;
+                async move {
+                    let number = job.number;
+                    if trouble.load(Ordering::Relaxed) {
+                        return (number, Outcome::Untried);
+                    }
+                    let outcome = self.write_text(job).await;
+                    if matches!(outcome, Outcome::Later(_)) {
+                        trouble.store(true, Ordering::Relaxed);
+                    }
+                    (number, outcome)
+                }
+            })
+            .buffer_unordered(width);
+        let outcomes: Vec<_> = outcomes.collect().await;
+        let (mut over, mut later, mut asked) = (Vec::new(), Vec::new(), None);
+        for (number, outcome) in outcomes {
+            match outcome {
+                Outcome::Over => over.push(number),
+                Outcome::Later(wait) => {
+                    later.push(number);
+                    asked = asked.max(wait);
+                }
+                Outcome::Untried => {}
+            }
+        }
+        let left = queue.waiting.saturating_sub(over.len() as u64);
+        self.portable.waiting.store(left, Ordering::Relaxed);
+        if !over.is_empty() {
+            self.cache.portable_done(over).await?;
+        }
+        if later.is_empty() {
+            return Ok(Round::Done);
+        }
+        // Behind the others: what always fails must not hold them up.
+        let again = Timestamp::now() - REST + asked.unwrap_or_default().max(pause);
+        self.cache.portable_later(later, again).await?;
+        Ok(Round::Trouble(asked))
+    }
+
+    async fn write_text(&self, job: PortableJob) -> Outcome {
+        let PortableJob {
+            bucket, key, row, ..
+        } = job;
+        let Some(row) = row else {
+            return Outcome::Over;
+        };
+        let limit = self.store.portable_bytes();
+        let texts = portable(&row).map(|text| text.texts(&row.state.version, limit));
+        let texts = texts.unwrap_or_default();
+        if texts.is_empty() {
+            return Outcome::Over;
+        }
+        let written = self
+            .store
+            .set_portable(&bucket, &key, &row.state, texts)
+            .await;
+        let Err(error) = written else {
+            return Outcome::Over;
+        };
+        let (bucket, key) = (bucket.as_str(), key.as_str());
+        match error {
+            StoreError::Throttled { retry_after } => Outcome::Later(retry_after),
+            StoreError::Unavailable(_)
+            | StoreError::Denied(_)
+            | StoreError::NoSpace
+            | StoreError::Quota => {
+                tracing::debug!(bucket, key, %error, "a portable text has to wait");
+                Outcome::Later(None)
+            }
+            // It was replaced or deleted, and who did that knows.
+            StoreError::Changed | StoreError::NoSuchKey | StoreError::NoSuchBucket => Outcome::Over,
+            error => {
+                tracing::warn!(bucket, key, %error, "the storage keeps no portable text of this object");
+                Outcome::Over
+            }
+        }
+    }
+}
+
+fn portable(row: &Row) -> Option<Portable> {
+    Some(Portable {
+        size: row.size,
+        etag: row.etag.clone()?,
+        part_sizes: row.part_sizes.clone(),
+        checksum: row.checksum.clone(),
+        metadata: row.metadata.clone(),
+    })
+}
+
+/// The row that the text beside an object tells.
+fn told(stored: &StoredObject) -> Option<Row> {
+    let text = stored.portable.as_deref()?;
+    let told = Portable::read(text, &stored.state.version, stored.size)?;
+    Some(Row {
+        state: stored.state.clone(),
+        size: stored.size,
+        etag: Some(told.etag),
+        checksum: told.checksum,
+        part_sizes: told.part_sizes,
+        metadata: told.metadata,
+        modified: stored.modified,
+    })
+}
+
+/// What is learned from the text beside an object that no row describes. `expected`: the row of
+/// the key, which is about another state.
+pub(super) fn first_lesson(
+    key: &ObjectKey,
+    expected: Option<Row>,
+    stored: &StoredObject,
+) -> Option<Lesson> {
+    Some(Lesson {
+        key: key.clone(),
+        row: told(stored)?,
+        expected,
+        portable: false,
+    })
+}
+
+/// A row whose tag was forgotten, with the tag that the text beside the object tells. All else is
+/// better known to the row: the text may be behind.
+pub(super) fn with_told_tag(row: &Row, stored: &StoredObject) -> Option<Row> {
+    if row.etag.is_some() {
+        return None;
+    }
+    let told = told(stored)?;
+    Some(Row {
+        etag: told.etag,
+        checksum: row.checksum.clone().or(told.checksum),
+        part_sizes: if row.part_sizes.is_empty() {
+            told.part_sizes
+        } else {
+            row.part_sizes.clone()
+        },
+        ..row.clone()
+    })
+}
+
+/// Whether somebody else has written a text beside an object, which is left alone.
+pub(super) fn has_words(stored: &StoredObject) -> bool {
+    let text = stored.portable.as_deref();
+    text.is_some_and(|text| !Portable::is_one(text))
+}

@@ -1,0 +1,83 @@
+//! The queue of portable texts.
+
+use super::objects::{read_bucket, read_object};
+use super::{BucketNo, NamespaceNo};
+use crate::cache::rows::{Parsed, UnsignedColumn};
+use crate::model::{ObjectKey, Timestamp};
+use crate::service::ports::{PortableJob, PortableQueue};
+use rusqlite::{Connection, params};
+
+/// Puts an object at the end of the queue, wherever it was in it before.
+pub(super) fn enqueue(db: &Connection, bucket: BucketNo, key: &ObjectKey) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO portable_queue (bucket_id, key, since) VALUES (?1, ?2, ?3)",
+    )?
+    .execute(params![bucket.0, key.as_str(), Timestamp::now().0])?;
+    Ok(())
+}
+
+/// Takes an object off the queue.
+pub(super) fn dequeue(db: &Connection, bucket: BucketNo, key: &ObjectKey) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM portable_queue WHERE bucket_id = ?1 AND key = ?2")?
+        .execute(params![bucket.0, key.as_str()])?;
+    Ok(())
+}
+
+/// The head of a namespace's queue: what came at or before `since`.
+pub(in crate::cache) fn portable_queue(
+    db: &Connection,
+    namespace: NamespaceNo,
+    since: Timestamp,
+    limit: usize,
+) -> rusqlite::Result<PortableQueue> {
+    let jobs = db
+        .prepare_cached(
+            "SELECT o.size, o.digest, o.parts, o.part_sizes, o.content_type, o.metadata, o.checksum,
+                    o.id, o.version, o.modified, q.number, q.key, b.name
+             FROM portable_queue q JOIN buckets b USING (bucket_id)
+             LEFT JOIN objects o ON o.bucket_id = q.bucket_id AND o.key = q.key
+             WHERE b.namespace_id = ?1 AND q.since <= ?2 ORDER BY q.number LIMIT ?3",
+        )?
+        .query_map(
+            params![namespace.0, since.0, UnsignedColumn(limit as u64)],
+            |row| {
+                let Parsed(key) = row.get(11)?;
+                Ok(PortableJob {
+                    number: row.get(10)?,
+                    bucket: read_bucket(row, 12)?,
+                    key,
+                    row: read_object(row)?,
+                })
+            },
+        )?
+        .collect::<rusqlite::Result<_>>()?;
+    let UnsignedColumn(waiting) = db
+        .prepare_cached(
+            "SELECT count(*) FROM portable_queue JOIN buckets USING (bucket_id)
+             WHERE namespace_id = ?1",
+        )?
+        .query_row([namespace.0], |row| row.get(0))?;
+    Ok(PortableQueue { jobs, waiting })
+}
+
+/// Takes these off the queue.
+pub(in crate::cache) fn portable_done(db: &Connection, numbers: &[i64]) -> rusqlite::Result<()> {
+    let mut delete = db.prepare_cached("DELETE FROM portable_queue WHERE number = ?1")?;
+    for number in numbers {
+        delete.execute([number])?;
+    }
+    Ok(())
+}
+
+/// Lets these wait as if they had come at another time.
+pub(in crate::cache) fn portable_later(
+    db: &Connection,
+    numbers: &[i64],
+    since: Timestamp,
+) -> rusqlite::Result<()> {
+    let mut change = db.prepare_cached("UPDATE portable_queue SET since = ?2 WHERE number = ?1")?;
+    for number in numbers {
+        change.execute(params![number, since.0])?;
+    }
+    Ok(())
+}
