@@ -24,7 +24,7 @@ def test_the_python_example_keeps_the_contract(tmp_path):
     component = tmp_path / "python.wasm"
     build = [
         Path(sys.executable).parent / "componentize-py",
-        *("-d", REPOSITORY / "wit/v0"),
+        *("-d", REPOSITORY / "wit/released/0.1.0"),
         *("-w", "pys3local:storage/plugin@0.1.0"),
         *("componentize", "app", "-o", component),
     ]

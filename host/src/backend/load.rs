@@ -268,7 +268,8 @@ fn check_exports(engine: &Engine, component: &Component) -> std::result::Result<
         .map(|(name, _)| name.to_owned())
         .collect();
     for wanted in [SETUP, STORE] {
-        if instances.iter().any(|name| name == wanted) {
+        // As the engine looks names up: 0.1.1 serves whoever wants 0.1.0.
+        if component.get_export_index(None, wanted).is_some() {
             continue;
         }
         let unversioned = wanted.split('@').next().unwrap_or(wanted);

@@ -96,8 +96,8 @@ fn plugin(name: &str, language: Language) -> Vec<(String, String)> {
                 .replace("pys3local-plugin-vault", name)
                 .replace("# A package of its own, as yours would be: it is no part of the gateway's workspace.\n", ""),
             "src/plugin.rs" => text
-                .replace("        // Your plugin has a copy of the folder `wit/v0` of the version that it is made for.\n", "")
-                .replace("../../../wit/v0", "wit")
+                .replace("        // Your plugin has a copy of the released folder that it is made for.\n", "")
+                .replace("../../../wit/released/0.1.0", "wit")
                 .replace("name: \"vault\"", &format!("name: \"{name}\"")),
             "app.py" => text.replace("name=\"python\"", &format!("name=\"{name}\"")),
             _ => (*text).to_owned(),

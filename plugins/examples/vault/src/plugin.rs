@@ -2,8 +2,8 @@
 
 pub mod bindings {
     wit_bindgen::generate!({
-        // Your plugin has a copy of the folder `wit/v0` of the version that it is made for.
-        path: "../../../wit/v0",
+        // Your plugin has a copy of the released folder that it is made for.
+        path: "../../../wit/released/0.1.0",
         world: "pys3local:storage/plugin@0.1.0",
         generate_all,
     });
