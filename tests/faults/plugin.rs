@@ -144,6 +144,130 @@ async fn an_upload_that_the_plugin_has_not_stored_is_not_acknowledged() {
     assert!(gateway.is_running());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_plugin_publishes_too_early_never_has_the_tag_of_the_bad_upload() {
+    let (_gateway, s3) = hostile();
+    let body = pys3local_tests::data::bytes(1, SIZE);
+    let bad = s3
+        .put("unasked", "key", body.clone())
+        .header("content-md5", "1B2M2Y8AsgTpgAmY7PhCfg==");
+    bad.send().await.expect_error(400, "BadDigest");
+    let head = s3.head("unasked", "key").send().await.expect(200);
+    assert!(head.etag().starts_with("x-"), "{}", head.etag());
+    // The same plugin with an upload that is right.
+    let etag = s3.store("unasked", "key", body).await;
+    let head = s3.head("unasked", "key").send().await.expect(200);
+    assert_eq!(head.etag(), etag);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_the_plugin_claims_to_be_shorter_is_not_acknowledged() {
+    let (_gateway, s3) = hostile();
+    let put = s3.put("lying-size", "key", vec![b'y'; SIZE]).send().await;
+    assert!(put.status.is_server_error(), "{}", put.status);
+    // What it has instead is nothing that the upload's tag stands for.
+    let head = s3.head("lying-size", "key").send().await.expect(200);
+    assert!(head.etag().starts_with("x-"), "{}", head.etag());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_are_not_those_of_the_upload_never_arrive_whole() {
+    let (_gateway, s3) = hostile();
+    // It says that it has stored this, and has not: what it sends are other bytes.
+    s3.store("fine", "lost", vec![b'y'; SIZE]).await;
+    if let Ok(reply) = s3.get("fine", "lost").try_send().await {
+        panic!("status {} and {} bytes", reply.status, reply.body.len());
+    }
+    is_fine(&s3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn values_at_the_end_of_their_range_are_no_reason_to_panic() {
+    let (mut gateway, s3) = hostile();
+    for misdeed in ["huge-size", "long-ago", "odd-hash", "odd-type"] {
+        let head = s3.head(misdeed, "key").send().await;
+        assert!(head.header("x").is_none(), "{misdeed}: {:?}", head.headers);
+        let list = s3.list(misdeed).query("prefix", "p/").send().await;
+        assert_ne!(list.status, 400, "{misdeed}");
+        for range in ["bytes=0-9", "bytes=-10", "bytes=18446744073709551000-"] {
+            let _ = s3
+                .get(misdeed, "key")
+                .header("range", range)
+                .try_send()
+                .await;
+        }
+        let _ = s3.get(misdeed, "key").try_send().await;
+        let put = s3.put("fine", "copy", "");
+        let put = put.header("x-amz-copy-source", &format!("{misdeed}/key"));
+        let _ = put.try_send().await;
+        fine_in_the_end(&s3).await;
+    }
+    assert!(gateway.is_running());
+    assert_no_panic(&gateway);
+}
+
+/// That whatever panicked was the plugin, whose words stand in the log with its name.
+#[track_caller]
+fn assert_no_panic(gateway: &Gateway) {
+    let log = gateway.stderr();
+    let mut panics = log.lines().filter(|line| line.contains("panicked"));
+    assert!(panics.all(|line| line.ends_with("plugin=hostile")), "{log}");
+}
+
+/// Open files, threads, and resident KiB of a process.
+#[cfg(target_os = "linux")]
+fn usage(pid: u32) -> (usize, usize, u64) {
+    let count = |what: &str| {
+        std::fs::read_dir(format!("/proc/{pid}/{what}"))
+            .unwrap()
+            .count()
+    };
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .unwrap();
+    let resident = line.trim().trim_end_matches(" kB").parse().unwrap();
+    (count("fd"), count("task"), resident)
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_misdeeds_cost_comes_back() {
+    let (mut gateway, s3) = hostile();
+    // Few enough of them that instances which die again and again need not wait for long.
+    let deeds = async |s3: &S3| {
+        for misdeed in ["memory-bomb", "hoard", "never"] {
+            let _ = s3.head(misdeed, "key").try_send().await;
+            fine_in_the_end(s3).await;
+        }
+        for misdeed in ["dropped-body", "endless-body", "trap-in-body"] {
+            let _ = s3.get(misdeed, "key").try_send().await;
+            fine_in_the_end(s3).await;
+        }
+        for misdeed in ["flood", "millions"] {
+            let list = s3.list(misdeed).query("prefix", "p/");
+            let _ = list.try_send().await;
+            fine_in_the_end(s3).await;
+        }
+    };
+    // The first round brings everything up to its ordinary size.
+    deeds(&s3).await;
+    let before = usage(gateway.pid());
+    deeds(&s3).await;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let now = usage(gateway.pid());
+        if now.0 <= before.0 + 30 && now.1 <= before.1 + 4 && now.2 <= before.2 + (48 << 10) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{now:?} after {before:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(gateway.is_running());
+    assert_no_panic(&gateway);
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn handles_that_a_plugin_keeps_come_back() {

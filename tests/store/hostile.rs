@@ -4,7 +4,7 @@
 use crate::guests;
 use crate::rig::{accepted, collect, directory, filled, grant, key, options};
 use futures_util::{StreamExt as _, stream};
-use pys3local::backend::{Backend, Grants, PluginConfig, open};
+use pys3local::backend::{Backend, Component, DirGrant, Grants, PluginConfig, open};
 use pys3local_core::model::{Bucket, ByteStream};
 use pys3local_core::service::ports::{
     PutOptions, StoreError, StoreListQuery, StorePage, StoredObject,
@@ -21,7 +21,7 @@ const RECOVERY: Duration = Duration::from_mins(1);
 /// Bytes of each object.
 const SIZE: usize = 1 << 20;
 
-struct Hostile {
+pub(crate) struct Hostile {
     backend: Backend,
     dir: TempDir,
 }
@@ -41,13 +41,17 @@ impl Hostile {
         Self::start_with(Grants::default()).await
     }
 
-    async fn start_with(grants: Grants) -> Self {
+    pub(crate) async fn start_with(grants: Grants) -> Self {
         let dir = directory();
         let grants = Grants {
             dirs: vec![grant(&dir.path().join("data"))],
             call_timeout: PATIENCE,
             ..grants
         };
+        Self::start_in(dir, grants).await
+    }
+
+    async fn start_in(dir: TempDir, grants: Grants) -> Self {
         let config = PluginConfig {
             kind: "hostile".into(),
             component: Some(guests::component("hostile")),
@@ -58,7 +62,7 @@ impl Hostile {
         Self { backend, dir }
     }
 
-    async fn stat(&self, misdeed: &str, name: &str) -> Result<StoredObject, StoreError> {
+    pub(crate) async fn stat(&self, misdeed: &str, name: &str) -> Result<StoredObject, StoreError> {
         self.backend
             .store
             .stat(&bucket(misdeed), &key(name), None)
@@ -85,7 +89,7 @@ impl Hostile {
     }
 
     /// Every instance answers again, soon.
-    async fn recovers(&self) {
+    pub(crate) async fn recovers(&self) {
         let start = Instant::now();
         let mut answers = 0;
         while answers < 10 {
@@ -167,7 +171,13 @@ async fn an_instance_that_dies_again_and_again_comes_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_breaks_ends_in_an_error() {
-    for misdeed in ["short-body", "stalled-body", "trap-in-body", "spin-in-body"] {
+    for misdeed in [
+        "short-body",
+        "dropped-body",
+        "stalled-body",
+        "trap-in-body",
+        "spin-in-body",
+    ] {
         let hostile = Hostile::start().await;
         let (mut seen, mut error) = (0, None);
         let mut body = hostile.get(misdeed).await.unwrap();
@@ -186,11 +196,11 @@ async fn a_body_that_breaks_ends_in_an_error() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_body_is_never_longer_than_its_object() {
     let hostile = Hostile::start().await;
-    let body = collect(hostile.get("long-body").await.unwrap())
-        .await
-        .unwrap();
-    assert_eq!(body.len(), SIZE);
-    assert!(body.iter().all(|&byte| byte == b'x'));
+    for misdeed in ["long-body", "endless-body"] {
+        let body = collect(hostile.get(misdeed).await.unwrap()).await.unwrap();
+        assert_eq!(body.len(), SIZE);
+        assert!(body.iter().all(|&byte| byte == b'x'));
+    }
     hostile.recovers().await;
 }
 
@@ -298,18 +308,205 @@ async fn nothing_outside_the_granted_directory_can_be_reached() {
     }
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_outside_the_granted_directory_can_be_changed_or_brought_in() {
+    let hostile = Hostile::start().await;
+    let outside = hostile.dir.path();
+    let data = outside.join("data");
+    std::fs::write(outside.join("secret"), "secret").unwrap();
+    std::fs::create_dir(outside.join("other")).unwrap();
+    std::fs::write(data.join("inside"), "x").unwrap();
+    std::os::unix::fs::symlink("..", data.join("up")).unwrap();
+    std::os::unix::fs::symlink("../secret", data.join("soft")).unwrap();
+    let secret = outside.join("secret").display().to_string();
+    for deed in [
+        "link ../secret hard",
+        "link up/secret hard",
+        "link inside ../hard",
+        "link inside up/hard",
+        "rename ../secret stolen",
+        "rename up/secret stolen",
+        "rename inside ../moved",
+        "rename inside up/moved",
+        "unlink ../secret",
+        "unlink up/secret",
+        "mkdir ../made",
+        "mkdir up/made",
+        "rmdir ../other",
+        "rmdir up/other",
+        "create ../made",
+        "create up/made",
+        "create soft",
+        &format!("link {secret} hard"),
+        &format!("rename {secret} stolen"),
+        &format!("unlink {secret}"),
+        &format!("symlink {secret} absolute"),
+    ] {
+        let answer = hostile.stat("escape", deed).await;
+        assert!(
+            matches!(answer, Err(StoreError::Denied(_))),
+            "{deed}: {answer:?}"
+        );
+    }
+    // A link that it makes itself leads out no more than one that it found.
+    let _ = hostile.stat("escape", "symlink ../secret own").await;
+    let answer = hostile.stat("reach", "own").await;
+    assert!(matches!(answer, Err(StoreError::Denied(_))), "{answer:?}");
+    // What it may do works, so what failed above did not fail for another reason.
+    hostile.stat("escape", "link inside twice").await.unwrap();
+    hostile.stat("escape", "rename twice moved").await.unwrap();
+    hostile.stat("escape", "mkdir made").await.unwrap();
+    hostile.stat("escape", "create made/new").await.unwrap();
+    hostile.stat("escape", "unlink moved").await.unwrap();
+
+    assert_eq!(std::fs::read(outside.join("secret")).unwrap(), b"secret");
+    let mut names: Vec<_> = std::fs::read_dir(outside)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name != "spool")
+        .collect();
+    names.sort();
+    assert_eq!(names, ["data", "other", "secret"]);
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_is_granted_for_reading_cannot_be_changed() {
+    let dir = directory();
+    let data = dir.path().join("data");
+    std::fs::write(data.join("file"), "x").unwrap();
+    std::fs::create_dir(data.join("empty")).unwrap();
+    let hostile = Hostile::start_in(
+        dir,
+        Grants {
+            call_timeout: PATIENCE,
+            dirs: vec![DirGrant {
+                writable: false,
+                ..grant(&data)
+            }],
+            ..Grants::default()
+        },
+    );
+    let hostile = hostile.await;
+    hostile.stat("reach", "file").await.unwrap();
+    for deed in [
+        "create file",
+        "create new",
+        "unlink file",
+        "rename file moved",
+        "link file twice",
+        "symlink file soft",
+        "mkdir made",
+        "rmdir empty",
+    ] {
+        let answer = hostile.stat("escape", deed).await;
+        assert!(
+            matches!(answer, Err(StoreError::Denied(_))),
+            "{deed}: {answer:?}"
+        );
+    }
+    let names = std::fs::read_dir(&data).unwrap().count();
+    assert_eq!(
+        (names, std::fs::read(data.join("file")).unwrap()),
+        (2, b"x".into())
+    );
+}
+
+/// Every call that names a bucket, which says what to do in it.
+async fn each_call(hostile: &Hostile, misdeed: &str) -> Vec<(&'static str, StoreError)> {
+    let (store, at) = (&hostile.backend.store, bucket(misdeed));
+    let (name, in_bucket) = (
+        misdeed.parse().unwrap(),
+        format!("{misdeed}-bucket").parse().unwrap(),
+    );
+    let put = async {
+        let options = PutOptions::default();
+        let (body, verdict) = (filled(1, 10), accepted(10));
+        store
+            .put(&at, &key("key"), 10, options, body, verdict)
+            .await
+    };
+    vec![
+        (
+            "create-bucket",
+            store.create_bucket(&name).await.unwrap_err(),
+        ),
+        (
+            "stat-bucket",
+            store.stat_bucket(&in_bucket).await.unwrap_err(),
+        ),
+        (
+            "delete-bucket",
+            store.delete_bucket(&name).await.unwrap_err(),
+        ),
+        ("put", put.await.unwrap_err()),
+        ("get", hostile.get(misdeed).await.err().unwrap()),
+        ("stat", hostile.stat(misdeed, "key").await.unwrap_err()),
+        (
+            "delete",
+            store.delete(&at, &key("key"), None).await.unwrap_err(),
+        ),
+        ("list", hostile.list(misdeed).await.unwrap_err()),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_misdeed_in_any_call_can_be_tried_again_and_hurts_no_other() {
+    for misdeed in ["trap", "never"] {
+        let hostile = Hostile::start().await;
+        for (call, error) in each_call(&hostile, misdeed).await {
+            assert!(
+                matches!(error, StoreError::Unavailable(_)),
+                "{misdeed} in {call}: {error:?}"
+            );
+        }
+        hostile.recovers().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trap_in_a_call_without_a_bucket_is_an_error_too() {
+    let dir = directory();
+    let config = |call: &str| PluginConfig {
+        kind: "hostile".into(),
+        component: Some(guests::component("hostile")),
+        settings: [("trap".to_owned(), call.to_owned())].into(),
+        ..PluginConfig::default()
+    };
+    let failed = open(config("configure"), options(&dir)).await;
+    let failed = failed.err().unwrap().to_string();
+    assert!(
+        failed.contains("does not start") && !failed.contains('\n'),
+        "{failed}"
+    );
+
+    let backend = open(config("list-buckets"), options(&dir)).await.unwrap();
+    let listed = backend.store.list_buckets().await;
+    assert!(
+        matches!(listed, Err(StoreError::Unavailable(_))),
+        "{listed:?}"
+    );
+    backend.shutdown();
+
+    let config = config("choices");
+    let component = Component::load(&config, &options(&dir)).await.unwrap();
+    let choices = component.choices("trap", &config.settings).await;
+    let failed = choices.err().unwrap().to_string();
+    assert!(!failed.contains('\n'), "{failed}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_too_large_for_the_host_costs_one_instance() {
     let hostile = Hostile::start().await;
-    let answer = hostile.list("flood").await;
-    assert!(
-        matches!(
-            answer,
-            Err(StoreError::Unavailable(_) | StoreError::Other(_))
-        ),
-        "{answer:?}"
-    );
-    hostile.recovers().await;
+    // Keys that are long, and entries that are many.
+    for misdeed in ["flood", "millions"] {
+        match hostile.list(misdeed).await {
+            Err(StoreError::Unavailable(_)) => {}
+            answer => panic!("{misdeed}: {:?}", answer.map(|page| page.entries.len())),
+        }
+        hostile.recovers().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,7 @@
 
 mod guests;
 mod hostile;
+mod network;
 mod released;
 mod rig;
 

@@ -148,3 +148,71 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Ctx>> {
     overlay::add_to_linker(&mut linker)?;
     Ok(linker)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmtime::component::Component;
+
+    /// Runs the start functions of a component with nothing granted.
+    async fn start(text: &str) -> Result<()> {
+        let engine = super::super::engine::engine(None)?;
+        let log = GuestLog::new(&"bomb".into());
+        let grants = Grants {
+            memory: 1 << 20,
+            ..Grants::default()
+        };
+        let mut store = wasmtime::Store::new(&engine, Ctx::new(&grants, Outgoing::new(&[]), log)?);
+        store.limiter(|ctx| &mut ctx.limits);
+        store.set_epoch_deadline(1000);
+        let component = Component::new(&engine, wat::parse_str(text).unwrap())?;
+        let linker = linker(&engine)?;
+        linker.instantiate_async(&mut store, &component).await?;
+        Ok(())
+    }
+
+    /// A core module whose start traps unless `grow` fails.
+    fn grower(item: &str, grow: &str) -> String {
+        let start = format!("(if (i32.ne ({grow}) (i32.const -1)) (then unreachable))");
+        format!(
+            "(component (core module $m {item} (func $s {start}) (start $s)) (core instance (instantiate $m)))"
+        )
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_table_or_memory_does_not_grow_beyond_its_limit() {
+        let table = "(table 1 funcref)";
+        let grow = |count: usize| format!("table.grow (ref.null func) (i32.const {count})");
+        start(&grower(table, &grow(TABLE))).await.unwrap();
+        // That it may grow a little shows that the trap above works.
+        start(&grower(table, &grow(10))).await.unwrap_err();
+        start(&grower("(memory 1)", "memory.grow (i32.const 16)"))
+            .await
+            .unwrap();
+        start(&grower("(memory 1)", "memory.grow (i32.const 15)"))
+            .await
+            .unwrap_err();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_component_that_starts_too_large_does_not_start() {
+        let many = |item: &str, count: usize| {
+            let instances = "(core instance (instantiate $m))".repeat(count);
+            format!("(component (core module $m {item}) {instances})")
+        };
+        for item in ["", "(table 1 funcref)", "(memory 1)"] {
+            let bomb = start(&many(item, MOST_INSTANCES + 1)).await.unwrap_err();
+            assert!(format!("{bomb:#}").contains("limit"), "{item}: {bomb:#}");
+            start(&many(item, 10)).await.unwrap();
+        }
+        start(&format!(
+            "(component (core module $m (table {} funcref)) (core instance (instantiate $m)))",
+            TABLE + 1
+        ))
+        .await
+        .unwrap_err();
+        start("(component (core module $m (memory 17)) (core instance (instantiate $m)))")
+            .await
+            .unwrap_err();
+    }
+}

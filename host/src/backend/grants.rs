@@ -1,7 +1,7 @@
 //! What a plugin may reach. Nothing is ambient: what is not named here does not exist for it.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -173,9 +173,34 @@ fn address(host: &str) -> Option<IpAddr> {
         .ok()
 }
 
+/// Whether a name may lead to an address. A name that the operator wrote out may lead into the
+/// network at home, to a NAS say. No name leads to link-local addresses or to a cloud's metadata
+/// service: whoever wants those has to grant the address itself.
+pub(super) fn is_reachable(address: IpAddr, named: bool) -> bool {
+    let address = address.to_canonical();
+    is_public(address) || (named && is_private(address) && !is_metadata(address))
+}
+
+/// Loopback, and networks of one's own.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            v4.is_loopback() || v4.is_private() || (a == 100 && (64..128).contains(&b))
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local(),
+    }
+}
+
+/// Metadata services that lie in networks of one's own; the others are link-local.
+fn is_metadata(address: IpAddr) -> bool {
+    let v6 = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
+    address == IpAddr::V6(v6) || address == IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200))
+}
+
 /// Whether an address lies in the public internet: not loopback, private, link-local (cloud
 /// metadata services among them), shared, multicast or reserved.
-pub(super) fn is_public(address: IpAddr) -> bool {
+fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
             let [a, b, c, _] = v4.octets();
@@ -277,6 +302,39 @@ mod tests {
         ] {
             assert!(odd.parse::<HostPattern>().is_err(), "{odd}");
         }
+    }
+
+    #[test]
+    fn a_name_that_was_written_out_leads_home_but_never_to_a_metadata_service() {
+        for home in [
+            "127.0.0.1",
+            "10.1.2.3",
+            "192.168.0.1",
+            "::1",
+            "fd12::1",
+            "100.64.0.1",
+        ] {
+            assert!(is_reachable(home.parse().unwrap(), true), "{home}");
+            assert!(!is_reachable(home.parse().unwrap(), false), "{home}");
+        }
+        for never in [
+            "169.254.169.254",
+            "::ffff:169.254.169.254",
+            "fe80::1",
+            "fd00:ec2::254",
+            "100.100.100.200",
+            "0.0.0.0",
+            "::",
+            "224.0.0.1",
+            "ff02::1",
+            "255.255.255.255",
+            "64:ff9b::a9fe:a9fe",
+            "2002:7f00:1::",
+            "::ffff:0.0.0.0",
+        ] {
+            assert!(!is_reachable(never.parse().unwrap(), true), "{never}");
+        }
+        assert!(is_reachable("1.1.1.1".parse().unwrap(), false));
     }
 
     #[test]

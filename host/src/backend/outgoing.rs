@@ -1,7 +1,7 @@
 //! The outgoing HTTP client behind `wasi:http/client`: one connection pool per plugin, TLS by
 //! rustls, and the grants checked for every request and every address.
 
-use super::grants::{HostPattern, is_public};
+use super::grants::{HostPattern, is_reachable};
 use super::pulse::{NativeWork, Pulse, WatchedRequest};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -12,7 +12,7 @@ use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use std::future::Future;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -27,6 +27,9 @@ const FIRST_BYTE: Duration = Duration::from_mins(1);
 const IDLE: Duration = Duration::from_mins(1);
 
 type Body = WatchedRequest<UnsyncBoxBody<bytes::Bytes, Error>>;
+type Found = io::Result<Vec<SocketAddr>>;
+/// Asks for the addresses of a name.
+type Lookup = Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = Found> + Send>> + Send + Sync>;
 type Transfer = Box<dyn Future<Output = Result<(), Error>> + Send>;
 
 /// Sends the requests of one plugin.
@@ -38,8 +41,18 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     pub(super) fn new(hosts: &[HostPattern]) -> Self {
+        let system = |name: String| -> Pin<Box<dyn Future<Output = Found> + Send>> {
+            Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
+        };
+        Self::with_lookup(hosts, Arc::new(system))
+    }
+
+    fn with_lookup(hosts: &[HostPattern], lookup: Lookup) -> Self {
         let hosts: Arc<[HostPattern]> = hosts.into();
-        let mut tcp = HttpConnector::new_with_resolver(Resolver(Arc::clone(&hosts)));
+        let mut tcp = HttpConnector::new_with_resolver(Resolver {
+            hosts: Arc::clone(&hosts),
+            lookup,
+        });
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(CONNECT));
@@ -95,7 +108,10 @@ impl Outgoing {
 /// Resolves names, and leaves out addresses that the grants do not reach. The connection is made
 /// to the address that was checked, so an answer that changes later gains nothing.
 #[derive(Clone)]
-struct Resolver(Arc<[HostPattern]>);
+struct Resolver {
+    hosts: Arc<[HostPattern]>,
+    lookup: Lookup,
+}
 
 impl tower_service::Service<Name> for Resolver {
     type Response = std::vec::IntoIter<SocketAddr>;
@@ -107,12 +123,12 @@ impl tower_service::Service<Name> for Resolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let named = self.0.iter().any(|pattern| pattern.names(name.as_str()));
+        let mut patterns = self.hosts.iter();
+        let named = patterns.any(|pattern| pattern.names(name.as_str()));
+        let found = (self.lookup)(name.as_str().to_owned());
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let reachable: Vec<_> = found
-                .filter(|address| named || is_public(mapped(address.ip())))
-                .collect();
+            let mut reachable = found.await?;
+            reachable.retain(|address| is_reachable(address.ip(), named));
             if reachable.is_empty() {
                 let text = format!("{name} has no address that the grants reach");
                 return Err(io::Error::new(io::ErrorKind::PermissionDenied, text));
@@ -122,6 +138,5 @@ impl tower_service::Service<Name> for Resolver {
     }
 }
 
-fn mapped(address: IpAddr) -> IpAddr {
-    address.to_canonical()
-}
+#[cfg(test)]
+mod tests;

@@ -18,15 +18,26 @@ pub(crate) mod bindings {
     export!(Component);
 }
 
-use crate::misdeeds::{self, SIZE, info};
+use crate::misdeeds::{self, SIZE, info, odd};
+use crate::outside;
 use bindings::exports::pys3local::storage::store::{ListQuery, ObjectBody, Page};
 use bindings::exports::pys3local::storage::{setup, store};
 use bindings::pys3local::storage::types::{
     BucketInfo, ByteRange, Error, ObjectInfo, ObjectRef, Receipt, UploadOptions,
 };
+use std::sync::OnceLock;
 use wit_bindgen::{FutureReader, StreamReader, StreamResult};
 
 pub(crate) struct Component;
+
+static SETTINGS: OnceLock<Vec<(String, String)>> = OnceLock::new();
+
+/// Traps if the config says so of this call.
+async fn trap_in(call: &str, settings: &[(String, String)]) {
+    if settings.iter().any(|(_, value)| value == call) {
+        misdeeds::commit("trap").await;
+    }
+}
 
 impl setup::Guest for Component {
     fn describe() -> setup::Description {
@@ -34,7 +45,13 @@ impl setup::Guest for Component {
             name: "hostile".into(),
             version: env!("CARGO_PKG_VERSION").into(),
             summary: "Does what it should not".into(),
-            settings: Vec::new(),
+            settings: vec![setup::Setting {
+                name: "trap".into(),
+                help: "the call without a bucket in which to trap".into(),
+                kind: setup::SettingKind::Text,
+                required: false,
+                default: None,
+            }],
             hosts: Vec::new(),
             dirs: Vec::new(),
         }
@@ -42,15 +59,18 @@ impl setup::Guest for Component {
 
     async fn choices(
         _setting: String,
-        _settings: Vec<(String, String)>,
+        settings: Vec<(String, String)>,
     ) -> Result<Vec<setup::Choice>, Error> {
+        trap_in("choices", &settings).await;
         Ok(Vec::new())
     }
 
     async fn configure(
-        _settings: Vec<(String, String)>,
+        settings: Vec<(String, String)>,
         _context: setup::Context,
     ) -> Result<setup::Configured, Error> {
+        trap_in("configure", &settings).await;
+        let _ = SETTINGS.set(settings);
         Ok(setup::Configured {
             namespace: Some("hostile".into()),
             label: None,
@@ -66,6 +86,7 @@ impl setup::Guest for Component {
 
 impl store::Guest for Component {
     async fn list_buckets() -> Result<Vec<BucketInfo>, Error> {
+        trap_in("list-buckets", SETTINGS.get().map_or(&[], Vec::as_slice)).await;
         let bucket = |name: &str| BucketInfo {
             name: name.into(),
             created: 0,
@@ -73,18 +94,23 @@ impl store::Guest for Component {
         Ok(vec![bucket("fine"), bucket("No Bucket Name"), bucket("..")])
     }
 
-    async fn create_bucket(_bucket: String) -> Result<(), Error> {
+    async fn create_bucket(bucket: String) -> Result<(), Error> {
+        misdeeds::commit(&bucket).await;
         Err(Error::Unsupported)
     }
 
     async fn stat_bucket(bucket: String) -> Result<BucketInfo, Error> {
+        if bucket.ends_with("-bucket") {
+            misdeeds::commit(bucket.trim_end_matches("-bucket")).await;
+        }
         Ok(BucketInfo {
             name: bucket,
             created: 0,
         })
     }
 
-    async fn delete_bucket(_bucket: String) -> Result<(), Error> {
+    async fn delete_bucket(bucket: String) -> Result<(), Error> {
+        misdeeds::commit(&bucket).await;
         Err(Error::Unsupported)
     }
 
@@ -128,9 +154,10 @@ impl store::Guest for Component {
         _range: Option<ByteRange>,
         _known: Option<ObjectRef>,
     ) -> Result<ObjectBody, Error> {
+        misdeeds::commit(&bucket).await;
         let body = misdeeds::body(&bucket);
         Ok(ObjectBody {
-            info: info(SIZE),
+            info: odd(&bucket),
             body,
         })
     }
@@ -141,9 +168,13 @@ impl store::Guest for Component {
         _known: Option<ObjectRef>,
     ) -> Result<ObjectInfo, Error> {
         misdeeds::commit(&bucket).await;
-        let mut found = info(SIZE);
+        let mut found = odd(&bucket);
         match bucket.as_str() {
-            "reach" => misdeeds::reach(key).await?,
+            "reach" => outside::reach(key).await?,
+            "escape" => outside::escape(&key).await?,
+            "fetch" => return Err(Error::Other(outside::fetch(&key).await)),
+            "inject" => return Err(Error::Other(outside::inject(&key).await)),
+            "half-request" => return Err(Error::Other(outside::half_request(&key).await)),
             "environment" => {
                 let all: Vec<_> = std::env::vars().collect();
                 let arguments = std::env::args().count();
@@ -156,11 +187,13 @@ impl store::Guest for Component {
         Ok(found)
     }
 
-    async fn delete(_bucket: String, _key: String, _known: Option<ObjectRef>) -> Result<(), Error> {
+    async fn delete(bucket: String, _key: String, _known: Option<ObjectRef>) -> Result<(), Error> {
+        misdeeds::commit(&bucket).await;
         Ok(())
     }
 
     async fn list(bucket: String, query: ListQuery) -> Result<Page, Error> {
+        misdeeds::commit(&bucket).await;
         Ok(Page {
             entries: misdeeds::keys(&bucket, &query.prefix),
             prefixes: Vec::new(),

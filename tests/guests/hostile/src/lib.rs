@@ -4,3 +4,5 @@
 mod guest;
 #[cfg(target_family = "wasm")]
 mod misdeeds;
+#[cfg(target_family = "wasm")]
+mod outside;

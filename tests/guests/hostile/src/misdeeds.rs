@@ -1,7 +1,7 @@
 //! What a plugin can do wrong.
 
 use crate::guest::bindings::pys3local::storage::log;
-use crate::guest::bindings::pys3local::storage::types::{Entry, Error, ObjectInfo, ObjectRef};
+use crate::guest::bindings::pys3local::storage::types::{Entry, ObjectInfo, ObjectRef};
 use crate::guest::bindings::wasi::filesystem::preopens::get_directories;
 use crate::guest::bindings::wasi::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
 use crate::guest::bindings::wit_stream;
@@ -28,6 +28,19 @@ pub(crate) fn info(size: u64) -> ObjectInfo {
         content_type: None,
         portable: None,
     }
+}
+
+/// An object of ordinary size, or one whose numbers are at the end of their range.
+pub(crate) fn odd(misdeed: &str) -> ObjectInfo {
+    let mut odd = info(SIZE);
+    match misdeed {
+        "huge-size" => (odd.size, odd.modified) = (u64::MAX, i64::MAX),
+        "long-ago" => odd.modified = i64::MIN,
+        "odd-hash" => odd.hash = Some("a\"b\r\nx: y".into()),
+        "odd-type" => odd.content_type = Some("text/html\r\nx: y".into()),
+        _ => {}
+    }
+    odd
 }
 
 /// Brings the instance down, or keeps it busy for ever; returns for any other name.
@@ -82,10 +95,15 @@ async fn hoard() {
 pub(crate) fn body(misdeed: &str) -> StreamReader<u8> {
     let (mut writer, reader) = wit_stream::new();
     let misdeed = misdeed.to_owned();
+    if misdeed == "dropped-body" {
+        drop(writer);
+        return reader;
+    }
     wit_bindgen::spawn_local(async move {
         writer.write_all(vec![b'x'; HALF]).await;
         match misdeed.as_str() {
             "short-body" => return,
+            "endless-body" => while writer.write_all(vec![b'x'; HALF]).await.is_empty() {},
             "stalled-body" => core::future::pending().await,
             "trap-in-body" => core::arch::wasm32::unreachable(),
             "spin-in-body" => commit("spin").await,
@@ -105,8 +123,8 @@ pub(crate) fn keys(misdeed: &str, prefix: &str) -> Vec<Entry> {
         "wrong-order" => &["b", "a"],
         "doubled-key" => &["a", "a"],
         "outside-prefix" => return entries("", &["elsewhere"]),
-        // Host memory for the same text again and again.
-        "flood" => return entries(prefix, &vec![LONG; 500_000]),
+        "flood" => return flood(LONG),
+        "millions" => return flood(""),
         "long-keys" => return entries(prefix, &[LONG]),
         "too-many" => &["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"],
         "empty-more" => &[],
@@ -115,23 +133,27 @@ pub(crate) fn keys(misdeed: &str, prefix: &str) -> Vec<Entry> {
     entries(prefix, names)
 }
 
+/// More entries than the host will take: as many as there is room for, and their keys all the same
+/// piece of memory, which is little here and would be much there.
+#[allow(unsafe_code, reason = "the misdeed")]
+fn flood(text: &'static str) -> Vec<Entry> {
+    let entry = |_| Entry {
+        // SAFETY: none is dropped, because the host ends the instance over them.
+        key: unsafe {
+            let bytes = text.as_ptr().cast_mut();
+            String::from_raw_parts(bytes, text.len(), text.len())
+        },
+        info: info(SIZE),
+    };
+    let mut all = Vec::with_capacity(200_000);
+    all.extend((0..200_000).map(entry));
+    all
+}
+
 fn entries(prefix: &str, names: &[&str]) -> Vec<Entry> {
     let entry = |name: &&str| Entry {
         key: format!("{prefix}{name}"),
         info: info(SIZE),
     };
     names.iter().map(entry).collect()
-}
-
-/// Tries to reach a path through the granted directory.
-pub(crate) async fn reach(path: String) -> Result<(), Error> {
-    let Some((root, _)) = get_directories().into_iter().next() else {
-        return Err(Error::Other("no directory was granted".into()));
-    };
-    let (follow, open) = (PathFlags::SYMLINK_FOLLOW, OpenFlags::empty());
-    let opened = root.open_at(follow, path, open, DescriptorFlags::READ);
-    match opened.await {
-        Ok(_) => Ok(()),
-        Err(code) => Err(Error::Denied(format!("{code:?}"))),
-    }
 }
