@@ -70,17 +70,26 @@ class Gateway:
         return self.endpoint.removeprefix("http://")
 
 
-def start_gateway(directory: Path, *flags: str) -> Gateway:
-    """Starts the program on a free port and waits for the line that tells its address."""
+def start_gateway(directory: Path, *flags: str, backend: str = "") -> Gateway:
+    """Starts the program on a free port and waits for the line that tells its address.
+
+    `backend`: the text of a section `[cloud]` to serve instead of a directory.
+    """
     binary = os.environ.get("PYS3LOCAL_BIN")
     if not binary or not os.access(binary, os.X_OK):
         pytest.fail(f"PYS3LOCAL_BIN must name the program under test, and is {binary!r}")
     home = directory / "gateway"
     environment = clean_environment(home)
     log = home / "log"
+    place = ["--path", str(home / "objects")]
+    if backend:
+        config = Path(environment["XDG_CONFIG_HOME"]) / "pys3local"
+        config.mkdir(parents=True, exist_ok=True)
+        (config / "backends.toml").write_text(f"[cloud]\n{backend}")
+        place = ["--backend-config", "cloud"]
     with log.open("wb") as stderr:
         process = subprocess.Popen(
-            [binary, "serve", "--path", str(home / "objects"), "--listen", "127.0.0.1:0", "--debug", *flags],
+            [binary, "serve", *place, "--listen", "127.0.0.1:0", "--debug", *flags],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,

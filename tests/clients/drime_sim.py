@@ -22,6 +22,7 @@ class Simulator:
     """A running simulator."""
 
     api: str
+    storage: str
     control: str
     token: str
     process: subprocess.Popen
@@ -37,6 +38,26 @@ class Simulator:
     def fault(self, script: str) -> None:
         """Adds a script of faults."""
         self._open("/fault", script.encode())
+
+    def calm(self) -> None:
+        """Forgets the faults that were not used up."""
+        self._open("/calm", b"")
+
+    def switch(self, *flags: str) -> None:
+        """Behaves from now on as if it had been started with these flags."""
+        self._open("/switch", " ".join(flags).encode())
+
+    def files(self) -> list[str]:
+        """Paths of all files, in the order of the alphabet; one twice if there are two."""
+        return sorted(entry["path"] for entry in json.load(self._open("/entries")) if not entry["folder"])
+
+    def folder(self, path: str) -> int:
+        """The id of a folder."""
+        return next(entry["id"] for entry in json.load(self._open("/entries")) if entry["path"] == path)
+
+    def open_uploads(self) -> int:
+        """Uploads in parts that are neither completed nor aborted."""
+        return json.load(self._open("/uploads"))
 
     def _open(self, path: str, data: bytes | None = None):
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -64,7 +85,7 @@ def start_simulator(*flags: str) -> Simulator:
         process.kill()
         process.wait()
         pytest.fail("the simulator did not start")
-    return Simulator(told["API"], told["Control"], told["Token"], process)
+    return Simulator(told["API"], told["Storage"], told["Control"], told["Token"], process)
 
 
 def make_certificate(directory: Path) -> tuple[Path, Path]:

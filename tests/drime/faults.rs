@@ -2,7 +2,7 @@
 //! clients try again.
 
 use crate::{Cloud, MIB};
-use drime_sim::{BadToken, Switches, UploadAnswer};
+use drime_sim::{BadToken, SameName, Switches, UploadAnswer};
 use pys3local_tests::client::Reply;
 use pys3local_tests::data;
 
@@ -166,4 +166,79 @@ async fn a_token_that_is_rejected_is_one_clear_line() {
             .filter(|line| !line.contains(" INFO "));
         assert_eq!(errors.count(), 1, "{}", failed.stderr);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_lost_answer_left_behind_goes_without_another_write_of_the_key() {
+    for create_lag in [0, 500] {
+        let cloud = Cloud::with(Switches {
+            create_lag,
+            ..Switches::default()
+        })
+        .await;
+        for (n, fault) in ["reset-after", "after-502", "after-500"]
+            .into_iter()
+            .enumerate()
+        {
+            let key = format!("dir/key{n}");
+            cloud.s3.store("bucket", &key, "old").await;
+            cloud.script(&format!("POST /uploads={fault}"));
+            let body = data::bytes(1, 1000);
+            stubborn(&cloud, &key, &body).await;
+            assert!(cloud.s3.fetch("bucket", &key).await == body, "{fault}");
+        }
+        cloud
+            .gateway
+            .until("each is there once", || cloud.files().len() == 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_answer_of_a_first_write_leaves_one_entry() {
+    for create_lag in [0, 700] {
+        let cloud = Cloud::with(Switches {
+            create_lag,
+            ..Switches::default()
+        })
+        .await;
+        cloud.script("POST /uploads=reset-after,reset-after,pass,reset-after");
+        for n in 0..3 {
+            let body = data::bytes(n, 1000);
+            stubborn(&cloud, &format!("key{n}"), &body).await;
+        }
+        cloud
+            .gateway
+            .until("each is there once", || cloud.files().len() == 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replaced_entry_that_could_not_be_deleted_goes_later() {
+    let mut cloud = Cloud::with(Switches {
+        same_name: SameName::KeepBoth,
+        ..Switches::default()
+    })
+    .await;
+    cloud.s3.store("bucket", "key", "old").await;
+    cloud.script("POST /file-entries/delete=503,503,503,503,503");
+    cloud.s3.store("bucket", "key", "new").await;
+    assert_eq!(cloud.files().len(), 2);
+    cloud
+        .gateway
+        .until("it is gone", || cloud.files().len() == 1);
+    // The same when the program dies before it could even try.
+    cloud.script("POST /file-entries/delete=delay-600000");
+    let put = cloud.s3.put("bucket", "key", "newer");
+    let put = tokio::spawn(async move { put.try_send().await });
+    cloud
+        .gateway
+        .until("it has begun", || cloud.simulator.count("upload") == 3);
+    cloud.gateway.kill9();
+    put.abort();
+    cloud.simulator.clear_scripts();
+    cloud.restart();
+    cloud
+        .gateway
+        .until("it is gone", || cloud.files().len() == 1);
+    assert_eq!(cloud.s3.fetch("bucket", "key").await, "newer");
 }

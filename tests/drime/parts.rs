@@ -96,3 +96,34 @@ async fn an_upload_goes_on_after_a_crash() {
     complete.send().await.expect(200);
     assert!(cloud.s3.fetch("bucket", "key").await == parts.concat());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_spool_takes_no_more_of_the_disk_than_it_may() {
+    let simulator = drime_sim::Simulator::start(drime_sim::Switches::default());
+    let simulator = simulator.await.unwrap();
+    let gateway = crate::options(&simulator);
+    let gateway = gateway.arg("--spool-limit").arg("13MiB").start();
+    let s3 = gateway.s3();
+    s3.create_bucket("bucket").await;
+    let part = data::bytes(1, 6 * MIB);
+    let one = s3.create_upload("bucket", "one").await;
+    // Before their turn they have to wait here.
+    for number in [3, 4] {
+        s3.store_part("bucket", "one", &one, number, part.clone())
+            .await;
+    }
+    let more = s3.part("bucket", "one", &one, 5, part.clone());
+    more.send().await.expect_error(507, "InsufficientStorage");
+    let other = s3.create_upload("bucket", "other").await;
+    let waits = s3.part("bucket", "other", &other, 2, part.clone());
+    waits.send().await.expect_error(503, "SlowDown");
+    // What passes straight through needs no room.
+    s3.store_part("bucket", "other", &other, 1, part.clone())
+        .await;
+    let abort = s3.delete("bucket", "one").query("uploadId", &one);
+    abort.send().await.expect(204);
+    s3.store_part("bucket", "other", &other, 3, part).await;
+    // A large object in one request needs none either when there is none.
+    s3.store("bucket", "large", data::bytes(9, 30 * MIB)).await;
+    assert!(s3.fetch("bucket", "large").await == data::bytes(9, 30 * MIB));
+}

@@ -159,10 +159,12 @@ async fn where_only_short_texts_are_kept_the_tag_is_what_is_told() {
         let put = cloud.s3.put("bucket", &format!("key{n}"), "bytes");
         let put = put.header("x-amz-meta-long", &"long".repeat(100)).send();
         tags.push(format!("\"{}\"", put.await.expect(200).etag()));
+        cloud.until_described();
+        // What is too long is found out with the first one.
+        let tried = cloud.simulator.count("change");
+        cloud.simulator.reset_log();
+        assert!(n == 0 || tried == 1, "{n}: {tried}");
     }
-    cloud.until_described();
-    // The limit is found out once.
-    assert!(cloud.simulator.count("change") <= 3 + 5);
     let other = gateway(&cloud.simulator);
     let other_s3 = other.s3();
     assert_eq!(tags_in_list(&other_s3).await, tags);

@@ -157,8 +157,8 @@ impl Plugin {
                     return Ok(part);
                 }
                 let file = self.spool().open(&dir, &in_spool(&part)).await?;
-                self.send_part(place, part.number, part.size, Kept::File(file))
-                    .await
+                let kept = Kept::File { file, _room: None };
+                self.send_part(place, part.number, part.size, kept).await
             })
             .buffered(usize::try_from(rules.parallel.max(1)).unwrap_or(1))
             .try_collect()

@@ -25,6 +25,7 @@ mod paths;
 mod plugin;
 mod pool;
 mod pulse;
+mod room;
 mod split;
 mod spool;
 mod stream;
@@ -81,7 +82,12 @@ pub struct BackendOptions {
     pub compile_cache: Option<PathBuf>,
     /// Where parts are kept for plugins that cannot take parts.
     pub spool: PathBuf,
+    /// How many bytes may wait there; `None` for [`DEFAULT_SPOOL_LIMIT`].
+    pub spool_limit: Option<u64>,
 }
+
+/// Bytes that wait in the spool at most, unless another limit is given.
+pub const DEFAULT_SPOOL_LIMIT: u64 = 64 << 30;
 
 /// A running plugin.
 pub struct Backend {
@@ -166,7 +172,9 @@ async fn start(
         setup::RowTrust::Check => RowTrust::Check,
         setup::RowTrust::Indexed => RowTrust::Indexed,
     };
-    let spool = spool::Spool::new(options.spool.join(spool_name(&namespace)), options.durable);
+    let limit = options.spool_limit.unwrap_or(DEFAULT_SPOOL_LIMIT);
+    let place = options.spool.join(spool_name(&namespace));
+    let spool = spool::Spool::new(place, options.durable, limit);
     let multipart = if has_multipart {
         Some(part_rules(&pool, &kind).await?)
     } else {

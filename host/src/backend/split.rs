@@ -4,6 +4,7 @@
 
 use super::disk;
 use super::plugin::Plugin;
+use super::room::Passing;
 use crate::model::{Bucket, ByteStream, ObjectKey, ObjectState, PartNumber};
 use crate::service::ports::{
     PartOptions, PutOptions, Receipt, Store as _, StoreError, StoredObject, StoredPart, Verdict,
@@ -69,7 +70,11 @@ pub(super) enum Kept {
         /// Gives the memory back.
         _permit: OwnedSemaphorePermit,
     },
-    File(Arc<File>),
+    File {
+        file: Arc<File>,
+        /// Gives the disk's room back, if the file took some of its own.
+        _room: Option<Passing>,
+    },
 }
 
 impl Kept {
@@ -79,7 +84,7 @@ impl Kept {
                 let pieces: Vec<io::Result<Bytes>> = pieces.iter().cloned().map(Ok).collect();
                 stream::iter(pieces).boxed()
             }
-            Self::File(file) => disk::read(Arc::clone(file), 0),
+            Self::File { file, .. } => disk::read(Arc::clone(file), 0),
         }
     }
 }
@@ -119,19 +124,16 @@ impl Source {
     async fn keep(&mut self, size: u64, plugin: &Plugin) -> Result<Kept, StoreError> {
         let permits = u32::try_from(size).unwrap_or(u32::MAX);
         let window = Arc::clone(&plugin.window().0);
-        let Ok(permit) = window.try_acquire_many_owned(permits) else {
-            let pieces = stream::unfold((self, size), |(source, left)| async move {
-                if left == 0 {
-                    return None;
-                }
-                let Ok(Some(piece)) = source.next(left).await else {
-                    return Some((Err(io::ErrorKind::UnexpectedEof.into()), (source, 0)));
-                };
-                let left = left - piece.len() as u64;
-                Some((Ok(piece), (source, left)))
-            });
-            return Ok(Kept::File(plugin.spool().keep(pieces).await?));
+        let permit = match window.clone().try_acquire_many_owned(permits) {
+            Ok(permit) => Some(permit),
+            Err(_) => match plugin.spool().pass(size).await? {
+                Some(room) => return self.keep_in_file(size, plugin, room).await,
+                // Neither here nor there: parts of others go out soon, and then there is room.
+                None if size <= MEMORY as u64 => window.acquire_many_owned(permits).await.ok(),
+                None => None,
+            },
         };
+        let permit = permit.ok_or(StoreError::Throttled { retry_after: None })?;
         let (mut pieces, mut left) = (Vec::new(), size);
         while left > 0 {
             let piece = self.next(left).await?.ok_or(StoreError::Aborted)?;
@@ -141,6 +143,28 @@ impl Source {
         Ok(Kept::Memory {
             pieces,
             _permit: permit,
+        })
+    }
+
+    async fn keep_in_file(
+        &mut self,
+        size: u64,
+        plugin: &Plugin,
+        room: Passing,
+    ) -> Result<Kept, StoreError> {
+        let pieces = stream::unfold((self, size), |(source, left)| async move {
+            if left == 0 {
+                return None;
+            }
+            let Ok(Some(piece)) = source.next(left).await else {
+                return Some((Err(io::ErrorKind::UnexpectedEof.into()), (source, 0)));
+            };
+            let left = left - piece.len() as u64;
+            Some((Ok(piece), (source, left)))
+        });
+        Ok(Kept::File {
+            file: plugin.spool().keep(pieces).await?,
+            _room: Some(room),
         })
     }
 }

@@ -3,6 +3,7 @@
 
 use super::disk;
 use super::plugin::Plugin;
+use super::room::{Passing, Room};
 use super::stream::Exactly;
 use crate::model::{Bucket, ByteStream, ObjectKey, ObjectState, Timestamp};
 use crate::service::ports::{
@@ -10,12 +11,14 @@ use crate::service::ports::{
 };
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
 /// A directory of spooled uploads, a directory each.
@@ -25,11 +28,14 @@ pub(super) struct Spool {
     /// A name that no other process or run has used, and a counter.
     run: String,
     next: AtomicU64,
+    limit: u64,
+    /// Known when somebody has asked for the first time.
+    room: OnceCell<Arc<Room>>,
 }
 
 impl Spool {
     /// Nothing is created before the first upload.
-    pub(super) fn new(root: PathBuf, durable: bool) -> Self {
+    pub(super) fn new(root: PathBuf, durable: bool, limit: u64) -> Self {
         let now = std::time::UNIX_EPOCH
             .elapsed()
             .unwrap_or_default()
@@ -40,7 +46,23 @@ impl Spool {
             durable,
             run,
             next: AtomicU64::new(0),
+            limit,
+            room: OnceCell::new(),
         }
+    }
+
+    async fn room(&self) -> Result<&Arc<Room>, StoreError> {
+        let find = || async {
+            let root = self.root.clone();
+            let found = blocking(move || sizes(&root)).await?;
+            Ok(Arc::new(Room::new(self.limit, found)))
+        };
+        self.room.get_or_try_init(find).await
+    }
+
+    /// Room for bytes that are soon gone, if there is any now.
+    pub(super) async fn pass(&self, bytes: u64) -> Result<Option<Passing>, StoreError> {
+        Ok(self.room().await?.pass(bytes))
     }
 
     fn fresh(&self) -> String {
@@ -139,6 +161,21 @@ impl Spool {
     ) -> Result<String, StoreError> {
         let token = self.fresh();
         let path = self.dir(upload)?.join(&token);
+        let room = self.room().await?;
+        room.stay(upload, options.size)?;
+        let kept = self.write_part(path, options, body).await;
+        if kept.is_err() {
+            room.leave(upload, options.size);
+        }
+        kept.map(|()| token)
+    }
+
+    async fn write_part(
+        &self,
+        path: PathBuf,
+        options: PartOptions,
+        body: ByteStream,
+    ) -> Result<(), StoreError> {
         let made = path.clone();
         let file = blocking(move || File::create_new(made))
             .await
@@ -164,7 +201,7 @@ impl Spool {
             let _ = blocking(move || std::fs::remove_file(path)).await;
             return Err(error);
         }
-        Ok(token)
+        Ok(())
     }
 
     /// The parts as one body; each file is opened when its turn comes.
@@ -193,9 +230,13 @@ impl Spool {
     pub(super) async fn remove(&self, upload: &str) -> Result<(), StoreError> {
         let dir = self.dir(upload)?;
         match blocking(move || std::fs::remove_dir_all(dir)).await {
-            Err(StoreError::NoSuchKey) => Ok(()),
-            done => done,
+            Ok(()) | Err(StoreError::NoSuchKey) => {}
+            Err(error) => return Err(error),
         }
+        if let Some(room) = self.room.get() {
+            room.forget(upload);
+        }
+        Ok(())
     }
 
     /// Uploads that nobody has touched since `before`, except `keep`, and what is noted of them.
@@ -244,6 +285,27 @@ pub(super) struct Begun {
 fn is_ours(name: &str) -> bool {
     let ours = |c: char| c.is_ascii_hexdigit() || c == '-';
     !name.is_empty() && name.chars().all(ours)
+}
+
+/// The bytes that wait in each directory of an upload.
+fn sizes(root: &Path) -> io::Result<HashMap<String, u64>> {
+    let mut found = HashMap::new();
+    let uploads = match std::fs::read_dir(root) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        uploads => uploads?,
+    };
+    for upload in uploads {
+        let upload = upload?;
+        if !upload.file_type()?.is_dir() {
+            continue;
+        }
+        let mut bytes = 0;
+        for file in std::fs::read_dir(upload.path())? {
+            bytes += file?.metadata()?.len();
+        }
+        found.insert(upload.file_name().to_string_lossy().into_owned(), bytes);
+    }
+    Ok(found)
 }
 
 /// When anything in a directory was last written.

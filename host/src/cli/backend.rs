@@ -28,6 +28,7 @@ async fn start(settings: &Serve, say_reach: bool) -> Result<Backend, Failure> {
         plugin_dir: Some(settings.plugin_dir.clone()),
         compile_cache: settings.compile_cache.clone(),
         spool: settings.spool.clone(),
+        spool_limit: settings.spool_limit,
     };
     let failed = |error: OpenError| match error {
         OpenError::Directory { .. } => {
@@ -161,6 +162,7 @@ mod tests {
             sync: None,
             metadata_db: None,
             upload_expiry: None,
+            spool_limit: None,
             settings: [
                 ("root_folder".to_owned(), folder),
                 ("colour".to_owned(), SettingValue::plain("red")),

@@ -148,6 +148,11 @@ pub(super) struct ServeOptions {
     #[arg(long, env = "PYS3LOCAL_UPLOAD_EXPIRY", value_name = "TIME")]
     upload_expiry: Option<String>,
 
+    /// How much of the disk beside the metadata database the parts of uploads may take that the
+    /// storage cannot take as they come: 500MiB, 20GiB [default: 64GiB]
+    #[arg(long, env = "PYS3LOCAL_SPOOL_LIMIT", value_name = "SIZE")]
+    spool_limit: Option<String>,
+
     /// Log each request, and more
     #[arg(long, env = "PYS3LOCAL_DEBUG", value_parser = FalseyValueParser::new())]
     pub(super) debug: bool,
@@ -191,6 +196,7 @@ impl ServeOptions {
             plugin_dir: origins.path("plugin_dir", self.directories.plugin_dir),
             max_connections: origins.text("max_connections", self.max_connections),
             upload_expiry: origins.text("upload_expiry", self.upload_expiry),
+            spool_limit: origins.text("spool_limit", self.spool_limit),
             admin_listen: origins.text("admin_listen", self.admin_listen),
             drime_api_key: variable("DRIME_API_KEY").map(|given| Given {
                 value: SecretText::new(given.value),

@@ -38,6 +38,7 @@ pub(super) fn backend(
             sync: None,
             metadata_db: None,
             upload_expiry: None,
+            spool_limit: None,
             settings: BTreeMap::new(),
         };
         return Ok((backend, None));

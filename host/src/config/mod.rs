@@ -48,6 +48,8 @@ pub struct BackendConfig {
     pub metadata_db: Option<PathBuf>,
     /// The key `upload_expiry`: how long an upload in parts waits for more of them.
     pub upload_expiry: Option<Duration>,
+    /// The key `spool_limit`: how many bytes of parts may wait on our own disk.
+    pub spool_limit: Option<u64>,
     /// All other keys; they belong to the plugin.
     pub settings: BTreeMap<String, SettingValue>,
 }

@@ -66,6 +66,8 @@ pub struct RawServe {
     pub max_connections: Option<Given<String>>,
     /// `--upload-expiry`
     pub upload_expiry: Option<Given<String>>,
+    /// `--spool-limit`
+    pub spool_limit: Option<Given<String>>,
     /// `--admin-listen`
     pub admin_listen: Option<Given<String>>,
     /// `DRIME_API_KEY`
@@ -137,6 +139,8 @@ pub struct Serve {
     /// Where parts of uploads wait, for plugins that cannot take parts. Not the cache
     /// directory: these are clients' bytes until their upload is complete.
     pub spool: PathBuf,
+    /// How many bytes may wait there, if somebody said so.
+    pub spool_limit: Option<u64>,
     /// Connections at once.
     pub max_connections: usize,
     /// An upload in parts that nobody has sent anything to for so long is given up.
@@ -192,6 +196,11 @@ pub fn serve(raw: RawServe, places: &Places) -> Result<Serve, ConfigError> {
         None => backend.upload_expiry.unwrap_or(DEFAULT_UPLOAD_EXPIRY),
     };
 
+    let spool_limit = match raw.spool_limit {
+        Some(given) => Some(spool_limit(&given)?),
+        None => backend.spool_limit,
+    };
+
     let place = |given: Option<Given<PathBuf>>, default: &str| match given {
         Some(given) => places.current.join(given.value),
         None => places.config.join(default),
@@ -235,6 +244,7 @@ pub fn serve(raw: RawServe, places: &Places) -> Result<Serve, ConfigError> {
         compile_cache: places.compile_cache(),
         max_connections,
         upload_expiry,
+        spool_limit,
     })
 }
 
@@ -350,6 +360,13 @@ fn connections(given: Option<Given<String>>) -> Result<usize, ConfigError> {
             Err(ConfigError::value(&given.origin, why))
         }
     }
+}
+
+fn spool_limit(given: &Given<String>) -> Result<u64, ConfigError> {
+    section::bytes(&given.value).ok_or_else(|| {
+        let why = format!("{:?} is not a size", given.value);
+        ConfigError::advise(&given.origin, why, "for example 20GiB or 500MiB")
+    })
 }
 
 fn upload_expiry(given: &Given<String>) -> Result<Duration, ConfigError> {

@@ -23,6 +23,19 @@ const TIMES: [(&str, u64); 5] = [
     ("d", 24 * 3600),
 ];
 
+/// Units of bytes.
+const BYTES: [(&str, u64); 4] = [
+    ("", 1),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+];
+
+/// A size as in a config file: `67108864`, `64 MiB`.
+pub(super) fn bytes(text: &str) -> Option<u64> {
+    amount(text, &BYTES)
+}
+
 /// A time as in a config file: `90`, `90 s`, `5 min`, `7 d`; `None` for what is none, or no time
 /// at all.
 pub(super) fn duration(text: &str) -> Option<Duration> {
@@ -90,6 +103,7 @@ impl<'a> Document<'a> {
         let mut sync = None;
         let mut metadata_db = None;
         let mut upload_expiry = None;
+        let mut spool_limit = None;
         let mut settings = BTreeMap::new();
         for (key, value) in section {
             let key: &str = key.get_ref();
@@ -105,6 +119,7 @@ impl<'a> Document<'a> {
                 "env" => grants.env = self.env(key, value)?,
                 "memory" => grants.memory = Some(self.bytes(key, value)?),
                 "upload_expiry" => upload_expiry = Some(self.duration(key, value)?),
+                "spool_limit" => spool_limit = Some(self.bytes(key, value)?),
                 "call_timeout" => grants.call_timeout = Some(self.duration(key, value)?),
                 "max_calls" => grants.max_calls = Some(self.count(key, value)?),
                 "sync" => {
@@ -125,6 +140,7 @@ impl<'a> Document<'a> {
             sync,
             metadata_db,
             upload_expiry,
+            spool_limit,
             settings,
         })
     }
@@ -258,13 +274,7 @@ impl<'a> Document<'a> {
     }
 
     fn bytes(&self, key: &str, value: &Value<'_>) -> Result<u64, ConfigError> {
-        const UNITS: [(&str, u64); 4] = [
-            ("", 1),
-            ("KiB", 1 << 10),
-            ("MiB", 1 << 20),
-            ("GiB", 1 << 30),
-        ];
-        let amount = self.amount(key, value, &UNITS)?;
+        let amount = self.amount(key, value, &BYTES)?;
         amount.ok_or_else(|| self.bad(key, value, "expected bytes, as 67108864 or \"64 MiB\""))
     }
 

@@ -18,6 +18,11 @@ const ABSENT: u64 = 5_000;
 const OVERLAY: u64 = 60_000;
 /// Rows and folders that are remembered in all.
 const REMEMBERED: usize = 40_000;
+/// For how long listings may lack an upload whose answer was lost, and at the most do.
+const UNCERTAIN: u64 = 10_000;
+const LOST: u64 = 1_500;
+/// Names of lost uploads, and of files that are there twice, that are remembered.
+const NAMES: usize = 10_000;
 /// Waits for a folder that is said to be there and is not listed yet.
 const LAG: [u64; 5] = [100, 200, 400, 1_000, 2_000];
 
@@ -44,8 +49,12 @@ enum Change {
 #[derive(Default)]
 pub(crate) struct Folders {
     known: HashMap<Option<i64>, Folder>,
-    /// Here an upload may have succeeded without our knowledge.
-    uncertain: HashSet<Option<i64>>,
+    /// Here an upload may have succeeded without our knowledge, at this time.
+    uncertain: HashMap<Option<i64>, u64>,
+    /// Such uploads: what counted before, and when it was.
+    lost: HashMap<Place, (Option<i64>, u64)>,
+    /// Names of which the last listing had several files.
+    doubles: HashSet<Place>,
 }
 
 impl Folders {
@@ -72,7 +81,55 @@ impl Folders {
         known.folders_listed = Some(now);
         let rows = Rc::new(rows);
         known.rows = Some((now, Rc::clone(&rows)));
+        self.doubles.retain(|place| place.folder != folder);
+        let mut names = HashSet::new();
+        for row in rows.iter().filter(|row| !row.folder) {
+            if !names.insert(&row.name) && self.doubles.len() < NAMES {
+                let name = row.name.clone();
+                self.doubles.insert(Place { folder, name });
+            }
+        }
         rows
+    }
+
+    /// Files that hide behind newer ones of their names, of which we know that they are whole:
+    /// the one with this id, and what we have put here lately.
+    pub(crate) fn hidden(&self, folder: Option<i64>, id: i64) -> Vec<i64> {
+        let Some(known) = self.known.get(&folder) else {
+            return Vec::new();
+        };
+        let Some((_, rows)) = &known.rows else {
+            return Vec::new();
+        };
+        let ours = known.changes.iter().filter_map(|(_, change)| match change {
+            Change::New(entry) => Some(entry.id),
+            Change::Gone(_) => None,
+        });
+        let whole: HashSet<i64> = ours.chain([id]).collect();
+        let mut newest: HashMap<&str, &Entry> = HashMap::new();
+        let files = || rows.iter().filter(|row| !row.folder);
+        for row in files().filter(|row| whole.contains(&row.id)) {
+            let counts = newest.entry(&row.name).or_insert(row);
+            if counts.age() < row.age() {
+                *counts = row;
+            }
+        }
+        let hidden = files().filter(|row| {
+            let counts = newest.get(row.name.as_str());
+            // Two entries of one content might go together.
+            counts.is_some_and(|counts| row.age() < counts.age() && row.version != counts.version)
+        });
+        hidden.map(|row| row.id).collect()
+    }
+
+    /// Whether anything may hide anywhere.
+    pub(crate) fn has_doubts(&self) -> bool {
+        !self.uncertain.is_empty() || !self.doubles.is_empty()
+    }
+
+    /// Whether there were several files of this name.
+    pub(crate) fn is_double(&self, place: &Place) -> bool {
+        self.doubles.contains(place)
     }
 
     /// Corrects rows that were listed without being kept.
@@ -97,6 +154,14 @@ impl Folders {
         }
         known.below = below(&all);
         known.folders_listed = Some(now);
+        // An older listing that lacks a folder lacks all that is in it. It was made by another
+        // gateway, or by a call of ours whose answer was lost.
+        if let Some((_, rows)) = &known.rows {
+            let listed: HashSet<i64> = rows.iter().map(|row| row.id).collect();
+            if all.iter().any(|row| !listed.contains(&row.id)) {
+                known.rows = None;
+            }
+        }
     }
 
     fn make_room(&mut self, more: usize) {
@@ -157,17 +222,47 @@ impl Folders {
         self.make_room(REMEMBERED);
     }
 
-    /// An upload into this folder may have succeeded or not.
-    pub(crate) fn doubt_upload(&mut self, folder: Option<i64>) {
-        self.stale(folder);
-        if self.uncertain.len() < REMEMBERED {
-            self.uncertain.insert(folder);
+    /// An upload to this place may have succeeded or not. `before`: what counted there.
+    pub(crate) fn doubt_upload(&mut self, now: u64, place: &Place, before: Option<i64>) {
+        self.doubt_folder(now, place.folder);
+        if self.lost.len() >= NAMES {
+            self.lost.retain(|_, (_, at)| *at + LOST > now);
+        }
+        if self.lost.len() < NAMES {
+            self.lost.insert(place.clone(), (before, now));
         }
     }
 
-    /// Whether there was such an upload since the last question.
-    pub(crate) fn take_uncertain(&mut self, folder: Option<i64>) -> bool {
-        self.uncertain.remove(&folder)
+    /// What is in this folder is to be asked, also if it was just listed.
+    pub(crate) fn doubt_folder(&mut self, now: u64, folder: Option<i64>) {
+        self.stale(folder);
+        if self.uncertain.len() < REMEMBERED {
+            self.uncertain.insert(folder, now);
+        }
+    }
+
+    /// Whether an upload into this folder was lost. It is so for some seconds, because listings
+    /// may lag behind; the first question after that is the last one that is answered so.
+    pub(crate) fn is_uncertain(&mut self, now: u64, folder: Option<i64>) -> bool {
+        let Some(at) = self.uncertain.get(&folder) else {
+            return false;
+        };
+        if at + UNCERTAIN < now {
+            self.uncertain.remove(&folder);
+        }
+        true
+    }
+
+    /// Whether an upload to this place was just lost, and `found` is still what was there before.
+    pub(crate) fn may_come(&mut self, now: u64, place: &Place, found: Option<i64>) -> bool {
+        let Some((before, at)) = self.lost.get(place) else {
+            return false;
+        };
+        let may = *before == found && *at + LOST > now;
+        if !may {
+            self.lost.remove(place);
+        }
+        may
     }
 
     /// A listing of this folder must come from the service.
@@ -216,7 +311,7 @@ impl Locks {
 }
 
 /// Where an object is or would be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Place {
     /// The folder that it is in.
     pub(crate) folder: Option<i64>,

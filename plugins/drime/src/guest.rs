@@ -348,12 +348,13 @@ impl scan::Guest for Component {
 
 impl portable::Guest for Component {
     async fn set(
-        _bucket: String,
-        _key: String,
+        bucket: String,
+        key: String,
         state: ObjectRef,
         texts: Vec<String>,
     ) -> Result<(), Error> {
-        Ok(drime()?.set_portable(&state.into(), &texts).await?)
+        let (place, known) = ((bucket.as_str(), key.as_str()), state.into());
+        Ok(drime()?.set_portable(place, &known, &texts).await?)
     }
 }
 

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 /// For how long a listing answers for single objects, in milliseconds. Our own writes are in it
 /// at once.
 pub(crate) const LISTED: u64 = 5_000;
+/// The pause between questions for an upload that may show up late, in milliseconds.
+const LAG: u64 = 400;
 /// How often an object may be replaced while it is opened.
 const REPLACED: u32 = 8;
 
@@ -196,7 +198,19 @@ impl<N: Net> Drime<N> {
 
     async fn find(&self, bucket: &str, key: &str) -> Result<Option<Entry>, Error> {
         match self.place(bucket, key).await? {
-            Some(place) => Ok(self.entries(&place, LISTED).await?.into_iter().next()),
+            Some(place) => {
+                let mut found = self.entries(&place, LISTED).await?.into_iter().next();
+                // Whether an upload whose answer was lost is there shows only after a while.
+                while self.folders.borrow_mut().may_come(
+                    self.client.net.now(),
+                    &place,
+                    found.as_ref().map(|entry| entry.id),
+                ) {
+                    self.client.net.sleep(LAG).await;
+                    found = self.entries(&place, 0).await?.into_iter().next();
+                }
+                Ok(found)
+            }
             None => Ok(None),
         }
     }

@@ -11,6 +11,10 @@ use std::collections::{HashMap, HashSet};
 const SIGNED: u32 = 16;
 /// How long an address is trusted, in milliseconds; it is good for an hour.
 const GOOD_FOR: u64 = 20 * 60 * 1000;
+/// When an entry is looked for whose making was not answered, in milliseconds, one after the other.
+const REGISTERED: [u64; 2] = [500, 1_500];
+/// How often an entry is made.
+const REGISTRATIONS: u32 = 3;
 /// Uploads whose addresses are remembered.
 const UPLOADS: usize = 64;
 
@@ -280,7 +284,7 @@ impl<N: Net> Drime<N> {
             "workspaceId": self.settings.workspace,
         });
         let call = Call::post("s3/entries", body);
-        let mut pause = 500;
+        let mut tries = 0;
         loop {
             let fault = match self.client.call(&call).await {
                 Ok(answer) => {
@@ -291,15 +295,20 @@ impl<N: Net> Drime<N> {
                 Err(fault @ Fault::Broken(_)) => fault,
                 Err(fault) => return Err(fault.into()),
             };
-            self.client.net.sleep(pause).await;
-            let rows = self.rows(place.folder, 0).await?;
-            if let Some(row) = rows.iter().find(|row| row.version == upload.version()) {
-                return Ok(row.clone());
+            let now = self.client.net.now();
+            self.folders.borrow_mut().doubt_folder(now, place.folder);
+            // Listings may lag behind, and a second entry would share the content of the first.
+            for pause in REGISTERED {
+                self.client.net.sleep(pause).await;
+                let rows = self.rows(place.folder, 0).await?;
+                if let Some(row) = rows.iter().find(|row| row.version == upload.version()) {
+                    return Ok(row.clone());
+                }
             }
-            if pause > 4_000 {
+            tries += 1;
+            if tries >= REGISTRATIONS {
                 return Err(fault.into());
             }
-            pause *= 3;
         }
     }
 

@@ -3,15 +3,53 @@
 use crate::api::Entry;
 use crate::client::{Call, Fault};
 use crate::net::Net;
+use crate::objects::LISTED;
 use crate::{Drime, Error, Known};
 use serde_json::json;
 
+/// A folder that may hold what we do not know of is listed again after so many milliseconds.
+const JUST_LISTED: u64 = 300;
 /// The longest text that is tried.
 pub(crate) const LONGEST: usize = 4096;
 
 impl<N: Net> Drime<N> {
-    /// Keeps the first of `texts` that fits, the longest first.
-    pub async fn set_portable(&self, known: &Known, texts: &[String]) -> Result<(), Error> {
+    /// Keeps the first of `texts` that fits, the longest first. The object is known to be whole:
+    /// what hides behind it under its name goes.
+    pub async fn set_portable(
+        &self,
+        (bucket, key): (&str, &str),
+        known: &Known,
+        texts: &[String],
+    ) -> Result<(), Error> {
+        let kept = self.describe(known, texts).await;
+        if !matches!(kept, Err(Error::Changed))
+            && let Err(error) = self.tidy(bucket, key, known).await
+        {
+            let text = format!("what hides behind an object could not be removed: {error:?}");
+            self.client.net.warn(&text);
+        }
+        kept
+    }
+
+    async fn tidy(&self, bucket: &str, key: &str, known: &Known) -> Result<(), Error> {
+        if !self.folders.borrow().has_doubts() {
+            return Ok(());
+        }
+        let (Some(place), Some(id)) = (self.place(bucket, key).await?, known.number()) else {
+            return Ok(());
+        };
+        let now = self.client.net.now();
+        let uncertain = self.folders.borrow_mut().is_uncertain(now, place.folder);
+        if !uncertain && !self.folders.borrow().is_double(&place) {
+            return Ok(());
+        }
+        let age = if uncertain { JUST_LISTED } else { LISTED };
+        self.rows(place.folder, age).await?;
+        let hidden = self.folders.borrow().hidden(place.folder, id);
+        self.remove(place.folder, &hidden).await
+    }
+
+    async fn describe(&self, known: &Known, texts: &[String]) -> Result<(), Error> {
         let id = known.number().ok_or(Error::Changed)?;
         let workspace = self.settings.workspace;
         let longest = self.description.get();

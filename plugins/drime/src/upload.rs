@@ -1,8 +1,9 @@
 //! Small objects: one form, whose last bytes follow only after the verdict.
 
 use crate::api::Entry;
+use crate::client::Fault;
 use crate::folders::Place;
-use crate::net::{Net, Payload};
+use crate::net::{GIVEN_UP, Net, Payload};
 use crate::{Drime, Error, Info, Known};
 use futures_util::future::LocalBoxFuture;
 use std::fmt::Write as _;
@@ -48,8 +49,11 @@ impl<N: Net> Drime<N> {
             Ok(answer) => answer,
             Err(fault) => {
                 // It may be there all the same: whoever looks next asks the service.
-                if matches!(fault, crate::client::Fault::Broken(_)) {
-                    self.folders.borrow_mut().doubt_upload(place.folder);
+                if matches!(&fault, Fault::Broken(why) if why != GIVEN_UP) {
+                    let now = self.client.net.now();
+                    let before = known.and_then(|known| known.number());
+                    let mut folders = self.folders.borrow_mut();
+                    folders.doubt_upload(now, &place, before);
                 }
                 if fault.is_gone() {
                     self.folders.borrow_mut().doubt();
@@ -94,7 +98,9 @@ impl<N: Net> Drime<N> {
         known: Option<Known>,
     ) -> Result<Info, Error> {
         let Some(entry) = entry.filter(|entry| entry.id > 0) else {
-            self.folders.borrow_mut().doubt_upload(place.folder);
+            let now = self.client.net.now();
+            let before = known.and_then(|known| known.number());
+            self.folders.borrow_mut().doubt_upload(now, place, before);
             return Err(Error::Unavailable(
                 "Drime does not say what it has stored".into(),
             ));
@@ -127,10 +133,10 @@ impl<N: Net> Drime<N> {
         }
         let info = Info::from(&entry);
         let now = self.client.net.now();
-        let uncertain = self.folders.borrow_mut().take_uncertain(place.folder);
+        let uncertain = self.folders.borrow_mut().is_uncertain(now, place.folder);
         if uncertain && self.rows(place.folder, 0).await.is_err() {
             // The new one is safe. The next write looks again for what may hide behind it.
-            self.folders.borrow_mut().doubt_upload(place.folder);
+            self.folders.borrow_mut().doubt_folder(now, place.folder);
         }
         let mut old: Vec<i64> = known.and_then(|known| known.number()).into_iter().collect();
         {
@@ -147,7 +153,8 @@ impl<N: Net> Drime<N> {
         old.dedup();
         old.retain(|id| *id != entry.id);
         if let Err(error) = self.remove(place.folder, &old).await {
-            // The new one counts, because it is newer; the next write tries again.
+            // The new one counts, because it is newer; they are looked for again.
+            self.folders.borrow_mut().doubt_folder(now, place.folder);
             self.client.net.warn(&format!(
                 "replaced entries stay behind ({old:?}): {error:?}"
             ));

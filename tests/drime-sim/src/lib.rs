@@ -154,8 +154,9 @@ impl Simulator {
         &self.shared.storage_url
     }
 
-    /// The origin for tests in other processes: `GET /counters` and `/log`, `POST /reset`,
-    /// `/fault` (a [`Script`]) and `/advance` (milliseconds).
+    /// The origin for tests in other processes: `GET /counters`, `/log`, `/entries` and `/uploads`
+    /// (how many are open), `POST /reset`, `/fault` (a [`Script`]), `/calm` (no scripts), `/switch`
+    /// (all [`Switches`], as flags) and `/advance` (milliseconds).
     pub fn control_url(&self) -> &str {
         let [_, _, control] = &self.origins;
         control

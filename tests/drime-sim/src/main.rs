@@ -15,7 +15,8 @@ struct Command {
     /// Port of the storage.
     #[arg(long, default_value_t = 0)]
     storage_port: u16,
-    /// Port of the control server: GET /counters and /log, POST /reset, /fault, /advance.
+    /// Port of the control server: GET /counters, /log, /entries, /uploads; POST /reset, /fault,
+    /// /calm, /switch, /advance.
     #[arg(long, default_value_t = 0)]
     control_port: u16,
     /// Tokens to accept instead of the usual one.

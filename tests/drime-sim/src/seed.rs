@@ -132,7 +132,7 @@ impl Simulator {
     }
 }
 
-fn listed(state: &State, entry: &Entry) -> Listed {
+pub(crate) fn listed(state: &State, entry: &Entry) -> Listed {
     let ids = state.path(entry.id);
     let names: Vec<&str> = ids
         .split('/')

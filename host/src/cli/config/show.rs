@@ -73,6 +73,7 @@ impl Shown {
                 "max_calls": grants.max_calls,
             },
             "upload_expiry": self.backend.upload_expiry.map(|time| time.as_secs()),
+            "spool_limit": self.backend.spool_limit,
             "sync": self.backend.sync.map(crate::config::SyncPolicy::name),
         })
     }
@@ -113,6 +114,9 @@ impl Shown {
         }
         if let Some(time) = backend.upload_expiry {
             lines.push(("upload_expiry", format!("{} s", time.as_secs())));
+        }
+        if let Some(limit) = backend.spool_limit {
+            lines.push(("spool_limit", format!("{limit} bytes")));
         }
         if let Some(calls) = backend.grants.max_calls {
             lines.push(("max_calls", calls.to_string()));
