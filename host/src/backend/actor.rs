@@ -4,6 +4,9 @@
 //! instance only: its calls fail with a retryable error and it is built anew. One call cannot be
 //! cancelled inside a store, so when a call never returns its whole actor is retired: it takes
 //! no new calls, its others may finish, and another actor takes its place at once.
+//!
+//! Waking another thread costs as much as a small read. So connections may take a [`Seat`] on an
+//! actor's thread, and their calls go to that actor.
 
 use super::bindings::exports::pys3local::storage::setup::{Configured, Context};
 use super::context::{ANSWER, Ctx};
@@ -15,10 +18,12 @@ use super::metrics::Metrics;
 use super::outgoing::Outgoing;
 use super::pulse::NativeWork;
 use futures_util::future::BoxFuture;
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, mpsc};
 use wasmtime::component::{Accessor, AccessorTask, HasSelf};
 use wasmtime::{Store, UpdateDeadline};
 
@@ -89,9 +94,39 @@ impl Blueprint {
 pub(super) struct Actor {
     jobs: mpsc::Sender<Job>,
     shared: Arc<Shared>,
+    thread: Handle,
+}
+
+/// A place beside an instance, on its thread: calls from there reach it without waking another.
+pub struct Seat {
+    thread: Handle,
+    shared: Arc<Shared>,
+}
+
+impl Seat {
+    /// The event loop of the thread; it runs for as long as there is a seat on it.
+    pub fn thread(&self) -> &Handle {
+        &self.thread
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if self.shared.seats.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.shared.left.notify_one();
+        }
+    }
+}
+
+thread_local! {
+    /// The instance of this thread.
+    static HERE: Cell<*const Shared> = const { Cell::new(std::ptr::null()) };
 }
 
 struct Shared {
+    /// Seats that are taken, and word of the last one that was left.
+    seats: AtomicUsize,
+    left: Notify,
     /// Turns of the event loop, seen by the watchdog.
     turns: AtomicU64,
     in_flight: AtomicUsize,
@@ -124,6 +159,8 @@ impl Actor {
     pub(super) fn start(blueprint: Arc<Blueprint>) -> std::io::Result<Arc<Self>> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared {
+            seats: AtomicUsize::new(0),
+            left: Notify::new(),
             turns: AtomicU64::new(0),
             in_flight: AtomicUsize::new(0),
             ready: AtomicBool::new(false),
@@ -131,17 +168,24 @@ impl Actor {
             last_failure: Mutex::new("the plugin instance was stopped".into()),
             native: Mutex::default(),
         });
-        let actor = Arc::new(Self {
-            jobs,
-            shared: Arc::clone(&shared),
-        });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
+        let actor = Arc::new(Self {
+            jobs,
+            shared: Arc::clone(&shared),
+            thread: runtime.handle().clone(),
+        });
         std::thread::Builder::new()
             .name(format!("plugin-{}", blueprint.name))
             .spawn(move || {
-                runtime.block_on(supervise(&blueprint, &shared, queue));
+                HERE.set(Arc::as_ptr(&shared));
+                runtime.block_on(async {
+                    supervise(&blueprint, &shared, queue).await;
+                    while shared.seats.load(Ordering::Relaxed) > 0 {
+                        shared.left.notified().await;
+                    }
+                });
                 // Disk work that hangs must not keep the thread.
                 runtime.shutdown_background();
             })?;
@@ -151,6 +195,25 @@ impl Actor {
     pub(super) fn busy(&self) -> Busy {
         self.shared.in_flight.fetch_add(1, Ordering::Relaxed);
         Busy(Arc::clone(&self.shared))
+    }
+
+    /// Takes a seat on the instance's thread.
+    pub(super) fn seat(&self) -> Seat {
+        self.shared.seats.fetch_add(1, Ordering::Relaxed);
+        Seat {
+            thread: self.thread.clone(),
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    /// Seats that are taken.
+    pub(super) fn seats(&self) -> usize {
+        self.shared.seats.load(Ordering::Relaxed)
+    }
+
+    /// Whether the caller runs on the instance's own thread.
+    pub(super) fn is_here(&self) -> bool {
+        std::ptr::eq(HERE.get(), Arc::as_ptr(&self.shared))
     }
 
     pub(super) fn is_ready(&self) -> bool {

@@ -43,7 +43,7 @@ impl Ctx {
         }
         wasi.stdout(log.clone());
         wasi.stderr(log.clone());
-        // Each store has a thread of its own, so small file I/O needs no hop to another.
+        // Small file I/O on the store's own thread needs no hop to another.
         wasi.allow_blocking_current_thread(true);
         for dir in &grants.dirs {
             let perms = if dir.writable {

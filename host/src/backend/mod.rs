@@ -32,6 +32,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+pub use actor::Seat;
 pub use component::{
     Choice, Component, Description, DirWish, Setting, SettingKind, available_types,
 };
@@ -103,6 +104,7 @@ pub struct Backend {
     pub label: Option<u64>,
     /// Settings of the section that the plugin does not know.
     pub unknown_settings: Vec<String>,
+    has_seats: bool,
     pool: Arc<Pool>,
 }
 
@@ -115,6 +117,17 @@ impl Backend {
     /// Whether some instance of the plugin is ready for calls.
     pub fn is_running(&self) -> bool {
         self.pool.is_running()
+    }
+
+    /// A place for a connection beside an instance of the plugin, where there is one: only a
+    /// built-in plugin that keeps no state has company on its threads. Any other could hold up
+    /// more than itself.
+    pub fn seat(&self) -> Option<Seat> {
+        if self.has_seats {
+            self.pool.seat()
+        } else {
+            None
+        }
     }
 
     /// Ends the plugin's instances after their calls. Later calls fail.
@@ -137,6 +150,7 @@ async fn start(
     options: &BackendOptions,
 ) -> Result<Backend, OpenError> {
     let summary = component.description().summary.clone();
+    let is_built_in = component.is_built_in();
     let Component {
         kind,
         mut blueprint,
@@ -193,6 +207,7 @@ async fn start(
         namespace,
         label: configured.label,
         unknown_settings,
+        has_seats: is_built_in && configured.capabilities.stateless,
         pool,
     })
 }

@@ -1,6 +1,6 @@
 //! The actors of one plugin, and calls to them.
 
-use super::actor::{Actor, Blueprint, Busy, Job};
+use super::actor::{Actor, Blueprint, Busy, Job, Seat};
 use super::bindings::pys3local::storage::types::Error as GuestError;
 use super::context::Ctx;
 use super::convert;
@@ -68,9 +68,22 @@ impl Pool {
         slots.iter().any(|actor| actor.is_ready())
     }
 
+    /// A place on the thread of the instance with the fewest of them.
+    pub(super) fn seat(&self) -> Option<Seat> {
+        let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        let actor = slots.iter().filter(|actor| actor.is_ready());
+        Some(actor.min_by_key(|actor| actor.seats())?.seat())
+    }
+
     /// The least busy actor that is there, in turn.
     fn pick(&self) -> Option<Arc<Actor>> {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(here) = slots
+            .iter()
+            .find(|actor| actor.is_here() && actor.is_ready())
+        {
+            return Some(Arc::clone(here));
+        }
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let (front, back) = slots.split_at(turn.checked_rem(slots.len())?);
         back.iter()

@@ -46,6 +46,7 @@ impl Admin {
             forever,
             Metrics::default(),
             None,
+            || None,
         ));
     }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -113,7 +114,8 @@ pub async fn bind(candidates: &[SocketAddr]) -> io::Result<TcpListener> {
 }
 
 /// Serves until `stop` asks otherwise, and answers when the last connection has ended.
-/// With `tls`, every connection begins with a handshake.
+/// With `tls`, every connection begins with a handshake. `place` may name the thread on which the
+/// next connection is served.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
@@ -121,6 +123,7 @@ pub async fn serve(
     stop: Stop,
     metrics: Metrics,
     tls: Option<Tls>,
+    place: impl Fn() -> Option<crate::backend::Seat> + Send,
 ) -> Drained {
     let slots = Arc::new(Semaphore::new(limits.connections));
     let connections = TaskTracker::new();
@@ -136,21 +139,28 @@ pub async fn serve(
             break;
         };
         let open = metrics.connection();
-        let connection = connect(
-            socket,
-            tls.clone(),
-            router.clone(),
-            limits.clone(),
-            end.clone(),
-            metrics.clone(),
-        );
+        let (tls, router, limits) = (tls.clone(), router.clone(), limits.clone());
+        let (end, metrics) = (end.clone(), metrics.clone());
         let broken_off = broken_off.clone();
-        connections.spawn(async move {
-            if connection.await {
-                broken_off.fetch_add(1, Ordering::Relaxed);
-            }
-            drop((slot, open));
-        });
+        let seat = place();
+        let thread = seat
+            .as_ref()
+            .map_or_else(Handle::current, |seat| seat.thread().clone());
+        connections.spawn_on(
+            async move {
+                // Whoever serves it has to be the one who is told about it.
+                let socket = match TcpStream::from_std(socket) {
+                    Ok(socket) => socket,
+                    Err(error) => return tracing::warn!(%error, "a connection could not be served"),
+                };
+                let connection = connect(socket, tls, router, limits, end, metrics);
+                if connection.await {
+                    broken_off.fetch_add(1, Ordering::Relaxed);
+                }
+                drop((slot, open, seat));
+            },
+            &thread,
+        );
     }
     drop(listener); // From here on the system refuses connections.
     connections.close();
@@ -197,7 +207,7 @@ async fn connect(
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(std::net::TcpStream, tokio::sync::OwnedSemaphorePermit)> {
     let slot = slots.clone().acquire_owned().await.ok()?;
     loop {
         match listener.accept().await {
@@ -207,6 +217,9 @@ async fn accept(
                     tracing::debug!(%error, "a connection was gone before it was served");
                     continue;
                 }
+                let Ok(socket) = socket.into_std() else {
+                    continue;
+                };
                 return Some((socket, slot));
             }
             Err(error) if is_of_one_connection(&error) => {}
