@@ -215,13 +215,9 @@ impl S3 {
 
     /// `DeleteObjects`.
     pub fn delete_many(&self, bucket: &str, document: &str) -> Call {
-        use base64::Engine as _;
-        use md5::{Digest as _, Md5};
-        let md5 = base64::engine::general_purpose::STANDARD.encode(Md5::digest(document));
         self.bucket("POST", bucket)
             .query("delete", "")
-            .header("content-md5", &md5)
-            .body(document.to_owned())
+            .document(document)
     }
 }
 
@@ -253,6 +249,15 @@ impl Call {
     pub fn body(mut self, body: impl Into<Bytes>) -> Self {
         self.body = Body::Full(body.into());
         self
+    }
+
+    /// A document, with the digest that S3 wants of some.
+    #[must_use]
+    pub fn document(self, document: &str) -> Self {
+        use base64::Engine as _;
+        use md5::{Digest as _, Md5};
+        let md5 = base64::engine::general_purpose::STANDARD.encode(Md5::digest(document));
+        self.header("content-md5", &md5).body(document.to_owned())
     }
 
     /// A large body, which is not hashed.

@@ -184,7 +184,7 @@ async fn documents_that_grow_when_they_are_read_are_refused() {
             s3.delete_many("bucket", &make("Delete")).send().await,
             complete.body(make("CompleteMultipartUpload")).send().await,
             tagging.body(make("Tagging")).send().await,
-            cors.body(make("CORSConfiguration")).send().await,
+            cors.document(&make("CORSConfiguration")).send().await,
             s3.bucket("PUT", "other")
                 .body(make("CreateBucketConfiguration"))
                 .send()

@@ -193,6 +193,37 @@ async fn ten_thousand_parts_cost_no_memory_and_leave_nothing() {
 }
 
 #[tokio::test]
+async fn an_upload_that_is_aborted_while_a_part_arrives_is_gone() {
+    let (gateway, s3) = Gateway::with_bucket().await;
+    let files = gateway.files();
+    let body = data::bytes(1, 2 * MIB);
+    let upload = s3.create_upload("bucket", "key").await;
+    let mut slow = Socket::open(s3.address).await.unwrap();
+    let part = s3.part("bucket", "key", &upload, 1, body.clone());
+    slow.send(&part.sign().request.head()).await.unwrap();
+    slow.send(&body[..MIB]).await.unwrap();
+    let until = async |reached: &dyn Fn() -> bool| {
+        let deadline = Instant::now() + PATIENCE;
+        while !reached() {
+            assert!(Instant::now() < deadline, "{:?}", gateway.files());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    until(&|| gateway.files() != files).await;
+    let abort = s3.delete("bucket", "key").query("uploadId", &upload);
+    abort.send().await.expect(204);
+    slow.send(&body[MIB..]).await.unwrap();
+    let (status, head, text) = slow.answer().await.unwrap().unwrap();
+    assert_eq!(status, 404, "{head}");
+    assert!(String::from_utf8_lossy(&text).contains("NoSuchUpload"));
+    s3.get("bucket", "key")
+        .send()
+        .await
+        .expect_error(404, "NoSuchKey");
+    until(&|| gateway.files() == files).await;
+}
+
+#[tokio::test]
 async fn an_upload_that_nobody_goes_on_with_is_removed_with_its_parts() {
     let gateway = Options::default().arg("--upload-expiry").arg("1s").start();
     let s3 = gateway.s3();

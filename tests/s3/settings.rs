@@ -9,7 +9,7 @@ const RULES: &str = "<CORSConfiguration><CORSRule><AllowedOrigin>https://*.examp
 async fn the_rules_of_a_bucket_about_web_pages_survive_a_restart() {
     let (mut gateway, s3) = Gateway::with_bucket().await;
     s3.store("bucket", "key", "body").await;
-    let put = s3.bucket("PUT", "bucket").query("cors", "").body(RULES);
+    let put = s3.bucket("PUT", "bucket").query("cors", "").document(RULES);
     put.send().await.expect(200);
     gateway.restart();
     let s3 = gateway.s3();
@@ -34,7 +34,7 @@ async fn the_rules_of_a_bucket_about_web_pages_survive_a_restart() {
 #[tokio::test]
 async fn a_bucket_of_the_same_name_has_nothing_of_the_one_before() {
     let (_gateway, s3) = Gateway::with_bucket().await;
-    let put = s3.bucket("PUT", "bucket").query("cors", "").body(RULES);
+    let put = s3.bucket("PUT", "bucket").query("cors", "").document(RULES);
     put.send().await.expect(200);
     s3.bucket("DELETE", "bucket").send().await.expect(204);
     s3.create_bucket("bucket").await;

@@ -21,6 +21,14 @@ names! {
     STORAGE_CLASS = "x-amz-storage-class";
     /// Tags of a new object.
     TAGGING = "x-amz-tagging";
+    /// Who the client believes the owner of the bucket is.
+    EXPECTED_BUCKET_OWNER = "x-amz-expected-bucket-owner";
+    /// The same for the source of a copy.
+    SOURCE_EXPECTED_BUCKET_OWNER = "x-amz-source-expected-bucket-owner";
+    /// Whether access control lists count in a new bucket.
+    OBJECT_OWNERSHIP = "x-amz-object-ownership";
+    /// Names the checksums behind a body.
+    TRAILER = "x-amz-trailer";
     /// Wish for object lock in a new bucket.
     BUCKET_OBJECT_LOCK = "x-amz-bucket-object-lock-enabled";
     /// Source of a copy.
@@ -54,6 +62,9 @@ names! {
     /// `If-Unmodified-Since` on the source of a copy.
     COPY_SOURCE_IF_UNMODIFIED_SINCE = "x-amz-copy-source-if-unmodified-since";
 }
+
+/// What the names of checksums of a body begin with.
+pub const CHECKSUM_PREFIX: &str = "x-amz-checksum-";
 
 /// What the names of user metadata begin with.
 pub const META_PREFIX: &str = "x-amz-meta-";

@@ -16,6 +16,7 @@ pub mod error;
 mod form;
 pub mod header;
 mod late;
+pub mod listed;
 pub mod metadata;
 pub mod operation;
 pub mod percent;

@@ -1,11 +1,11 @@
 //! Operations to service calls, and what these return to answers.
 
 use super::auth::Rights;
-use super::error::Error;
+use super::error::{Error, RequestError};
 use super::late;
 use super::operation::{BucketsQuery, DeleteObjects, Operation};
 use super::response::{self, Reply, RequestId, attributes, bucket, listing, multipart, object};
-use super::setting::Setting;
+use super::setting::{self, Setting};
 use crate::model::Section;
 use crate::service::{Service, ServiceError};
 use std::sync::Arc;
@@ -32,9 +32,14 @@ pub(super) async fn perform(context: &Context<'_>, operation: Operation) -> Resu
     } = *context;
     Ok(match operation {
         Operation::ListBuckets(query, visible) => list_buckets(service, &query, &visible).await?,
-        Operation::CreateBucket(name) => {
+        Operation::CreateBucket(name, tags) => {
             match service.create_bucket(&name).await {
                 Err(ServiceError::BucketExists) if region == FORGIVING_REGION => {}
+                Ok(()) if !tags.is_empty() => {
+                    let (setting, document) = setting::kept_tags(&tags);
+                    let set = service.set_bucket_setting(&name, setting, Some(document));
+                    set.await?;
+                }
                 other => other?,
             }
             bucket::created(&name)
@@ -82,6 +87,18 @@ pub(super) async fn perform(context: &Context<'_>, operation: Operation) -> Resu
         Operation::RemoveSetting(name, Some(setting)) => {
             service.set_bucket_setting(&name, setting, None).await?;
             response::no_content()
+        }
+        Operation::ListConfigurations(name, listed) => {
+            service.head_bucket(&name).await?;
+            response::document(listed.document())
+        }
+        Operation::GetConfiguration(name, id) => {
+            service.head_bucket(&name).await?;
+            return Err(RequestError::NoSuchConfiguration(id).into());
+        }
+        Operation::GetObjectLock(name) => {
+            service.head_bucket(&name).await?;
+            return Err(RequestError::NoObjectLock.into());
         }
         Operation::GetObjectAcl(request) => {
             service.head_object(request).await?;

@@ -2,6 +2,7 @@
 
 use super::address::Address;
 use super::header;
+use super::listed::Listed;
 use super::query::Query;
 use super::setting::Setting;
 use crate::model::{BucketName, ObjectKey};
@@ -39,6 +40,9 @@ pub enum BucketCall {
     GetSetting(Setting),
     PutSetting(Setting),
     DeleteSetting(Setting),
+    ListConfigurations(Listed),
+    GetConfiguration(Listed),
+    DeleteConfiguration(Listed),
 }
 
 /// Operations on an object, by AWS's names.
@@ -65,6 +69,8 @@ pub enum ObjectCall {
     DeleteObjectTagging,
     GetObjectAcl,
     PutObjectAcl,
+    GetObjectLock,
+    PutObjectLock,
 }
 
 /// No operation of ours.
@@ -95,20 +101,14 @@ pub enum RouteError {
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
 const FOREIGN: &[&str] = &[
     "abac",
-    "analytics",
     "annotation",
     "append",
-    "intelligent-tiering",
-    "inventory",
-    "legal-hold",
     "metadataConfiguration",
     "metadataInventoryTable",
     "metadataJournalTable",
     "metadataTable",
-    "metrics",
     "renameObject",
     "restore",
-    "retention",
     "select",
     "session",
     "torrent",
@@ -118,7 +118,9 @@ const FOREIGN: &[&str] = &[
 const OURS: &[&str] = &[
     "attributes",
     "delete",
+    "legal-hold",
     "location",
+    "retention",
     "tagging",
     "uploadId",
     "uploads",
@@ -126,10 +128,12 @@ const OURS: &[&str] = &[
     "versions",
 ];
 
-/// The sub-resource of the request that the gateway has: one of [`OURS`] or a [`Setting`].
+/// The sub-resource of the request that the gateway has: one of [`OURS`], a [`Setting`], or one
+/// that is [`Listed`].
 fn ours(query: &Query) -> impl Iterator<Item = &'static str> + '_ {
     let settings = query.names().filter_map(Setting::named).map(Setting::name);
-    known(query, OURS).chain(settings)
+    let listed = query.names().filter_map(Listed::named).map(Listed::name);
+    known(query, OURS).chain(settings).chain(listed)
 }
 
 /// Finds the operation.
@@ -173,6 +177,17 @@ fn bucket(method: &Method, sub: Option<&str>, query: &Query) -> Result<BucketCal
             "GET" => Ok(BucketCall::GetSetting(setting)),
             "PUT" => Ok(BucketCall::PutSetting(setting)),
             "DELETE" => Ok(BucketCall::DeleteSetting(setting)),
+            _ => Err(RouteError::MethodNotAllowed {
+                allow: "GET, PUT, DELETE",
+            }),
+        };
+    }
+    if let Some(listed) = sub.and_then(Listed::named) {
+        return match method.as_str() {
+            "GET" if query.has("id") => Ok(BucketCall::GetConfiguration(listed)),
+            "GET" => Ok(BucketCall::ListConfigurations(listed)),
+            "PUT" => Err(RouteError::NotImplemented(listed.name())),
+            "DELETE" => Ok(BucketCall::DeleteConfiguration(listed)),
             _ => Err(RouteError::MethodNotAllowed {
                 allow: "GET, PUT, DELETE",
             }),
@@ -225,6 +240,8 @@ fn object(
         ("POST", Some("uploads")) => Ok(ObjectCall::CreateMultipartUpload),
         ("GET", Some("acl")) => Ok(ObjectCall::GetObjectAcl),
         ("PUT", Some("acl")) => Ok(ObjectCall::PutObjectAcl),
+        ("GET", Some("legal-hold" | "retention")) => Ok(ObjectCall::GetObjectLock),
+        ("PUT", Some("legal-hold" | "retention")) => Ok(ObjectCall::PutObjectLock),
         _ => Err(RouteError::MethodNotAllowed {
             allow: "GET, HEAD, PUT, POST, DELETE",
         }),
@@ -251,6 +268,11 @@ impl Route {
             Self::Bucket(B::GetSetting(_), _) => "GetBucketSetting",
             Self::Bucket(B::PutSetting(_), _) => "PutBucketSetting",
             Self::Bucket(B::DeleteSetting(_), _) => "DeleteBucketSetting",
+            Self::Bucket(B::ListConfigurations(_), _) => "ListBucketConfigurations",
+            Self::Bucket(B::GetConfiguration(_), _) => "GetBucketConfiguration",
+            Self::Bucket(B::DeleteConfiguration(_), _) => "DeleteBucketConfiguration",
+            Self::Object(O::GetObjectLock, ..) => "GetObjectLock",
+            Self::Object(O::PutObjectLock, ..) => "PutObjectLock",
             Self::Object(O::PutObject, ..) => "PutObject",
             Self::Object(O::GetObject, ..) => "GetObject",
             Self::Object(O::HeadObject, ..) => "HeadObject",
@@ -329,6 +351,11 @@ mod tests {
             ("GET", "/b?tagging", "GetBucketSetting"),
             ("PUT", "/b?acl", "PutBucketSetting"),
             ("DELETE", "/b?policy", "DeleteBucketSetting"),
+            ("GET", "/b?inventory", "ListBucketConfigurations"),
+            ("GET", "/b?metrics&id=x", "GetBucketConfiguration"),
+            ("DELETE", "/b?analytics&id=x", "DeleteBucketConfiguration"),
+            ("GET", "/b/k?retention", "GetObjectLock"),
+            ("PUT", "/b/k?legal-hold", "PutObjectLock"),
         ] {
             assert_eq!(plain(method, target), Ok(operation), "{method} {target}");
         }
@@ -380,6 +407,9 @@ mod tests {
             ("PUT", "/b/k?policy"),
             ("DELETE", "/b/k?acl"),
             ("DELETE", "/b/k?lifecycle"),
+            ("GET", "/b/k?inventory"),
+            ("DELETE", "/b/k?retention"),
+            ("GET", "/b?legal-hold"),
             ("TRACE", "/b"),
         ] {
             let refused = plain(method, target);

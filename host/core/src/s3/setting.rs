@@ -8,7 +8,7 @@
 use super::cors::Cors;
 use super::error::{Code, Error, RequestError};
 use super::response::{OWNER, attributes};
-use super::tags;
+use super::tags::{self, Tags};
 use super::xml::read::{self, XmlError};
 use super::xml::write::{self, Element};
 use crate::model::BucketSetting;
@@ -147,7 +147,7 @@ impl Setting {
             BucketSetting::Tagging => {
                 let tags = read::tagging(document)?;
                 tags::check(&tags, tags::MAX_BUCKET_TAGS)?;
-                attributes::tagging(&tags)
+                return Ok(Some(kept_tags(&tags)));
             }
         };
         let text = String::from_utf8_lossy(&checked).into_owned();
@@ -190,6 +190,13 @@ impl Setting {
             _ => Err(RequestError::Setting(self).into()),
         }
     }
+}
+
+/// The tags of a bucket as they are kept.
+pub(super) fn kept_tags(tags: &Tags) -> Kept {
+    let document = attributes::tagging(tags);
+    let text = String::from_utf8_lossy(&document).into_owned();
+    (BucketSetting::Tagging, text)
 }
 
 /// Promises that are kept anyway: no list and no policy of ours opens a bucket.

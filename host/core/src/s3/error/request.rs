@@ -51,6 +51,18 @@ pub enum RequestError {
     /// The bucket shall be in a region that is not ours.
     #[error("the location {0:?} is not ours")]
     Location(String),
+    /// The bucket has another owner than the client believes.
+    #[error("the owner is not {0:?}")]
+    Owner(String),
+    /// The document has neither MD5 nor checksum, and the operation is too dangerous without.
+    #[error("neither Content-MD5 nor a checksum")]
+    NoDigest,
+    /// A retention or legal hold in a bucket that has no object lock.
+    #[error("the bucket has no object lock")]
+    NoObjectLock,
+    /// No configuration of this kind has that name.
+    #[error("no configuration {0:?}")]
+    NoSuchConfiguration(String),
     /// A body beyond the limit for one request.
     #[error("{0} bytes are too many for one request")]
     EntityTooLarge(u64),

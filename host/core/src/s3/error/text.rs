@@ -49,6 +49,12 @@ impl Error {
             }
             Self::Request(RequestError::Tag(message) | RequestError::Argument { message, .. })
             | Self::Service(ServiceError::Upload(UploadError::Malformed(message))) => message,
+            Self::Request(RequestError::NoDigest) => {
+                "Missing required header for this request: Content-MD5 OR x-amz-checksum-*"
+            }
+            Self::Request(RequestError::NoObjectLock) => {
+                "Bucket is missing Object Lock Configuration"
+            }
             Self::Service(ServiceError::InvalidName(_)) => {
                 "The storage cannot represent this name."
             }

@@ -7,6 +7,8 @@ use crate::s3::conditions;
 use crate::s3::error::{Error, RequestError};
 use crate::s3::header;
 use crate::s3::query::Query;
+use crate::s3::setting::Setting;
+use crate::s3::tags;
 use crate::s3::xml::read;
 use crate::service::WriteConditions;
 
@@ -64,17 +66,44 @@ pub(super) fn create(
         let name = header::BUCKET_OBJECT_LOCK.to_string();
         return Err(RequestError::UnsupportedHeader(name).into());
     }
-    if request
-        .header(&header::ACL)
-        .is_some_and(|acl| acl != "private")
-    {
-        return Err(RequestError::BucketAcl.into());
-    }
-    match read::create_bucket(document)? {
+    check_acl(request)?;
+    check_ownership(request)?;
+    let asked = read::create_bucket(document)?;
+    tags::check(&asked.tags, tags::MAX_BUCKET_TAGS)?;
+    match asked.location {
         Some(location) if location != request.region && !is_alias(&location, request.region) => {
             Err(RequestError::Location(location).into())
         }
-        _ => Ok(Operation::CreateBucket(bucket)),
+        _ => Ok(Operation::CreateBucket(bucket, asked.tags)),
+    }
+}
+
+/// A new bucket has the setting that its owner owns everything, and then no list of others.
+fn check_acl(request: &Request<'_>) -> Result<(), RequestError> {
+    if super::has_grants(request) {
+        return Err(RequestError::BucketAcl);
+    }
+    match request.header(&header::ACL) {
+        None | Some("private") => Ok(()),
+        Some(acl) if super::OTHER_ACLS.contains(&acl) || super::HARMLESS_ACLS.contains(&acl) => {
+            Err(RequestError::BucketAcl)
+        }
+        Some(acl) => Err(RequestError::CannedAcl(acl.to_owned())),
+    }
+}
+
+/// Of the three settings of ownership there is the one that access control lists do not count.
+fn check_ownership(request: &Request<'_>) -> Result<(), RequestError> {
+    match request.header(&header::OBJECT_OWNERSHIP) {
+        None | Some("BucketOwnerEnforced") => Ok(()),
+        Some("BucketOwnerPreferred" | "ObjectWriter") => {
+            Err(RequestError::Setting(Setting::OwnershipControls))
+        }
+        Some(other) => Err(RequestError::Argument {
+            name: "x-amz-object-ownership",
+            value: other.to_owned(),
+            message: "Invalid x-amz-object-ownership header",
+        }),
     }
 }
 

@@ -17,7 +17,9 @@ use super::auth::{Action, Authenticated, Authenticator, Rights};
 use super::body;
 use super::error::{Error, RequestError};
 use super::header;
+use super::listed::Listed;
 use super::query::Query;
+use super::response::OWNER;
 use super::route::{BucketCall, ObjectCall, Route};
 use super::setting::{Kept, Setting};
 use super::tags::Tags;
@@ -47,7 +49,7 @@ const MAX_DOCUMENT: usize = 4 << 20;
 )]
 pub enum Operation {
     ListBuckets(BucketsQuery, Rights),
-    CreateBucket(BucketName),
+    CreateBucket(BucketName, Tags),
     HeadBucket(BucketName),
     DeleteBucket(BucketName),
     GetBucketLocation(BucketName),
@@ -74,6 +76,9 @@ pub enum Operation {
     GetSetting(BucketName, Setting),
     PutSetting(BucketName, Option<Kept>),
     RemoveSetting(BucketName, Option<BucketSetting>),
+    ListConfigurations(BucketName, Listed),
+    GetConfiguration(BucketName, String),
+    GetObjectLock(BucketName),
     GetObjectAcl(ReadObject),
     KeepObjectAcl(ReadObject),
 }
@@ -105,7 +110,12 @@ impl Operation {
         body: ByteStream,
     ) -> Result<Self, Error> {
         authorize(&route, request)?;
+        expect_owner(request)?;
         refuse_unsupported(request)?;
+        // A new bucket has an answer of its own.
+        if !matches!(route, Route::Bucket(BucketCall::CreateBucket, _)) {
+            check_acl(request)?;
+        }
         match route {
             Route::ListBuckets => {
                 let visible = request.identity.may_list_buckets()?;
@@ -136,11 +146,19 @@ impl Operation {
             BucketCall::ListMultipartUploads => listing::uploads(bucket, request.query)?,
             BucketCall::GetSetting(setting) => Self::GetSetting(bucket, setting),
             BucketCall::PutSetting(setting) => {
+                if setting == Setting::Cors {
+                    require_digest(request)?;
+                }
                 Self::PutSetting(bucket, put_setting(setting, request, body).await?)
             }
             BucketCall::DeleteSetting(setting) => {
                 setting.accept_removal()?;
                 Self::RemoveSetting(bucket, setting.kept())
+            }
+            BucketCall::ListConfigurations(listed) => Self::ListConfigurations(bucket, listed),
+            BucketCall::GetConfiguration(_) | BucketCall::DeleteConfiguration(_) => {
+                let id = request.query.get("id").unwrap_or_default();
+                Self::GetConfiguration(bucket, id.to_owned())
             }
             BucketCall::PostObject => post::post(bucket, request, body).await?,
             BucketCall::CreateBucket => {
@@ -148,6 +166,7 @@ impl Operation {
                 bucket::create(bucket, &document, request)?
             }
             BucketCall::DeleteObjects => {
+                require_digest(request)?;
                 let document = request.document(body).await?;
                 Self::DeleteObjects(DeleteObjects::parse(bucket, &document)?)
             }
@@ -186,6 +205,7 @@ impl Operation {
                 put_setting(Setting::Acl, request, body).await?;
                 Self::KeepObjectAcl(object)
             }
+            ObjectCall::GetObjectLock | ObjectCall::PutObjectLock => Self::GetObjectLock(target.0),
             ObjectCall::PutObjectTagging => {
                 let document = request.document(body).await?;
                 tagging::put_tags(target, &document, request)?
@@ -259,6 +279,40 @@ fn authorize(route: &Route, request: &Request<'_>) -> Result<(), Error> {
     Ok(())
 }
 
+/// The owner's account, in AWS's form.
+const ACCOUNT: &str = "000000000000";
+
+/// Refuses a client that takes the bucket for somebody else's.
+///
+/// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html>
+fn expect_owner(request: &Request<'_>) -> Result<(), RequestError> {
+    let expected = [
+        header::EXPECTED_BUCKET_OWNER,
+        header::SOURCE_EXPECTED_BUCKET_OWNER,
+    ];
+    let mut named = expected.iter().filter_map(|name| request.header(name));
+    match named.find(|owner| ![ACCOUNT, OWNER].contains(owner)) {
+        Some(owner) => Err(RequestError::Owner(owner.to_owned())),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a document that could have changed on its way unnoticed, where S3 does.
+///
+/// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>
+fn require_digest(request: &Request<'_>) -> Result<(), RequestError> {
+    let headers = &request.parts.headers;
+    let is_checksum = |name: &str| name.starts_with(header::CHECKSUM_PREFIX);
+    let before = headers.contains_key(body::CONTENT_MD5)
+        || headers.keys().any(|name| is_checksum(name.as_str()));
+    let behind = || request.header(&header::TRAILER).is_some_and(is_checksum);
+    if before || behind() {
+        Ok(())
+    } else {
+        Err(RequestError::NoDigest)
+    }
+}
+
 /// Refuses what must not be ignored silently.
 fn refuse_unsupported(request: &Request<'_>) -> Result<(), RequestError> {
     let refuse = |name: &str| Err(RequestError::UnsupportedHeader(name.to_owned()));
@@ -270,33 +324,37 @@ fn refuse_unsupported(request: &Request<'_>) -> Result<(), RequestError> {
             return refuse(name);
         }
     }
-    check_acl(request)
+    Ok(())
 }
+
+/// Canned access control lists that ask for what is so anyway: everything belongs to the one owner.
+const HARMLESS_ACLS: [&str; 3] = ["private", "bucket-owner-full-control", "bucket-owner-read"];
+/// The others that S3 knows.
+const OTHER_ACLS: [&str; 5] = [
+    "public-read",
+    "public-read-write",
+    "authenticated-read",
+    "aws-exec-read",
+    "log-delivery-write",
+];
 
 /// Refuses to let anybody else than the owner at something.
 fn check_acl(request: &Request<'_>) -> Result<(), RequestError> {
-    // Everything belongs to the one owner, which is what these three ask for.
-    const HARMLESS: [&str; 3] = ["private", "bucket-owner-full-control", "bucket-owner-read"];
-    const KNOWN: [&str; 5] = [
-        "public-read",
-        "public-read-write",
-        "authenticated-read",
-        "aws-exec-read",
-        "log-delivery-write",
-    ];
-    let names = request.parts.headers.keys();
-    if names
-        .map(http::HeaderName::as_str)
-        .any(|name| name.starts_with("x-amz-grant-"))
-    {
+    if has_grants(request) {
         return Err(RequestError::Acl);
     }
     match request.header(&header::ACL) {
         None => Ok(()),
-        Some(acl) if HARMLESS.contains(&acl) => Ok(()),
-        Some(acl) if KNOWN.contains(&acl) => Err(RequestError::Acl),
+        Some(acl) if HARMLESS_ACLS.contains(&acl) => Ok(()),
+        Some(acl) if OTHER_ACLS.contains(&acl) => Err(RequestError::Acl),
         Some(acl) => Err(RequestError::CannedAcl(acl.to_owned())),
     }
+}
+
+/// Whether headers name people who shall have rights.
+fn has_grants(request: &Request<'_>) -> bool {
+    let mut names = request.parts.headers.keys().map(http::HeaderName::as_str);
+    names.any(|name| name.starts_with("x-amz-grant-"))
 }
 
 /// Checks the wish for a storage class. There is only one kind of storage, whatever its name.

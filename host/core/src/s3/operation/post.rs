@@ -87,6 +87,7 @@ pub(super) async fn post(
         ..*request
     };
     super::refuse_unsupported(&put)?;
+    super::check_acl(&put)?;
     match object::put((bucket, key), &put, file.body)? {
         Operation::PutObject(mut put, upload) => {
             // A document here, where PutObject has a header.

@@ -40,8 +40,17 @@ async fn parse(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
+    if body.starts_with('<') {
+        request = request.header("content-md5", md5_of(body));
+    }
     let body = stream::iter([Ok(Bytes::from_static(body.as_bytes()))]).boxed();
     parse_request(request.body(body).unwrap()).await
+}
+
+fn md5_of(document: &str) -> String {
+    use base64::Engine as _;
+    use md5::{Digest as _, Md5};
+    base64::engine::general_purpose::STANDARD.encode(Md5::digest(document))
 }
 
 async fn code(method: &str, target: &str, headers: &[(&str, &str)], body: &'static str) -> Code {
@@ -427,6 +436,79 @@ async fn a_bucket_is_created_only_in_our_region() {
     assert!(parse("PUT", "/abc", &[], "").await.is_ok());
     let lock = [("x-amz-bucket-object-lock-enabled", "true")];
     assert_eq!(code("PUT", "/abc", &lock, "").await, Code::NotImplemented);
+}
+
+#[tokio::test]
+async fn a_new_bucket_has_one_owner_and_no_list_of_others() {
+    for (name, value, refused) in [
+        ("x-amz-acl", "private", None),
+        ("x-amz-acl", "public-read", Some(Code::InvalidBucketAcl)),
+        (
+            "x-amz-acl",
+            "bucket-owner-read",
+            Some(Code::InvalidBucketAcl),
+        ),
+        ("x-amz-acl", "everybody", Some(Code::InvalidArgument)),
+        (
+            "x-amz-grant-read",
+            "id=somebody",
+            Some(Code::InvalidBucketAcl),
+        ),
+        ("x-amz-object-ownership", "BucketOwnerEnforced", None),
+        (
+            "x-amz-object-ownership",
+            "ObjectWriter",
+            Some(Code::NotImplemented),
+        ),
+        (
+            "x-amz-object-ownership",
+            "Nobody",
+            Some(Code::InvalidArgument),
+        ),
+    ] {
+        let outcome = parse("PUT", "/abc", &[(name, value)], "").await;
+        let code = outcome.err().map(|error| error.code());
+        assert_eq!(code, refused, "{name}: {value}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_expects_another_owner_is_refused() {
+    for name in [
+        "x-amz-expected-bucket-owner",
+        "x-amz-source-expected-bucket-owner",
+    ] {
+        for (owner, refused) in [
+            ("000000000000", None),
+            ("pys3local", None),
+            ("123456789012", Some(Code::AccessDenied)),
+            ("", Some(Code::AccessDenied)),
+        ] {
+            for (method, target) in [("GET", "/abc"), ("GET", "/abc/k"), ("DELETE", "/abc/k")] {
+                let outcome = parse(method, target, &[(name, owner)], "").await;
+                let code = outcome.err().map(|error| error.code());
+                assert_eq!(code, refused, "{method} {target} {owner:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_keys_to_delete_needs_a_digest() {
+    let document = "<Delete><Object><Key>a</Key></Object></Delete>";
+    for (name, value, accepted) in [
+        ("x-other", "", false),
+        ("content-md5", md5_of(document).as_str(), true),
+        ("x-amz-checksum-crc32", "bt9NdQ==", true),
+        ("x-amz-sdk-checksum-algorithm", "CRC32", false),
+    ] {
+        let request = http::Request::post("/abc?delete").header(name, value);
+        let body = stream::iter([Ok(Bytes::from_static(document.as_bytes()))]).boxed();
+        let outcome = parse_request(request.body(body).unwrap()).await;
+        let message = outcome.err().map(|error| error.message().into_owned());
+        let missing = message.is_some_and(|text| text.starts_with("Missing required header"));
+        assert_eq!(missing, !accepted, "{name}");
+    }
 }
 
 #[tokio::test]

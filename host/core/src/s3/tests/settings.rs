@@ -63,6 +63,91 @@ async fn a_setting_stays_until_it_is_removed_or_its_bucket_goes() {
 }
 
 #[tokio::test]
+async fn a_bucket_can_be_created_with_tags() {
+    let s3 = open();
+    let document = |value: &str| {
+        format!(
+            "<CreateBucketConfiguration><Tags><Tag><Key>a</Key><Value>{value}</Value></Tag></Tags>\
+             </CreateBucketConfiguration>"
+        )
+    };
+    let illegal = send(&s3, "PUT", "/abc", &[], &document("&#33;")).await;
+    assert_eq!(illegal.element("Code"), "InvalidTag");
+    assert_eq!(send(&s3, "HEAD", "/abc", &[], "").await.status, 404);
+    assert_eq!(
+        send(&s3, "PUT", "/abc", &[], &document("b")).await.status,
+        200
+    );
+    send(&s3, "PUT", "/abc", &[], &document("c")).await;
+    let tags = send(&s3, "GET", "/abc?tagging", &[], "").await;
+    assert_eq!((tags.element("Key"), tags.element("Value")), ("a", "b"));
+}
+
+#[tokio::test]
+async fn configurations_that_nobody_has_made_are_an_empty_list() {
+    let s3 = open();
+    let missing = send(&s3, "GET", "/abc?inventory", &[], "").await;
+    assert_eq!(missing.element("Code"), "NoSuchBucket");
+    send(&s3, "PUT", "/abc", &[], "").await;
+    for name in ["analytics", "intelligent-tiering", "inventory", "metrics"] {
+        let list = send(&s3, "GET", &format!("/abc?{name}"), &[], "").await;
+        assert_eq!(
+            (list.status.as_u16(), list.element("IsTruncated")),
+            (200, "false")
+        );
+        let target = format!("/abc?{name}&id=x");
+        for method in ["GET", "DELETE"] {
+            let one = send(&s3, method, &target, &[], "").await;
+            assert_eq!(one.status, 404);
+            assert_eq!(
+                one.element("Code"),
+                "NoSuchConfiguration",
+                "{method} {name}"
+            );
+        }
+        let put = send(&s3, "PUT", &target, &[], "<x/>").await;
+        assert_eq!(put.element("Code"), "NotImplemented");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_locked_in_a_bucket_without_object_lock() {
+    let s3 = open();
+    let missing = send(&s3, "GET", "/abc/k?retention", &[], "").await;
+    assert_eq!(missing.element("Code"), "NoSuchBucket");
+    send(&s3, "PUT", "/abc", &[], "").await;
+    send(&s3, "PUT", "/abc/k", &[], "x").await;
+    for name in ["retention", "legal-hold"] {
+        for (method, document) in [("GET", ""), ("PUT", "<Retention/>")] {
+            let answer = send(&s3, method, &format!("/abc/k?{name}"), &[], document).await;
+            assert_eq!(
+                (answer.element("Code"), answer.element("Message")),
+                (
+                    "InvalidRequest",
+                    "Bucket is missing Object Lock Configuration"
+                )
+            );
+        }
+    }
+    assert_eq!(send(&s3, "GET", "/abc/k", &[], "").await.text, "x");
+}
+
+#[tokio::test]
+async fn the_checksum_of_the_whole_is_not_told_of_a_range() {
+    let s3 = open();
+    send(&s3, "PUT", "/abc", &[], "").await;
+    let sum = ("x-amz-checksum-crc32", "NSRBwg=="); // of "abc"
+    assert_eq!(send(&s3, "PUT", "/abc/k", &[sum], "abc").await.status, 200);
+    let asked = ("x-amz-checksum-mode", "ENABLED");
+    for method in ["GET", "HEAD"] {
+        let whole = send(&s3, method, "/abc/k", &[asked], "").await;
+        assert_eq!(whole.header(sum.0), sum.1);
+        let some = send(&s3, method, "/abc/k", &[asked, ("range", "bytes=1-1")], "").await;
+        assert_eq!((some.status.as_u16(), some.header(sum.0)), (206, "-"));
+    }
+}
+
+#[tokio::test]
 async fn a_page_that_a_rule_allows_is_told_so_also_of_errors() {
     let s3 = stored().await;
     for (method, target, status) in [
@@ -99,6 +184,7 @@ async fn a_preflight_needs_no_signature_and_says_what_is_allowed() {
     let s3 = gateway(Access::keys(vec![credentials()]), REGION);
     let sign = |request: request::Builder, text: &str| {
         let request = request.header("content-length", text.len());
+        let request = request.header("content-md5", md5_of(text));
         Signer::default().sign(request, "UNSIGNED-PAYLOAD")
     };
     send_signed(&s3, sign(http::Request::put("/abc"), ""), "").await;

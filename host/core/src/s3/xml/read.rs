@@ -129,49 +129,82 @@ pub fn complete_upload(document: &[u8]) -> Result<Vec<NamedPart>, XmlError> {
 ///
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectTagging.html>
 pub fn tagging(document: &[u8]) -> Result<Tags, XmlError> {
-    let mut tags = Tags::new();
-    let (mut key, mut value, mut is_set) = (None, None, false);
+    let mut tags = TagReader::default();
+    let mut is_set = false;
     walk(document, "Tagging", |path, text| {
         match path {
-            ["TagSet", "Tag", "Key"] => key = Some(text),
-            ["TagSet", "Tag", "Value"] => value = Some(text),
-            ["TagSet", "Tag"] => {
-                let (Some(key), Some(value)) = (key.take(), value.take()) else {
-                    return Err(XmlError::Malformed("a tag without key or value"));
-                };
-                if tags.len() == MAX_KEYS {
-                    return Err(XmlError::Malformed("too many tags"));
-                }
-                tags.push((key, value));
-            }
+            ["TagSet", inner @ ..] if !inner.is_empty() => tags.leave(inner, text)?,
             ["TagSet"] => is_set = true,
             _ => {}
         }
         Ok(())
     })?;
     if is_set {
-        Ok(tags)
+        Ok(tags.tags)
     } else {
         Err(XmlError::Malformed("no set of tags"))
     }
 }
 
-/// Reads `CreateBucketConfiguration`: the region that the bucket shall be in, if the client
-/// names one. The body may be empty.
+/// Collects elements `Tag`.
+#[derive(Default)]
+struct TagReader {
+    tags: Tags,
+    key: Option<String>,
+    value: Option<String>,
+}
+
+impl TagReader {
+    /// At the end of an element, named by its place in the set of tags.
+    fn leave(&mut self, path: &[&str], text: String) -> Result<(), XmlError> {
+        match path {
+            ["Tag", "Key"] => self.key = Some(text),
+            ["Tag", "Value"] => self.value = Some(text),
+            ["Tag"] => {
+                let (Some(key), Some(value)) = (self.key.take(), self.value.take()) else {
+                    return Err(XmlError::Malformed("a tag without key or value"));
+                };
+                if self.tags.len() == MAX_KEYS {
+                    return Err(XmlError::Malformed("too many tags"));
+                }
+                self.tags.push((key, value));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// `CreateBucketConfiguration`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct NewBucket {
+    /// The region that the bucket shall be in, if the client names one.
+    pub location: Option<String>,
+    /// Its tags.
+    pub tags: Tags,
+}
+
+/// Reads `CreateBucketConfiguration`. The body may be empty.
 ///
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>
-pub fn create_bucket(document: &[u8]) -> Result<Option<String>, XmlError> {
+pub fn create_bucket(document: &[u8]) -> Result<NewBucket, XmlError> {
     if document.trim_ascii().is_empty() {
-        return Ok(None);
+        return Ok(NewBucket::default());
     }
     let mut location = None;
+    let mut tags = TagReader::default();
     walk(document, "CreateBucketConfiguration", |path, text| {
-        if let ["LocationConstraint"] = path {
-            location = Some(text.trim().to_owned()).filter(|name| !name.is_empty());
+        match path {
+            ["LocationConstraint"] => {
+                location = Some(text.trim().to_owned()).filter(|name| !name.is_empty());
+            }
+            ["Tags", inner @ ..] => tags.leave(inner, text)?,
+            _ => {}
         }
         Ok(())
     })?;
-    Ok(location)
+    let tags = tags.tags;
+    Ok(NewBucket { location, tags })
 }
 
 /// The texts of a document, each with the names on the way to it (`Rule/ObjectOwnership`).

@@ -168,14 +168,21 @@ fn the_location_of_a_new_bucket_is_optional() {
             format!("<CreateBucketConfiguration>{inner}</CreateBucketConfiguration>").as_bytes(),
         )
     };
-    assert_eq!(create_bucket(b""), Ok(None));
-    assert_eq!(create_bucket(b" \n"), Ok(None));
-    assert_eq!(wrapped(""), Ok(None));
-    assert_eq!(wrapped("<LocationConstraint/>"), Ok(None));
+    let none = Ok(NewBucket::default());
+    assert_eq!(create_bucket(b""), none);
+    assert_eq!(create_bucket(b" \n"), none);
+    assert_eq!(wrapped(""), none);
+    assert_eq!(wrapped("<LocationConstraint/>"), none);
+    let asked = "<LocationConstraint>eu-west-1</LocationConstraint>\
+                 <Tags><Tag><Key>a</Key><Value>b</Value></Tag></Tags>";
     assert_eq!(
-        wrapped("<LocationConstraint>eu-west-1</LocationConstraint>"),
-        Ok(Some("eu-west-1".into()))
+        wrapped(asked),
+        Ok(NewBucket {
+            location: Some("eu-west-1".into()),
+            tags: vec![("a".into(), "b".into())],
+        })
     );
+    assert!(wrapped("<Tags><Tag><Key>a</Key></Tag></Tags>").is_err());
     assert!(create_bucket(b"eu-west-1").is_err());
 }
 
