@@ -46,7 +46,7 @@ impl Admin {
             forever,
             Metrics::default(),
             None,
-            || None,
+            http::no_place,
         ));
     }
 

@@ -105,10 +105,11 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
     let following = tls.clone().map(|tls| {
         tokio::spawn(async move { tls.follow().await }) // the files of the certificate
     });
-    let drained = http::serve(listener, router, limits, stop.clone(), metrics, tls, || {
-        backend.seat()
-    })
-    .await;
+    let place = || {
+        let seat = backend.seat()?;
+        Some((seat.thread().clone(), seat))
+    };
+    let drained = http::serve(listener, router, limits, stop.clone(), metrics, tls, place).await;
     if let Some(following) = following {
         following.abort();
     }

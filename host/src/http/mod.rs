@@ -20,7 +20,7 @@ mod tls;
 mod tests;
 
 pub use metrics::Metrics;
-pub use server::{Drained, Limits, Stop, bind, serve};
+pub use server::{Drained, Limits, Stop, bind, no_place, serve};
 pub use tls::{Tls, TlsError};
 
 use crate::model::ByteStream;

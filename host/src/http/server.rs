@@ -99,6 +99,11 @@ pub enum Drained {
     BrokenOff(usize),
 }
 
+/// For servers whose connections have no thread of their own.
+pub fn no_place() -> Option<(Handle, ())> {
+    None
+}
+
 /// Listens on the first of `candidates` that can be had.
 pub async fn bind(candidates: &[SocketAddr]) -> io::Result<TcpListener> {
     let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
@@ -115,15 +120,15 @@ pub async fn bind(candidates: &[SocketAddr]) -> io::Result<TcpListener> {
 
 /// Serves until `stop` asks otherwise, and answers when the last connection has ended.
 /// With `tls`, every connection begins with a handshake. `place` may name the thread on which the
-/// next connection is served.
-pub async fn serve(
+/// next connection is served, and gives something that is dropped when it has ended.
+pub async fn serve<G: Send + 'static>(
     listener: TcpListener,
     router: Router,
     limits: Limits,
     stop: Stop,
     metrics: Metrics,
     tls: Option<Tls>,
-    place: impl Fn() -> Option<crate::backend::Seat> + Send,
+    place: impl Fn() -> Option<(Handle, G)> + Send,
 ) -> Drained {
     let slots = Arc::new(Semaphore::new(limits.connections));
     let connections = TaskTracker::new();
@@ -142,10 +147,8 @@ pub async fn serve(
         let (tls, router, limits) = (tls.clone(), router.clone(), limits.clone());
         let (end, metrics) = (end.clone(), metrics.clone());
         let broken_off = broken_off.clone();
-        let seat = place();
-        let thread = seat
-            .as_ref()
-            .map_or_else(Handle::current, |seat| seat.thread().clone());
+        let (thread, seat) = place().unzip();
+        let thread = thread.unwrap_or_else(Handle::current);
         connections.spawn_on(
             async move {
                 // Whoever serves it has to be the one who is told about it.

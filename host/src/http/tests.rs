@@ -98,6 +98,7 @@ async fn start(limits: Limits) -> Running {
         stop.clone(),
         Metrics::default(),
         None,
+        no_place,
     ));
     Running {
         address,

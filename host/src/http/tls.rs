@@ -185,7 +185,7 @@ impl Files {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{Fake, get};
-    use super::super::{Limits, Metrics, Stop, bind, router, serve};
+    use super::super::{Limits, Metrics, Stop, bind, no_place, router, serve};
     use super::*;
     use std::net::SocketAddr;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -222,6 +222,7 @@ mod tests {
             stop.clone(),
             Metrics::default(),
             Some(tls),
+            no_place,
         ));
         (address, stop)
     }

@@ -275,7 +275,10 @@ fn plain(raw: &str) -> Option<String> {
 
 /// Whether it can be a part of a header's name.
 fn is_name(name: &str) -> bool {
-    http::HeaderName::from_bytes(name.as_bytes()).is_ok_and(|parsed| parsed.as_str() == name)
+    let is_token = |byte: u8| {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte)
+    };
+    !name.is_empty() && name.bytes().all(is_token)
 }
 
 #[cfg(test)]
