@@ -12,6 +12,7 @@ mod behind;
 mod components;
 mod crash;
 mod cut_off;
+mod linear;
 mod plugin;
 mod restart;
 mod shutdown;

@@ -214,23 +214,6 @@ fn assert_no_panic(gateway: &Gateway) {
     assert!(panics.all(|line| line.ends_with("plugin=hostile")), "{log}");
 }
 
-/// Open files, threads, and resident KiB of a process.
-#[cfg(target_os = "linux")]
-fn usage(pid: u32) -> (usize, usize, u64) {
-    let count = |what: &str| {
-        std::fs::read_dir(format!("/proc/{pid}/{what}"))
-            .unwrap()
-            .count()
-    };
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .unwrap();
-    let resident = line.trim().trim_end_matches(" kB").parse().unwrap();
-    (count("fd"), count("task"), resident)
-}
-
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn what_misdeeds_cost_comes_back() {
@@ -253,12 +236,15 @@ async fn what_misdeeds_cost_comes_back() {
     };
     // The first round brings everything up to its ordinary size.
     deeds(&s3).await;
-    let before = usage(gateway.pid());
+    let before = gateway.usage();
     deeds(&s3).await;
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let now = usage(gateway.pid());
-        if now.0 <= before.0 + 30 && now.1 <= before.1 + 4 && now.2 <= before.2 + (48 << 10) {
+        let now = gateway.usage();
+        if now.files <= before.files + 30
+            && now.threads <= before.threads + 4
+            && now.resident <= before.resident + (48 << 20)
+        {
             break;
         }
         assert!(Instant::now() < deadline, "{now:?} after {before:?}");

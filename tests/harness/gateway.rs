@@ -106,6 +106,17 @@ impl Options {
     }
 }
 
+/// What a process holds.
+#[derive(Debug, Clone, Copy)]
+pub struct Usage {
+    /// Open files and sockets.
+    pub files: usize,
+    /// Threads.
+    pub threads: usize,
+    /// Bytes of memory.
+    pub resident: u64,
+}
+
 /// The program ended instead of listening.
 #[derive(Debug)]
 pub struct StartError {
@@ -205,6 +216,24 @@ impl Gateway {
     /// The most memory that it has used so far, in bytes (`VmHWM`).
     pub fn peak_memory(&self) -> u64 {
         peak_memory(self.pid()).expect("a number from /proc")
+    }
+
+    /// What it holds now.
+    pub fn usage(&self) -> Usage {
+        let pid = self.pid();
+        let count = |what: &str| {
+            let entries = std::fs::read_dir(format!("/proc/{pid}/{what}"));
+            entries.expect("a directory of /proc").count()
+        };
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        let mut lines = status.lines();
+        let line = lines.find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        Usage {
+            files: count("fd"),
+            threads: count("task"),
+            resident: kib.expect("a number from /proc") << 10,
+        }
     }
 
     /// Ends it at once, as a crash would.

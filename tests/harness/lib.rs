@@ -6,6 +6,7 @@
 //! | [`gateway`] | the real `pys3local serve`, on a free port, with its own directories |
 //! | [`s3`] | one request to an S3 server, built step by step and sent |
 //! | [`sign`] | AWS Signature V4: headers, presigned URLs, aws-chunked bodies |
+//! | [`checker`] | a mixed load, and whether each key's history can be explained |
 //! | [`command`] | other commands of the program |
 //! | [`disk`] | a disk that is full |
 //! | [`client`] | HTTP/1.1 over hyper, or over a bare socket |
@@ -22,6 +23,7 @@
     reason = "this is the support code of tests, and a test fails by panicking"
 )]
 
+pub mod checker;
 pub mod client;
 pub mod command;
 pub mod disk;
