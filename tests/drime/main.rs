@@ -8,6 +8,7 @@
 )]
 
 mod faults;
+mod first_run;
 mod leftovers;
 mod objects;
 mod parts;
@@ -75,12 +76,16 @@ fn gateway(simulator: &Simulator) -> Gateway {
 }
 
 fn options(simulator: &Simulator) -> Options {
+    Options::default().backend("cloud", &section(simulator))
+}
+
+/// The section `cloud` of a config file.
+fn section(simulator: &Simulator) -> String {
     let api = simulator.api_url();
     let origin = api.trim_end_matches("/api/v1");
     let storage = simulator.storage_url();
-    let toml = format!(
+    format!(
         "[cloud]\ntype = \"drime\"\napi_key = \"{TOKEN}\"\nbase_url = \"{api}\"\n\
          root_folder = \"backups/s3\"\nhosts = [\"{origin}\", \"{storage}\"]\n"
-    );
-    Options::default().backend("cloud", &toml)
+    )
 }

@@ -2,7 +2,7 @@
 
 use crate::gateway::binary;
 use std::fmt;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -34,7 +34,8 @@ impl Program {
         self.home.join(".config/pys3local")
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    /// A command that is to be started.
+    pub fn command(&self, args: &[&str]) -> Command {
         let binary = binary().unwrap_or_else(|error| panic!("{error}"));
         let mut command = Command::new(&binary);
         command
@@ -66,7 +67,20 @@ impl Program {
 
     /// Runs a command to its end, without a terminal.
     pub fn run(&self, args: &[&str]) -> Output {
-        let done = self.command(args).output().expect("the program");
+        self.run_with(args, "")
+    }
+
+    /// The same with this on its standard input.
+    pub fn run_with(&self, args: &[&str], input: &str) -> Output {
+        let mut command = self.command(args);
+        command.stdin(Stdio::piped());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program");
+        // A program that does not read closes the pipe.
+        let mut stdin = child.stdin.take().expect("a pipe");
+        let _ = stdin.write_all(input.as_bytes());
+        drop(stdin);
+        let done = child.wait_with_output().expect("an end");
         let home = self.home.display().to_string();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace(&home, "~");
         Output {

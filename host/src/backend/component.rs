@@ -9,11 +9,11 @@ use super::grants::{DirGrant, Grants};
 use super::load::{BUILT_IN, Loaded, Origin, one_line};
 use super::metrics::Metrics;
 use super::outgoing::Outgoing;
-use super::{Backend, BackendOptions, HostPatternError, PluginConfig};
+use super::{Backend, BackendOptions, HostPattern, HostPatternError, PluginConfig};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Who a plugin is and what it wants, in its own words. These are an untrusted component's:
 /// every text here is one line of bounded length.
@@ -197,7 +197,7 @@ impl Component {
         let settings: Vec<_> = settings.clone().into_iter().collect();
         let ask = async {
             let mut store = self.blueprint.store_with(&grants, outgoing)?;
-            store.set_epoch_deadline(RUNAWAY);
+            store.set_epoch_deadline(1);
             store.epoch_deadline_callback(runaway_watch());
             let loaded = &self.blueprint.loaded;
             let instance = loaded.pre.instantiate_async(&mut store).await?;
@@ -224,7 +224,7 @@ impl Component {
             Ok(Err(error)) => one_line(&format!("{error:#}")),
             Err(_) => "it does not answer".into(),
         };
-        Err(OpenError::Configure {
+        Err(OpenError::Choices {
             plugin: self.kind.clone(),
             why,
         })
@@ -296,10 +296,22 @@ const RUNAWAY: u64 = 40;
 /// More than anybody reads through.
 const MOST_CHOICES: usize = 1000;
 
-/// Ends a guest that has computed for two seconds in all.
+/// Ends a guest that computes for two seconds without a pause. When it only waits, nobody asks.
 fn runaway_watch<T>()
 -> impl FnMut(wasmtime::StoreContextMut<'_, T>) -> wasmtime::Result<wasmtime::UpdateDeadline> {
-    |_| wasmtime::bail!("the plugin computed for too long without a pause")
+    let (mut held, mut last) = (0, Instant::now());
+    move |_| {
+        held = if last.elapsed() < engine::TICK * 4 {
+            held + 1
+        } else {
+            0
+        };
+        last = Instant::now();
+        if held > RUNAWAY {
+            wasmtime::bail!("the plugin computed for too long without a pause");
+        }
+        Ok(wasmtime::UpdateDeadline::Continue(1))
+    }
 }
 
 /// Asks a plugin who it is, in a store that has no grants at all.
@@ -326,6 +338,16 @@ async fn describe(blueprint: &Blueprint) -> Result<Description, OpenError> {
     Err(OpenError::Configure { plugin, why })
 }
 
+/// The setting of a built-in that names the service by a URL. Whoever gives it grants its host.
+const BASE_URL: &str = "base_url";
+
+/// Scheme, host and port of a URL.
+fn origin(url: &str) -> Option<&str> {
+    let (scheme, rest) = url.trim().split_once("://")?;
+    let host = rest.split(['/', '?', '#']).next()?;
+    url.trim().get(..scheme.len() + 3 + host.len())
+}
+
 /// A built-in gets the directories and hosts that it asks for.
 fn grant_wishes(
     grants: &mut Grants,
@@ -344,6 +366,19 @@ fn grant_wishes(
     for host in &description.hosts {
         let wrong = |error: HostPatternError| OpenError::Engine(error.to_string());
         grants.hosts.push(host.parse().map_err(wrong)?);
+    }
+    if let Some(setting) = description.setting(BASE_URL)
+        && let Some(url) = settings.get(BASE_URL)
+        && setting.default.as_ref() != Some(url)
+    {
+        let host = origin(url).and_then(|origin| origin.parse::<HostPattern>().ok());
+        let host = host.ok_or_else(|| OpenError::BadSetting {
+            setting: BASE_URL.into(),
+            why: "a URL such as https://host/path is expected".into(),
+        })?;
+        if !grants.hosts.contains(&host) {
+            grants.hosts.push(host);
+        }
     }
     Ok(())
 }

@@ -69,6 +69,14 @@ pub enum OpenError {
         /// Its words.
         why: String,
     },
+    /// The plugin cannot say what values a setting may have, or rejects those before it.
+    #[error("{plugin}: {why}")]
+    Choices {
+        /// The plugin.
+        plugin: String,
+        /// Its words.
+        why: String,
+    },
     /// The component engine could not be set up.
     #[error("the component engine does not start: {0}")]
     Engine(String),

@@ -79,6 +79,13 @@ impl setup::Guest for Component {
                     None,
                 ),
                 setting(
+                    "base_url",
+                    "where the API is; nobody needs another one but those who test",
+                    Text,
+                    false,
+                    Some(BASE),
+                ),
+                setting(
                     "workspace_id",
                     "the workspace, 0 for the personal space",
                     Number,
@@ -99,7 +106,6 @@ impl setup::Guest for Component {
                     false,
                     Some("trash"),
                 ),
-                setting("base_url", "where the API is", Text, false, Some(BASE)),
             ],
             hosts: vec![
                 "app.drime.cloud".into(),
@@ -127,6 +133,7 @@ impl setup::Guest for Component {
                 let client = Client::new(WasiNet, settings.base, settings.token);
                 crate::settings::user(&client).await?;
                 let found = workspaces(&client).await?;
+                crate::settings::warn_if_full(&client, settings.workspace).await;
                 Ok(found
                     .iter()
                     .map(|(id, name)| choice(&id.to_string(), name))

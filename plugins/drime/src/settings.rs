@@ -118,6 +118,24 @@ pub async fn workspaces<N: Net>(client: &Client<N>) -> Result<Vec<(i64, String)>
     Ok(found)
 }
 
+/// Says so if nothing more can be stored. That it cannot be found out is no reason to stop.
+pub async fn warn_if_full<N: Net>(client: &Client<N>, workspace: i64) {
+    let call = Call::get(format!("user/space-usage?workspaceId={workspace}"));
+    let Ok(answer) = client.call(&call).await else {
+        return;
+    };
+    let field = |name: &str| answer.get(name).and_then(number);
+    // Some read `available` as all that may be used, some as what is left.
+    if let (Some(used), Some(available)) = (field("used"), field("available"))
+        && used >= available
+    {
+        client.net.warn(&format!(
+            "this Drime account seems to be full ({used} bytes used, {available} allowed): uploads \
+             fail until something is deleted, also from the trash, or the plan is changed"
+        ));
+    }
+}
+
 impl<N: Net> Drime<N> {
     /// Checks the account and finds the root folder, which is made if it is not there.
     pub async fn start(net: N, settings: Settings) -> Result<Self, Error> {
@@ -137,6 +155,7 @@ impl<N: Net> Drime<N> {
                 )));
             }
         }
+        warn_if_full(&client, settings.workspace).await;
         let mut drime = Self {
             client,
             user,

@@ -13,6 +13,7 @@ use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(super) struct AddOptions {
     /// The new backend's name, for --backend-config
     name: Option<String>,
@@ -37,6 +38,10 @@ pub(super) struct AddOptions {
     /// Grant the hosts and directories that the plugin asks for (a built-in has them anyway)
     #[arg(long, requires = "kind")]
     grant: bool,
+
+    /// Do not ask the service whether it accepts the settings
+    #[arg(long, requires = "kind")]
+    no_check: bool,
 
     /// Replace a backend of this name
     #[arg(long)]
@@ -104,6 +109,9 @@ pub(super) fn run(site: &Site, options: AddOptions) -> Result<(), Failure> {
                 .hint(format!("it has: {}", known.join(", "))),
         );
     }
+    if !options.no_check {
+        check_values(site, &component, &given)?;
+    }
     let mut section = NewSection {
         kind,
         component: component_file,
@@ -127,6 +135,41 @@ pub(super) fn run(site: &Site, options: AddOptions) -> Result<(), Failure> {
         "Added {name} to {}\nServe it: pys3local serve --backend-config {name}\n",
         path.display()
     ))
+}
+
+/// Asks the plugin which values its settings may have. What it has to ask its service for, a list
+/// of workspaces say, shows whether the service accepts the others.
+fn check_values(
+    site: &Site,
+    component: &Component,
+    given: &BTreeMap<String, String>,
+) -> Result<(), Failure> {
+    const HINT: &str = "--no-check adds it all the same";
+    for setting in &component.description().settings {
+        if !has_choices(setting) {
+            continue;
+        }
+        let choices = site.wait(component.choices(&setting.name, given));
+        let choices = choices.map_err(|error| Failure::of(error).hint(HINT))?;
+        let Some(value) = given.get(&setting.name) else {
+            continue;
+        };
+        let is_one = choices.iter().any(|choice| choice.value == *value);
+        if !is_one && !choices.is_empty() {
+            let known = choices.iter().map(|choice| match choice.label.as_str() {
+                "" => choice.value.clone(),
+                label => format!("{} ({label})", choice.value),
+            });
+            let known = known.collect::<Vec<_>>().join(", ");
+            let what = format!("there is no {} {value}: it can be {known}", setting.name);
+            return Err(Failure::new(what).hint(HINT));
+        }
+    }
+    Ok(())
+}
+
+fn has_choices(setting: &Setting) -> bool {
+    !matches!(setting.kind, SettingKind::Secret | SettingKind::Directory)
 }
 
 /// The same in the session.
@@ -164,14 +207,22 @@ pub(super) fn ask(site: &Site, dialog: &mut dyn Dialog, name: Option<&str>) -> R
         ..NewSection::default()
     };
     let mut given = BTreeMap::new();
-    for setting in &description.settings {
-        let Some(value) = ask_setting(site, dialog, &component, setting, &given)? else {
-            continue;
-        };
-        given.insert(setting.name.clone(), value.clone());
-        section
-            .settings
-            .push((setting.name.clone(), new_value(setting, value)));
+    let mut settings = description.settings.iter();
+    while let Some(setting) = settings.next() {
+        match ask_setting(site, dialog, &component, setting, &given)? {
+            Answer::Default => {}
+            Answer::Value(value) => {
+                given.insert(setting.name.clone(), value.clone());
+                section
+                    .settings
+                    .push((setting.name.clone(), new_value(setting, value)));
+            }
+            Answer::FromTheStart => {
+                settings = description.settings.iter();
+                given.clear();
+                section.settings.clear();
+            }
+        }
     }
     let asks = !(description.hosts.is_empty() && description.dirs.is_empty());
     if asks && !component.is_built_in() {
@@ -220,14 +271,23 @@ fn ask_name(dialog: &mut dyn Dialog) -> Result<String, Failure> {
     }
 }
 
-/// A value for a setting; `None` when the plugin is to decide.
+/// What becomes of a setting.
+enum Answer {
+    Value(String),
+    /// The plugin is to decide.
+    Default,
+    /// The plugin rejects what was answered before.
+    FromTheStart,
+}
+
+/// A value for a setting.
 fn ask_setting(
     site: &Site,
     dialog: &mut dyn Dialog,
     component: &Component,
     setting: &Setting,
     given: &BTreeMap<String, String>,
-) -> Result<Option<String>, Failure> {
+) -> Result<Answer, Failure> {
     let optional = if setting.required || setting.default.is_some() {
         ""
     } else {
@@ -237,19 +297,19 @@ fn ask_setting(
         dialog,
         &format!("\n{}{optional}: {}\n", setting.name, setting.help),
     )?;
-    let choices = match setting.kind {
-        SettingKind::Secret | SettingKind::Directory => Vec::new(),
-        _ => match site.wait(component.choices(&setting.name, given)) {
-            Ok(choices) => choices,
+    let mut choices = Vec::new();
+    if has_choices(setting) {
+        match site.wait(component.choices(&setting.name, given)) {
+            Ok(found) => choices = found,
             Err(error) => {
-                say(
-                    dialog,
-                    &format!("(There is no list to choose from: {error}.)\n"),
-                )?;
-                Vec::new()
+                say(dialog, &format!("{error}\n"))?;
+                let question = "Answer the questions before this one again?";
+                if !given.is_empty() && dialog::confirm(dialog, question, true)? {
+                    return Ok(Answer::FromTheStart);
+                }
             }
-        },
-    };
+        }
+    }
     loop {
         let value = if choices.is_empty() {
             let default = setting
@@ -280,17 +340,17 @@ fn ask_setting(
                 say(dialog, "This one is needed.\n")?;
                 continue;
             }
-            return Ok(None);
+            return Ok(Answer::Default);
         }
         if let Err(why) = setting.check(&value) {
             say(dialog, &format!("{value:?} cannot be: {why}.\n"))?;
             continue;
         }
         if setting.kind != SettingKind::Directory {
-            return Ok(Some(value));
+            return Ok(Answer::Value(value));
         }
         if let Some(dir) = ask_directory(dialog, &site.absolute(&value))? {
-            return Ok(Some(dir));
+            return Ok(Answer::Value(dir));
         }
     }
 }

@@ -27,6 +27,7 @@ pub(super) fn register(state: &mut State, call: &Call) -> Outcome {
         let message = "The selected filename is invalid.";
         return Err(Refusal::Invalid("filename", message.to_owned()));
     };
+    check_space(state, size)?;
     let (place, name) = target(state, call, &client_name)?;
     let extension = call.text("clientExtension").unwrap_or_default();
     let file = NewFile {
