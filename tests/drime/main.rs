@@ -7,8 +7,10 @@
     reason = "a test fails by panicking"
 )]
 
+mod budgets;
 mod faults;
 mod first_run;
+mod index;
 mod leftovers;
 mod objects;
 mod parts;
@@ -76,7 +78,12 @@ fn gateway(simulator: &Simulator) -> Gateway {
 }
 
 fn options(simulator: &Simulator) -> Options {
-    Options::default().backend("cloud", &section(simulator))
+    options_with(simulator, "")
+}
+
+/// With more keys in the section.
+fn options_with(simulator: &Simulator, keys: &str) -> Options {
+    Options::default().backend("cloud", &(section(simulator) + keys))
 }
 
 /// The section `cloud` of a config file.

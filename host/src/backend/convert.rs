@@ -1,11 +1,12 @@
 //! Between the generated types and the model. What comes from a guest is untrusted input: it is
 //! checked here, and an answer that breaks the contract is an error of the plugin.
 
-use super::bindings::exports::pys3local::storage::store as abi;
+use super::bindings::exports::pys3local::storage::{scan, store as abi};
 use super::bindings::pys3local::storage::types::{self, Error};
 use crate::model::{BucketName, ObjectKey, ObjectState, Timestamp};
 use crate::service::ports::{
-    PutOptions, Receipt, StoreError, StoreListQuery, StorePage, StoredBucket, StoredObject,
+    PutOptions, Receipt, ScanPage, StoreError, StoreListQuery, StorePage, StoredBucket,
+    StoredObject,
 };
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use std::time::Duration;
 const NAME: usize = 255;
 /// The longest name of an upload, in bytes.
 const UPLOAD: usize = 2048;
+/// The longest cursor of a scan.
+const CURSOR: usize = 16 * 1024;
 /// The longest hash or content type that we keep.
 const TEXT: usize = 1024;
 /// The longest text beside an object that we write, or look at.
@@ -194,6 +197,38 @@ pub(super) fn page(query: &StoreListQuery, page: abi::Page) -> Result<StorePage,
     })
 }
 
+/// Checks a page of a folder. Names that make no key are left out: no client could ask for them.
+pub(super) fn scan_page(folder: &str, page: scan::ScanPage) -> Result<ScanPage, StoreError> {
+    let mut entries = Vec::with_capacity(page.entries.len());
+    for entry in page.entries {
+        let name = entry.key.strip_prefix(folder);
+        if name.is_none_or(|name| name.contains('/')) {
+            return Err(broken("a scanned key lies in another folder"));
+        }
+        if let Ok(key) = entry.key.parse::<ObjectKey>() {
+            entries.push((key, object(entry.info)?));
+        }
+    }
+    let mut folders = Vec::with_capacity(page.folders.len());
+    for below in page.folders {
+        let name = below.strip_prefix(folder);
+        if name.is_none_or(|name| name.find('/').is_none_or(|at| at + 1 != name.len())) {
+            return Err(broken("a scanned folder lies in another one"));
+        }
+        if below.len() < ObjectKey::MAX_BYTES {
+            folders.push(below);
+        }
+    }
+    if page.next.as_ref().is_some_and(|next| next.len() > CURSOR) {
+        return Err(broken("a cursor is longer than 16 KiB"));
+    }
+    Ok(ScanPage {
+        entries,
+        folders,
+        next: page.next,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,6 +298,33 @@ mod tests {
         assert!(!check(true, &[], &["p/c/d/"], false), "too deep");
         assert!(!check(true, &[], &["p/"], false), "the question itself");
         assert!(!check(false, &[], &[], true), "empty and more");
+    }
+
+    #[test]
+    fn a_page_of_a_folder_holds_what_is_directly_in_it() {
+        let check = |keys: &[&str], folders: &[&str]| {
+            let entries = keys.iter().map(|key| types::Entry {
+                key: (*key).into(),
+                info: info(),
+            });
+            let page = scan::ScanPage {
+                entries: entries.collect(),
+                folders: folders.iter().map(|name| (*name).into()).collect(),
+                next: None,
+            };
+            scan_page("p/", page).map(|page| page.entries.len() + page.folders.len())
+        };
+        assert_eq!(check(&["p/a", "p/"], &["p/b/", "p//"]).ok(), Some(4));
+        assert_eq!(
+            check(&[&format!("p/{}", "a".repeat(1023))], &[]).ok(),
+            Some(0)
+        );
+        for key in ["p", "q/a", "p/a/b", ""] {
+            assert!(check(&[key], &[]).is_err(), "{key}");
+        }
+        for folder in ["p/", "p/a", "p/a/b/", "q/"] {
+            assert!(check(&[], &[folder]).is_err(), "{folder}");
+        }
     }
 
     #[test]

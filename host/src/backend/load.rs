@@ -106,6 +106,7 @@ pub(super) struct Loaded {
     batch: Option<exports::batch::GuestIndices>,
     sweep: Option<exports::sweep::GuestIndices>,
     portable: Option<exports::portable::GuestIndices>,
+    scan: Option<exports::scan::GuestIndices>,
 }
 
 /// The exports of one instance.
@@ -117,6 +118,7 @@ pub(super) struct Guest {
     pub(super) batch: Option<exports::batch::Guest>,
     pub(super) sweep: Option<exports::sweep::Guest>,
     pub(super) portable: Option<exports::portable::Guest>,
+    pub(super) scan: Option<exports::scan::Guest>,
 }
 
 impl Loaded {
@@ -194,6 +196,7 @@ impl Loaded {
             batch: exports::batch::GuestIndices::new(&pre).ok(),
             sweep: exports::sweep::GuestIndices::new(&pre).ok(),
             portable: exports::portable::GuestIndices::new(&pre).ok(),
+            scan: exports::scan::GuestIndices::new(&pre).ok(),
             digest,
             imports,
             pre,
@@ -208,6 +211,7 @@ impl Loaded {
             (self.batch.is_some(), "batch"),
             (self.sweep.is_some(), "sweep"),
             (self.portable.is_some(), "portable"),
+            (self.scan.is_some(), "scan"),
         ];
         let found = found.into_iter().filter(|(has, _)| *has);
         found.map(|(_, name)| name).collect()
@@ -238,6 +242,11 @@ impl Loaded {
                 .as_ref()
                 .map(|i| i.load(&mut *store, instance))
                 .transpose()?,
+            scan: self
+                .scan
+                .as_ref()
+                .map(|i| i.load(&mut *store, instance))
+                .transpose()?,
             portable: self
                 .portable
                 .as_ref()
@@ -248,6 +257,10 @@ impl Loaded {
 
     pub(super) fn has_sweep(&self) -> bool {
         self.sweep.is_some()
+    }
+
+    pub(super) fn has_scan(&self) -> bool {
+        self.scan.is_some()
     }
 
     pub(super) fn has_portable(&self) -> bool {

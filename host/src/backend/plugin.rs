@@ -11,8 +11,8 @@ use super::spool::{Begun, Spool};
 use super::stream::{BodyProducer, Exactly, Taken, take_body};
 use crate::model::{Bucket, BucketName, ByteStream, ObjectKey, ObjectState, Timestamp};
 use crate::service::ports::{
-    PartOptions, PutOptions, Receipt, RowTrust, Store, StoreError, StoreListQuery, StorePage,
-    StoredBucket, StoredObject, StoredPart, Verdict,
+    PartOptions, PutOptions, Receipt, RowTrust, ScanPage, Store, StoreError, StoreListQuery,
+    StorePage, StoredBucket, StoredObject, StoredPart, Verdict,
 };
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
@@ -446,6 +446,23 @@ impl Store for Plugin {
             Err(StoreError::Unsupported) => Ok(spooled),
             Err(error) => Err(error),
         }
+    }
+
+    fn scans(&self) -> bool {
+        self.pool.blueprint().loaded.has_scan()
+    }
+
+    async fn scan(
+        &self,
+        bucket: &Bucket,
+        folder: &str,
+        cursor: Option<&str>,
+    ) -> Result<ScanPage, StoreError> {
+        let name = bucket.as_str().to_owned();
+        let (asked, cursor) = (folder.to_owned(), cursor.map(str::to_owned));
+        let page = optional_call!(self, scan, "scan", |accessor, guest| guest
+            .call_scan(accessor, name, asked, cursor))?;
+        convert::scan_page(folder, page)
     }
 
     fn portable_bytes(&self) -> usize {

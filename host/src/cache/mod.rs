@@ -9,6 +9,7 @@
 mod copies;
 mod file;
 mod health;
+mod index;
 mod legacy;
 mod maintain;
 mod namespace;

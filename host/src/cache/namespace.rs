@@ -9,6 +9,7 @@ use crate::service::ports::{
 };
 use async_trait::async_trait;
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// The part of the database that belongs to one store. Clones share everything.
@@ -20,6 +21,8 @@ pub struct NamespaceCache {
     buckets: Arc<RwLock<HashMap<Box<str>, BucketNo>>>,
     /// Numbers of buckets with imported rows.
     imported: Arc<HashMap<Box<str>, BucketNo>>,
+    /// Buckets have indexes, which own writes keep exact.
+    indexed: Arc<AtomicBool>,
 }
 
 impl NamespaceCache {
@@ -33,6 +36,7 @@ impl NamespaceCache {
             number,
             buckets: Arc::default(),
             imported: Arc::new(imported),
+            indexed: Arc::default(),
         }
     }
 
@@ -65,7 +69,7 @@ impl NamespaceCache {
 
     /// Gives the bucket a number if it has none. In a commit of its own: a number that is
     /// remembered must not be rolled back.
-    async fn find_or_intern(&self, bucket: &Bucket) -> Result<BucketNo, CacheError> {
+    pub(super) async fn find_or_intern(&self, bucket: &Bucket) -> Result<BucketNo, CacheError> {
         if let Some(number) = self.find(bucket)? {
             return Ok(number);
         }
@@ -75,12 +79,37 @@ impl NamespaceCache {
             .ok_or_else(|| failed(rusqlite::Error::QueryReturnedNoRows))
     }
 
-    async fn write(&self, write: Write) -> Result<bool, CacheError> {
+    pub(super) fn imported_number(&self, bucket: &Bucket) -> Option<BucketNo> {
+        self.imported.get(bucket.as_str()).copied()
+    }
+
+    pub(super) fn keep_index(&self) {
+        self.indexed.store(true, Ordering::Relaxed);
+    }
+
+    /// A write that an index has to know of.
+    async fn write_indexed(&self, write: Write) -> Result<bool, CacheError> {
+        if self.indexed.load(Ordering::Relaxed) {
+            return self.write(Write::Indexed(Box::new(write))).await;
+        }
+        self.write(write).await
+    }
+
+    /// Reads about the whole namespace.
+    pub(super) fn read_all<T>(
+        &self,
+        read: impl FnOnce(&rusqlite::Connection, NamespaceNo) -> rusqlite::Result<T>,
+    ) -> Result<T, CacheError> {
+        let readers = &self.shared.readers;
+        readers.with(|db| read(db, self.number)).map_err(failed)
+    }
+
+    pub(super) async fn write(&self, write: Write) -> Result<bool, CacheError> {
         self.shared.writer.write(write).await.map_err(failed)
     }
 
     /// Reads about a bucket; the default when nothing was ever written to it.
-    fn read<T: Default>(
+    pub(super) fn read<T: Default>(
         &self,
         bucket: &Bucket,
         read: impl FnOnce(&rusqlite::Connection, BucketNo) -> rusqlite::Result<T>,
@@ -162,7 +191,7 @@ impl Cache for NamespaceCache {
         portable: bool,
     ) -> Result<(), CacheError> {
         let bucket = self.find_or_intern(bucket).await?;
-        self.write(Write::Settle(bucket, key.clone(), row, portable))
+        self.write_indexed(Write::Settle(bucket, key.clone(), row, portable))
             .await
             .map(drop)
     }
@@ -187,7 +216,9 @@ impl Cache for NamespaceCache {
             return Ok(());
         };
         let keys = keys.iter().copied().cloned().collect();
-        self.write(Write::Forget(bucket, keys)).await.map(drop)
+        self.write_indexed(Write::Forget(bucket, keys))
+            .await
+            .map(drop)
     }
 
     async fn intents(&self) -> Result<Vec<(Bucket, ObjectKey)>, CacheError> {

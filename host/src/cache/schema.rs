@@ -10,6 +10,7 @@ const STEPS: &[&str] = &[
     include_str!("steps/004_checksums.sql"),
     include_str!("steps/008_bucket_settings.sql"),
     include_str!("steps/007_portable.sql"),
+    include_str!("steps/005_index.sql"),
 ];
 
 /// The version of the schema that this program writes.

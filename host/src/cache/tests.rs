@@ -3,6 +3,7 @@
 mod copies;
 mod file;
 mod imported;
+mod index;
 mod objects;
 mod portable;
 mod settings;

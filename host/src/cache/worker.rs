@@ -6,8 +6,10 @@
 
 use super::file;
 use super::health::{Health, is_full};
-use super::queries::{self, BucketNo, NamespaceNo};
+use super::index::Change;
+use super::queries::{self, BucketIndex, BucketNo, NamespaceNo};
 use crate::model::{BucketSetting, ObjectKey, Timestamp, UploadId};
+use crate::service::index::tables;
 use crate::service::ports::{CacheError, Intent, Lesson, PartRow, Row, UploadRow};
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,6 +48,10 @@ pub(super) enum Write {
     ForgetSettings(BucketNo),
     PortableDone(Vec<i64>),
     PortableLater(Vec<i64>, Timestamp),
+    /// A change of the index of this bucket; the number of imported rows of the same name.
+    Index(BucketNo, Option<BucketNo>, Change),
+    /// The same write, noted in the index of its bucket.
+    Indexed(Box<Self>),
 }
 
 impl Write {
@@ -71,8 +77,31 @@ impl Write {
             Self::ForgetSettings(bucket) => queries::forget_settings(db, *bucket),
             Self::PortableDone(numbers) => queries::portable_done(db, numbers),
             Self::PortableLater(numbers, since) => queries::portable_later(db, numbers, *since),
+            Self::Index(bucket, imported, change) => {
+                change.apply(&BucketIndex::new(db, *bucket, *imported))
+            }
+            Self::Indexed(write) => {
+                let found = write.apply(db)?;
+                write.note(db)?;
+                return Ok(found);
+            }
         }
         .map(|()| true)
+    }
+
+    /// Notes what was written in the index.
+    fn note(&self, db: &Connection) -> rusqlite::Result<()> {
+        match self {
+            Self::Settle(bucket, key, ..) => {
+                tables::written(&BucketIndex::new(db, *bucket, None), key)
+            }
+            Self::Forget(bucket, keys) => {
+                let index = BucketIndex::new(db, *bucket, None);
+                keys.iter()
+                    .try_for_each(|key| tables::forgotten(&index, key))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Whether it touches a few rows only.
@@ -90,7 +119,9 @@ impl Write {
             Self::Learn(..)
             | Self::DeleteUpload(..)
             | Self::PortableDone(..)
-            | Self::PortableLater(..) => false,
+            | Self::PortableLater(..)
+            | Self::Index(..) => false,
+            Self::Indexed(write) => write.is_small(),
         }
     }
 
@@ -111,7 +142,9 @@ impl Write {
             | Self::Learn(..)
             | Self::Withdraw(..)
             | Self::PortableDone(..)
-            | Self::PortableLater(..) => false,
+            | Self::PortableLater(..)
+            | Self::Index(..) => false,
+            Self::Indexed(write) => write.must_survive(),
         }
     }
 }

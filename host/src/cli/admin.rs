@@ -4,12 +4,14 @@ use crate::backend::Backend;
 use crate::config::{Access, Serve};
 use crate::http::{self, Limits, Metrics, Stop};
 use crate::service::Service;
+use crate::service::index::IndexCounts;
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::info::Info;
@@ -103,6 +105,9 @@ fn router(registry: Arc<Registry>, admin: Arc<Admin>) -> Router {
         .route("/metrics", get(metrics))
 }
 
+/// Name, help, and which of the counts it is.
+type Gauge = (&'static str, &'static str, fn(&IndexCounts) -> u64);
+
 /// What the gateway knew about the objects that it was asked for.
 struct Knowledge(Arc<Service>);
 
@@ -133,6 +138,39 @@ impl Collector for Knowledge {
             let unit: Option<&Unit> = None;
             let metric = encoder.encode_descriptor(name, help, unit, counter.metric_type())?;
             counter.encode(metric)?;
+        }
+        let indexes = self.0.index_progress();
+        let gauges: [Gauge; 3] = [
+            (
+                "index_folders",
+                "Folders that the listing index of a bucket knows",
+                |counts| counts.folders,
+            ),
+            (
+                "index_folders_left",
+                "Those of them that were not scanned yet; 0 when the index is complete",
+                |counts| counts.unscanned,
+            ),
+            (
+                "index_objects",
+                "Objects in the listing index of a bucket, as counted when it was last scanned",
+                |counts| counts.rows,
+            ),
+        ];
+        for (name, help, count) in gauges.iter().filter(|_| !indexes.is_empty()) {
+            let unit: Option<&Unit> = None;
+            let kind = MetricType::Gauge;
+            let mut family = encoder.encode_descriptor(name, help, unit, kind)?;
+            for index in &indexes {
+                let bucket = match index.bucket.as_str() {
+                    "" => "default",
+                    bucket => bucket,
+                };
+                let labels = [("bucket", bucket)];
+                let gauge =
+                    ConstGauge::new(i64::try_from(count(&index.counts)).unwrap_or(i64::MAX));
+                gauge.encode(family.encode_family(&labels)?)?;
+            }
         }
         let waiting = i64::try_from(self.0.portable_texts_waiting()).unwrap_or(i64::MAX);
         let gauge = ConstGauge::new(waiting);

@@ -163,6 +163,8 @@ mod tests {
             metadata_db: None,
             upload_expiry: None,
             spool_limit: None,
+            max_age: None,
+            exclusive: false,
             settings: [
                 ("root_folder".to_owned(), folder),
                 ("colour".to_owned(), SettingValue::plain("red")),

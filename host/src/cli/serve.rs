@@ -5,12 +5,12 @@ use super::options::ServeOptions;
 use super::{Failure, backend, log, startup};
 use crate::backend::Backend;
 use crate::cache::{CacheOptions, NamespaceBinding, SqliteCache};
-use crate::config::{self, Access, KeyPair, ListenAddress, Places, Serve, resolve};
+use crate::config::{self, Access, BackendConfig, KeyPair, ListenAddress, Places, Serve, resolve};
 use crate::http::{self, Drained, Limits, Metrics, Stop, Tls};
 use crate::model::Timestamp;
 use crate::s3::auth::{self, Authenticator, credentials::Credentials};
 use crate::s3::{Gateway, GatewayOptions};
-use crate::service::{Service, ServiceOptions};
+use crate::service::{Freshness, Service, ServiceOptions};
 use clap::ArgMatches;
 use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
@@ -200,12 +200,21 @@ fn service(settings: &Serve, backend: &Backend, cache: &SqliteCache) -> Result<S
     let options = ServiceOptions {
         mode: settings.mode,
         verify_reads: settings.verify_reads,
+        freshness: freshness(&settings.backend),
     };
     Ok(Service::new(
         backend.store.clone(),
         Arc::new(cache),
         options,
     ))
+}
+
+/// When what is known of the storage is old.
+fn freshness(backend: &BackendConfig) -> Freshness {
+    Freshness {
+        max_age: backend.max_age.unwrap_or(Freshness::default().max_age),
+        exclusive: backend.exclusive,
+    }
 }
 
 fn gateway(settings: &Serve, service: Arc<Service>) -> Gateway {

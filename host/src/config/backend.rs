@@ -39,6 +39,8 @@ pub(super) fn backend(
             metadata_db: None,
             upload_expiry: None,
             spool_limit: None,
+            max_age: None,
+            exclusive: false,
             settings: BTreeMap::new(),
         };
         return Ok((backend, None));

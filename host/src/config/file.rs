@@ -195,7 +195,7 @@ mod tests {
         let text = format!(
             "[a]\ntype = \"mine\"\ncomponent = \"mine.wasm\"\nhosts = [\"*.example.org\"]\n\
             dirs = [{{ host = \"data\", guest = \"/\", writable = true }}]\nmemory = \"64 MiB\"\nmax_calls = 4\n\
-            env = {{ REGION = \"x\" }}\nsha256 = \"{digest}\"\ncall_timeout = 90\nsync = \"never\"\nratio = 0.5\nquiet = true\n"
+            env = {{ REGION = \"x\" }}\nsha256 = \"{digest}\"\ncall_timeout = 90\nmax_age = \"5 min\"\nexclusive = true\nsync = \"never\"\nratio = 0.5\nquiet = true\n"
         );
         let dir = dir(&[("backends.toml", &text)]);
         let (config, _) = load(dir.path(), "a").unwrap();
@@ -212,6 +212,8 @@ mod tests {
         assert_eq!(config.grants.env["REGION"], SecretText::new("x"));
         assert_eq!(config.sha256, Some([0xab; 32]));
         assert_eq!(config.grants.call_timeout, Some(Duration::from_secs(90)));
+        assert_eq!(config.max_age, Some(Duration::from_mins(5)));
+        assert!(config.exclusive);
         assert_eq!(config.sync, Some(SyncPolicy::Never));
         let left: Vec<_> = config
             .settings
@@ -234,6 +236,10 @@ mod tests {
     #[test]
     fn a_value_of_the_wrong_kind_is_reported_with_its_place() {
         let cases = [
+            (
+                "type = \"x\"\nexclusive = \"yes\"",
+                "a.toml:2:13: `exclusive` is a string; expected true or false",
+            ),
             (
                 "type = 3",
                 "a.toml:1:8: `type` is an integer; expected a text",

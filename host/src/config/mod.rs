@@ -50,6 +50,10 @@ pub struct BackendConfig {
     pub upload_expiry: Option<Duration>,
     /// The key `spool_limit`: how many bytes of parts may wait on our own disk.
     pub spool_limit: Option<u64>,
+    /// The key `max_age`: when what is known of a folder of the storage has to be asked again.
+    pub max_age: Option<Duration>,
+    /// The key `exclusive`: nobody else writes to the storage.
+    pub exclusive: bool,
     /// All other keys; they belong to the plugin.
     pub settings: BTreeMap<String, SettingValue>,
 }

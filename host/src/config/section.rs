@@ -104,6 +104,8 @@ impl<'a> Document<'a> {
         let mut metadata_db = None;
         let mut upload_expiry = None;
         let mut spool_limit = None;
+        let mut max_age = None;
+        let mut exclusive = false;
         let mut settings = BTreeMap::new();
         for (key, value) in section {
             let key: &str = key.get_ref();
@@ -120,6 +122,11 @@ impl<'a> Document<'a> {
                 "memory" => grants.memory = Some(self.bytes(key, value)?),
                 "upload_expiry" => upload_expiry = Some(self.duration(key, value)?),
                 "spool_limit" => spool_limit = Some(self.bytes(key, value)?),
+                "max_age" => max_age = Some(self.duration(key, value)?),
+                "exclusive" => {
+                    let flag = value.get_ref().as_bool();
+                    exclusive = flag.ok_or_else(|| self.wrong(key, value, "true or false"))?;
+                }
                 "call_timeout" => grants.call_timeout = Some(self.duration(key, value)?),
                 "max_calls" => grants.max_calls = Some(self.count(key, value)?),
                 "sync" => {
@@ -141,6 +148,8 @@ impl<'a> Document<'a> {
             metadata_db,
             upload_expiry,
             spool_limit,
+            max_age,
+            exclusive,
             settings,
         })
     }

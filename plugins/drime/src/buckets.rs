@@ -1,5 +1,6 @@
 //! Buckets: the folders in the root folder.
 
+use crate::folders::FIRST;
 use crate::net::Net;
 use crate::{Drime, Error};
 
@@ -19,7 +20,7 @@ impl<N: Net> Drime<N> {
         let now = self.client.net.now();
         self.folders
             .borrow()
-            .correct(self.root, now, &mut rows, true);
+            .correct(self.root, now, &mut rows, Some(FIRST));
         rows.retain(|row| row.folder);
         let mut buckets: Vec<Bucket> = Vec::new();
         for row in rows {

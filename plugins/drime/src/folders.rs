@@ -26,6 +26,9 @@ const NAMES: usize = 10_000;
 /// Waits for a folder that is said to be there and is not listed yet.
 const LAG: [u64; 5] = [100, 200, 400, 1_000, 2_000];
 
+/// Before every entry, in their order.
+pub(crate) const FIRST: (i64, i64) = (i64::MIN, i64::MIN);
+
 /// What is known about the content of a folder.
 #[derive(Default)]
 struct Folder {
@@ -35,6 +38,8 @@ struct Folder {
     folders_listed: Option<u64>,
     /// Everything in it, and when that was listed.
     rows: Option<(u64, Rc<Vec<Entry>>)>,
+    /// When we have made it: it was empty then.
+    made: Option<u64>,
     /// Our own changes, with their times.
     changes: Vec<(u64, Change)>,
 }
@@ -127,21 +132,58 @@ impl Folders {
         !self.uncertain.is_empty() || !self.doubles.is_empty()
     }
 
+    /// There are several files of this name.
+    pub(crate) fn note_double(&mut self, row: &Entry) {
+        if self.doubles.len() < NAMES {
+            self.doubles.insert(Place {
+                folder: row.parent,
+                name: row.name.clone(),
+            });
+        }
+    }
+
     /// Whether there were several files of this name.
     pub(crate) fn is_double(&self, place: &Place) -> bool {
         self.doubles.contains(place)
     }
 
-    /// Corrects rows that were listed without being kept.
-    pub(crate) fn correct(&self, folder: Option<i64>, now: u64, rows: &mut Vec<Entry>, last: bool) {
+    /// Corrects rows that were listed without being kept. Of our own new entries those younger
+    /// than `behind` are added: the others are on earlier pages.
+    pub(crate) fn correct(
+        &self,
+        folder: Option<i64>,
+        now: u64,
+        rows: &mut Vec<Entry>,
+        behind: Option<(i64, i64)>,
+    ) {
         let Some(known) = self.known.get(&folder) else {
             return;
         };
         for (at, change) in &known.changes {
-            if at + OVERLAY > now && (last || matches!(change, Change::Gone(_))) {
+            let counts = match change {
+                Change::Gone(_) => true,
+                Change::New(entry) => behind.is_some_and(|behind| entry.age() > behind),
+            };
+            if at + OVERLAY > now && counts {
                 apply(rows, change.clone());
             }
         }
+    }
+
+    /// What is in a folder that we have just made: nobody need be asked, the first time.
+    pub(crate) fn just_made(&mut self, folder: Option<i64>, now: u64) -> Option<Vec<Entry>> {
+        let known = self.known.get_mut(&folder)?;
+        let made = known.made.take()?;
+        let (_, rows) = known.rows.as_ref()?;
+        (made + ABSENT > now).then(|| rows.to_vec())
+    }
+
+    /// A folder that was listed.
+    pub(crate) fn note(&mut self, row: &Entry) {
+        self.make_room(1);
+        let known = self.known.entry(row.parent).or_default();
+        let id = known.below.entry(row.name.clone()).or_insert(row.id);
+        *id = row.id.min(*id);
     }
 
     fn keep_folders(&mut self, folder: Option<i64>, now: u64, rows: &[Entry]) {
@@ -195,6 +237,7 @@ impl Folders {
             // It is empty, which need not be asked, and perhaps could not be yet.
             let folder = self.known.entry(Some(id)).or_default();
             folder.folders_listed = Some(now);
+            folder.made = Some(now);
             folder.rows = Some((now, Rc::default()));
         }
     }

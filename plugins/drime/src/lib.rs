@@ -20,6 +20,7 @@ mod listing;
 mod objects;
 mod parts;
 mod portable;
+mod scan;
 #[cfg(test)]
 mod tests;
 mod upload;
@@ -31,7 +32,8 @@ pub use buckets::Bucket;
 pub use error::Error;
 pub use objects::{Info, Known, Object, Range};
 pub use parts::Part;
-pub use walk::{Item, Page, Query, ScanPage};
+pub use scan::ScanPage;
+pub use walk::{Item, Page, Query};
 
 use client::Client;
 use settings::Settings;
@@ -46,6 +48,8 @@ pub struct Drime<N> {
     user: i64,
     folders: RefCell<folders::Folders>,
     locks: folders::Locks,
+    /// Scans that are over: numbers from their cursors.
+    scans: RefCell<std::collections::HashSet<u64>>,
     signed: RefCell<parts::Signed>,
     /// How long a description the service is known to keep.
     description: Cell<usize>,

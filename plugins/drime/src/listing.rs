@@ -1,6 +1,6 @@
 //! What is in a folder, by the traps of the service's listing.
 
-use crate::api::{Entry, Page, time_text};
+use crate::api::{Entry, Page, number, time_text};
 use crate::client::{Call, Fault, quoted};
 use crate::net::Net;
 use crate::{Drime, Error};
@@ -22,6 +22,16 @@ pub(crate) struct Cursor {
     pub(crate) since: Option<i64>,
 }
 
+/// A page of a listing.
+pub(crate) struct Listed {
+    /// The rows that belong there.
+    pub(crate) rows: Vec<Entry>,
+    /// Where the next page is.
+    pub(crate) next: Option<Cursor>,
+    /// How many rows the service has listed from the start up to here.
+    pub(crate) so_far: Option<u64>,
+}
+
 impl<N: Net> Drime<N> {
     /// One page of a folder, checked row by row, and where the next one is.
     pub(crate) async fn list_page(
@@ -29,7 +39,7 @@ impl<N: Net> Drime<N> {
         folder: Option<i64>,
         folders_only: bool,
         at: Cursor,
-    ) -> Result<(Vec<Entry>, Option<Cursor>), Error> {
+    ) -> Result<Listed, Error> {
         let asked = at.page.max(1);
         let mut path = format!(
             "drive/file-entries?page={asked}&perPage={PER_PAGE}&orderBy=created_at&orderDir=asc&workspaceId={}",
@@ -65,6 +75,7 @@ impl<N: Net> Drime<N> {
         };
         let page = Page::read(&answer, asked)
             .ok_or_else(|| Error::Unavailable("Drime's answer is no listing".into()))?;
+        let so_far = page.so_far.filter(|_| at.since.is_none());
         let newest = page.entries.iter().map(|row| row.created).max();
         let workspace = self.settings.workspace;
         let rows = page.entries.into_iter().filter(|row| {
@@ -91,7 +102,14 @@ impl<N: Net> Drime<N> {
                 since: at.since,
             })
         };
-        Ok((rows, next))
+        Ok(Listed { rows, next, so_far })
+    }
+
+    /// How many rows a folder has; `None` if the service does not say.
+    pub(crate) async fn count_rows(&self, folder: Option<i64>) -> Option<u64> {
+        let call = Call::get(format!("folders/{}/count", folder?));
+        let answer = self.client.call(&call).await.ok()?;
+        answer.get("count").and_then(number)?.try_into().ok()
     }
 
     /// Everything in a folder, each row once.
@@ -104,7 +122,9 @@ impl<N: Net> Drime<N> {
         let mut seen = HashSet::new();
         let mut at = Some(Cursor::default());
         while let Some(cursor) = at {
-            let (page, next) = self.list_page(folder, folders_only, cursor).await?;
+            let Listed {
+                rows: page, next, ..
+            } = self.list_page(folder, folders_only, cursor).await?;
             rows.extend(page.into_iter().filter(|row| seen.insert(row.id)));
             at = next;
         }

@@ -233,7 +233,8 @@ impl<N: Net> Drime<N> {
         };
         let known = known.and_then(|known| known.number());
         // Our own recent listing may know of others; without an id it must be asked.
-        let mut ids: Vec<i64> = if let Some(id) = known {
+        let is_double = self.folders.borrow().is_double(&place);
+        let mut ids: Vec<i64> = if let (Some(id), false) = (known, is_double) {
             let now = self.client.net.now();
             let rows = self
                 .folders
@@ -246,7 +247,7 @@ impl<N: Net> Drime<N> {
             ids
         } else {
             let entries = self.entries(&place, LISTED).await?;
-            entries.iter().map(|entry| entry.id).collect()
+            entries.iter().map(|entry| entry.id).chain(known).collect()
         };
         ids.sort_unstable();
         ids.dedup();

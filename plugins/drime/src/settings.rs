@@ -162,6 +162,7 @@ impl<N: Net> Drime<N> {
             root: None,
             folders: RefCell::default(),
             locks: folders::Locks::default(),
+            scans: RefCell::default(),
             signed: RefCell::new(parts::Signed::default()),
             description: Cell::new(portable::LONGEST),
             settings,

@@ -134,6 +134,7 @@ impl<N: Net> Drime<N> {
         let info = Info::from(&entry);
         let now = self.client.net.now();
         let uncertain = self.folders.borrow_mut().is_uncertain(now, place.folder);
+        let uncertain = uncertain || self.folders.borrow().is_double(place);
         if uncertain && self.rows(place.folder, 0).await.is_err() {
             // The new one is safe. The next write looks again for what may hide behind it.
             self.folders.borrow_mut().doubt_folder(now, place.folder);

@@ -1,11 +1,8 @@
-//! Listings of keys: a page of a whole bucket in order, and a page of one folder in none.
+//! Listings of keys: a page of a whole bucket, in order.
 
-use crate::api::Entry;
-use crate::listing::Cursor;
 use crate::names::{Decoded, decode};
 use crate::net::Net;
 use crate::{Drime, Error, Info};
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// How old the listings of folders may be that a page is made of, in milliseconds: pages follow
@@ -43,17 +40,6 @@ pub struct Page {
     pub prefixes: Vec<String>,
     /// Whether there is more.
     pub more: bool,
-}
-
-/// A page of one folder.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ScanPage {
-    /// The objects directly in it.
-    pub entries: Vec<Item>,
-    /// The folders directly in it, as prefixes of keys.
-    pub folders: Vec<String>,
-    /// Where the next page is.
-    pub next: Option<String>,
 }
 
 enum Found {
@@ -173,116 +159,5 @@ impl<N: Net> Drime<N> {
             }
         }
         Ok(false)
-    }
-
-    /// One page of the objects directly in `prefix`, which is empty or ends with a slash.
-    pub async fn scan(
-        &self,
-        bucket: &str,
-        prefix: &str,
-        cursor: Option<&str>,
-    ) -> Result<ScanPage, Error> {
-        let mut state = if let Some(text) = cursor {
-            Scan::read(text).ok_or_else(|| Error::Other("no cursor of this plugin".into()))?
-        } else {
-            let folder = if prefix.is_empty() {
-                self.bucket(bucket).await?
-            } else {
-                // The place of an object in it: its folder is the one that is asked for.
-                let Some(place) = self.place(bucket, &format!("{prefix}x")).await? else {
-                    return Ok(ScanPage::default());
-                };
-                place.folder
-            };
-            Scan {
-                folder,
-                head: String::new(),
-                at: Cursor::default(),
-                todo: Vec::new(),
-            }
-        };
-        let (mut rows, next) = self.list_page(state.folder, false, state.at).await?;
-        let now = self.client.net.now();
-        self.folders
-            .borrow()
-            .correct(state.folder, now, &mut rows, next.is_none());
-        let mut newest: BTreeMap<String, Entry> = BTreeMap::new();
-        let mut folders = Vec::new();
-        for row in rows {
-            match decode(&row.name) {
-                Some(Decoded::Whole(segment)) if row.folder => {
-                    folders.push(format!("{prefix}{}{segment}/", state.head));
-                }
-                Some(Decoded::Continued(head)) if row.folder => {
-                    state.todo.push((row.id, format!("{}{head}", state.head)));
-                }
-                Some(Decoded::Whole(segment)) => {
-                    let key = format!("{prefix}{}{segment}", state.head);
-                    if newest.get(&key).is_none_or(|other| other.age() < row.age()) {
-                        newest.insert(key, row);
-                    }
-                }
-                _ => {}
-            }
-        }
-        folders.sort_unstable();
-        folders.dedup();
-        let next = match next {
-            Some(at) => Some(Scan { at, ..state }),
-            None => state.todo.pop().map(|(folder, head)| Scan {
-                folder: Some(folder),
-                head,
-                at: Cursor::default(),
-                todo: state.todo,
-            }),
-        };
-        let entries = newest.into_iter().map(|(key, row)| Item {
-            key,
-            info: (&row).into(),
-        });
-        Ok(ScanPage {
-            entries: entries.collect(),
-            folders,
-            next: next.map(|next| next.text()),
-        })
-    }
-}
-
-/// Where a scan is: a page of a folder, and the folders of long names that follow.
-struct Scan {
-    folder: Option<i64>,
-    head: String,
-    at: Cursor,
-    todo: Vec<(i64, String)>,
-}
-
-impl Scan {
-    fn text(&self) -> String {
-        json!([
-            self.folder,
-            self.head,
-            self.at.page,
-            self.at.since,
-            self.todo
-        ])
-        .to_string()
-    }
-
-    fn read(text: &str) -> Option<Self> {
-        let value: Value = serde_json::from_str(text).ok()?;
-        let todo = value
-            .get(4)?
-            .as_array()?
-            .iter()
-            .map(|pair| Some((pair.get(0)?.as_i64()?, pair.get(1)?.as_str()?.to_owned())));
-        Some(Self {
-            folder: value.get(0)?.as_i64(),
-            head: value.get(1)?.as_str()?.to_owned(),
-            at: Cursor {
-                page: value.get(2)?.as_u64()?,
-                since: value.get(3)?.as_i64(),
-            },
-            todo: todo.collect::<Option<_>>()?,
-        })
     }
 }

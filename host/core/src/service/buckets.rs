@@ -50,6 +50,7 @@ impl Inner {
                 self.store.create_bucket(name).await?;
                 // One of that name may have gone without us.
                 let bucket = Bucket::Named(name.clone());
+                self.close_index(&bucket).await?;
                 Ok(self.cache.forget_settings(&bucket).await?)
             }
         }
@@ -67,6 +68,7 @@ impl Inner {
             BucketMode::Advanced => {
                 self.store.delete_bucket(name).await?;
                 let bucket = Bucket::Named(name.clone());
+                self.close_index(&bucket).await?;
                 self.cache.forget_settings(&bucket).await?;
                 self.abort_uploads_of(&bucket).await
             }

@@ -87,6 +87,7 @@ impl Inner {
             })
             .collect();
 
+        self.use_index(bucket).await?;
         // A part that is still arriving must not write into what is published.
         let fence = ongoing.fence().await;
         let remembered = self.remembered(&place).await?;

@@ -67,7 +67,7 @@ impl Inner {
             match copied.await? {
                 Inside::Written(written) => return Ok(written),
                 Inside::Unsupported => self.copies.store(false, Ordering::Relaxed),
-                Inside::Changed => {}
+                Inside::Changed => self.contradicted(&source).await?,
             }
         }
         Err(StoreError::Changed.into())

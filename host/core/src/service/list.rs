@@ -26,7 +26,7 @@ impl Inner {
         );
         let deletions = self.deletions.load(Ordering::SeqCst);
         while let Some(query) = pager.wants() {
-            pager.accept(self.store.list(&bucket, query).await?)?;
+            pager.accept(self.list_page(&bucket, query).await?)?;
         }
         let Listed {
             entries,

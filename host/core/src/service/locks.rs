@@ -1,7 +1,8 @@
-//! One writer at a time for each key.
+//! One at a time: writers of a key, and who asks about a folder.
 
 use crate::model::{Bucket, ObjectKey};
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OwnedMutexGuard;
 
@@ -16,60 +17,79 @@ pub(super) struct Place {
 
 type Slot = Arc<tokio::sync::Mutex<()>>;
 
-/// The locks of keys that are being written. A key that nobody holds or waits for costs nothing.
-#[derive(Clone, Default)]
-pub(super) struct KeyLocks {
-    slots: Arc<Mutex<HashMap<Place, Slot>>>,
+/// Locks by name. One that nobody holds or waits for costs nothing.
+pub(super) struct Locks<N: Clone + Eq + Hash> {
+    slots: Arc<Mutex<HashMap<N, Slot>>>,
 }
 
-/// Holding it means that no one else publishes, deletes or settles at this place.
-pub(super) struct KeyGuard {
+/// The locks of keys that are being written.
+pub(super) type KeyLocks = Locks<Place>;
+
+/// Holding that of a key means that no one else publishes, deletes or settles at its place.
+pub(super) struct Guard<N: Clone + Eq + Hash> {
     // Dropped before the claim, which may remove the slot.
     _held: OwnedMutexGuard<()>,
-    claim: Claim,
+    claim: Claim<N>,
 }
 
+/// See [`Guard`].
+pub(super) type KeyGuard = Guard<Place>;
+
 /// Somebody holds or awaits a slot.
-struct Claim {
-    locks: KeyLocks,
-    place: Place,
+struct Claim<N: Clone + Eq + Hash> {
+    locks: Locks<N>,
+    place: N,
     slot: Option<Slot>,
 }
 
-impl KeyLocks {
-    /// Waits for the lock of a key; first come, first served.
-    pub(super) async fn lock(&self, place: &Place) -> KeyGuard {
+impl<N: Clone + Eq + Hash> Default for Locks<N> {
+    fn default() -> Self {
+        let slots = Arc::default();
+        Self { slots }
+    }
+}
+
+impl<N: Clone + Eq + Hash> Clone for Locks<N> {
+    fn clone(&self) -> Self {
+        let slots = Arc::clone(&self.slots);
+        Self { slots }
+    }
+}
+
+impl<N: Clone + Eq + Hash> Locks<N> {
+    /// Waits for a lock; first come, first served.
+    pub(super) async fn lock(&self, place: &N) -> Guard<N> {
         let slot = Slot::clone(self.slots().entry(place.clone()).or_default());
         let claim = Claim {
             locks: self.clone(),
             place: place.clone(),
             slot: Some(Slot::clone(&slot)),
         };
-        KeyGuard {
+        Guard {
             _held: slot.lock_owned().await,
             claim,
         }
     }
 
-    /// Whether somebody holds the lock of this key or waits for it.
+    /// Whether somebody holds this lock or waits for it.
     #[cfg(test)]
-    pub(super) fn is_locked(&self, place: &Place) -> bool {
+    pub(super) fn is_locked(&self, place: &N) -> bool {
         self.slots().contains_key(place)
     }
 
-    fn slots(&self) -> MutexGuard<'_, HashMap<Place, Slot>> {
+    fn slots(&self) -> MutexGuard<'_, HashMap<N, Slot>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl KeyGuard {
-    /// Which key is locked.
-    pub(super) fn place(&self) -> &Place {
+impl<N: Clone + Eq + Hash> Guard<N> {
+    /// What is locked.
+    pub(super) fn place(&self) -> &N {
         &self.claim.place
     }
 }
 
-impl Drop for Claim {
+impl<N: Clone + Eq + Hash> Drop for Claim<N> {
     fn drop(&mut self) {
         let mut slots = self.locks.slots();
         self.slot = None;

@@ -34,9 +34,9 @@ pub(super) struct Found {
 }
 
 /// What the store answered.
-struct Fetched {
-    stored: StoredObject,
-    bytes: Option<(Option<Range<u64>>, ByteStream)>,
+pub(super) struct Fetched {
+    pub(super) stored: StoredObject,
+    pub(super) bytes: Option<(Option<Range<u64>>, ByteStream)>,
 }
 
 /// A key may change so often under a look that does not hold its lock.
@@ -56,6 +56,9 @@ impl Inner {
         want: Want,
         holding: Option<&KeyGuard>,
     ) -> Result<Found, ServiceError> {
+        if let Some(found) = self.look_up(place, want).await? {
+            return Ok(found);
+        }
         let mut own_guard = None;
         let mut trust_row = true;
         let mut deletions = self.deletions.load(Ordering::SeqCst);
@@ -86,6 +89,17 @@ impl Inner {
                     _ => Some(fetched),
                 },
                 Err(StoreError::Changed | StoreError::InvalidRange) => None,
+                Err(StoreError::NoSuchKey) if row.is_some() && self.index.is_some() => {
+                    let (vanished, guard) = (row.cloned(), holding.or(own_guard.as_ref()));
+                    if let Some(row) = vanished {
+                        self.forget_vanished(place, &row, guard).await?;
+                    }
+                    remembered = self.remembered(place).await?;
+                    if remembered.row.is_none() && remembered.intent.is_none() {
+                        return Err(ServiceError::NoSuchKey);
+                    }
+                    continue;
+                }
                 Err(error) => return Err(error.into()),
             };
             // The row does not describe the object. Is a write under way, or just over?
@@ -117,6 +131,7 @@ impl Inner {
                 }
                 self.strangers.meet(place);
                 self.lookups.miss();
+                self.correct(place, now.row, &fetched.stored).await;
                 return Ok(found_without_row(fetched));
             }
             // At rest and yet changed: the row's size has made the range a wrong one.
@@ -263,7 +278,7 @@ pub(super) fn adoption(
     })
 }
 
-fn found_by_row(fetched: Fetched, row: Row) -> Found {
+pub(super) fn found_by_row(fetched: Fetched, row: Row) -> Found {
     let parts = row.part_sizes.count();
     let head = ObjectHead {
         size: row.size,

@@ -2,8 +2,8 @@
 //! every other store owes. It also fails on demand, for tests of what comes after.
 
 use super::ports::{
-    PartOptions, PutOptions, Receipt, RowTrust, Store, StoreError, StoreListQuery, StorePage,
-    StoredBucket, StoredObject, StoredPart, Verdict,
+    PartOptions, PutOptions, Receipt, RowTrust, ScanPage, Store, StoreError, StoreListQuery,
+    StorePage, StoredBucket, StoredObject, StoredPart, Verdict,
 };
 use crate::model::{Bucket, BucketName, ByteStream, ObjectKey, ObjectState, PartNumber, Timestamp};
 use async_trait::async_trait;
@@ -31,6 +31,7 @@ pub enum Fault {
 pub struct MemoryStore {
     trust: RowTrust,
     state: Mutex<State>,
+    answers: tokio::sync::RwLock<()>,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +45,9 @@ struct State {
     undeletable: Option<ObjectKey>,
     portable_bytes: usize,
     portable_fault: Option<StoreError>,
+    /// Rows of a page, if it can be walked folder by folder.
+    scan_page: Option<usize>,
+    questions: usize,
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +60,13 @@ struct Stored {
 struct Object {
     info: StoredObject,
     bytes: Bytes,
+}
+
+/// What is directly in a folder.
+#[derive(Debug)]
+enum Child {
+    Object(ObjectKey, StoredObject),
+    Folder(String),
 }
 
 #[derive(Debug)]
@@ -81,6 +92,7 @@ impl MemoryStore {
         Self {
             trust,
             state: Mutex::new(state),
+            answers: tokio::sync::RwLock::default(),
         }
     }
 
@@ -127,6 +139,29 @@ impl MemoryStore {
     pub fn plant(&self, bucket: &Bucket, key: &ObjectKey, bytes: Bytes) -> Result<(), StoreError> {
         self.state().insert(bucket, key, bytes, None)?;
         Ok(())
+    }
+
+    /// Can be walked folder by folder from now on, so many rows at a time.
+    pub fn set_scan_page(&self, rows: usize) {
+        self.state().scan_page = Some(rows);
+    }
+
+    /// How often it was asked since the last question what there is.
+    pub fn take_questions(&self) -> usize {
+        std::mem::take(&mut self.state().questions)
+    }
+
+    /// While this is held, scans are answered with what there was when they were asked for, and
+    /// the answers do not arrive.
+    pub async fn hold_scans(&self) -> tokio::sync::RwLockWriteGuard<'_, ()> {
+        self.answers.write().await
+    }
+
+    /// Removes an object behind the gateway's back.
+    pub fn uproot(&self, bucket: &Bucket, key: &ObjectKey) {
+        if let Ok(stored) = self.state().bucket_mut(bucket) {
+            stored.objects.remove(key);
+        }
     }
 
     /// Uploads in parts that were begun and neither completed nor aborted.
@@ -206,6 +241,48 @@ impl State {
         let objects = &mut self.bucket_mut(bucket)?.objects;
         objects.insert(key.clone(), object);
         Ok(info)
+    }
+
+    /// What is directly in a folder, in the order of creation.
+    fn in_folder(&self, bucket: &Bucket, folder: &str) -> Result<Vec<Child>, StoreError> {
+        let mut folders: BTreeMap<String, u64> = BTreeMap::new();
+        let mut children = Vec::new();
+        for (key, object) in &self.bucket(bucket)?.objects {
+            let Some(rest) = key.as_str().strip_prefix(folder) else {
+                continue;
+            };
+            let digits = object.info.state.id.strip_prefix("id").unwrap_or_default();
+            let number: u64 = digits.parse().unwrap_or(0);
+            if let Some((name, _)) = rest.split_once('/') {
+                let made = folders.entry(format!("{folder}{name}/")).or_insert(number);
+                *made = number.min(*made);
+            } else {
+                children.push((number, Child::Object(key.clone(), object.info.clone())));
+            }
+        }
+        children.extend(
+            folders
+                .into_iter()
+                .map(|(name, number)| (number, Child::Folder(name))),
+        );
+        children.sort_by_key(|(number, _)| *number);
+        Ok(children.into_iter().map(|(_, child)| child).collect())
+    }
+
+    /// A page of a folder, counted from 0.
+    fn page(&self, bucket: &Bucket, folder: &str, page: usize) -> Result<ScanPage, StoreError> {
+        let per_page = self.scan_page.ok_or(StoreError::Unsupported)?;
+        let children = self.in_folder(bucket, folder)?;
+        let rows = children.len();
+        let mut found = ScanPage::default();
+        for child in children.into_iter().skip(page * per_page).take(per_page) {
+            match child {
+                Child::Object(key, info) => found.entries.push((key, info)),
+                Child::Folder(below) => found.folders.push(below),
+            }
+        }
+        found.next = ((page + 1) * per_page < rows).then(|| (page + 1).to_string());
+        Ok(found)
     }
 
     fn upload(&mut self, name: &str) -> Result<&mut Upload, StoreError> {
@@ -305,7 +382,11 @@ impl Store for MemoryStore {
         range: Option<Range<u64>>,
         _known: Option<&ObjectState>,
     ) -> Result<(StoredObject, ByteStream), StoreError> {
-        let Object { info, mut bytes } = self.state().object(bucket, key)?.clone();
+        let Object { info, mut bytes } = {
+            let mut state = self.state();
+            state.questions += 1;
+            state.object(bucket, key)?.clone()
+        };
         if let Some(range) = range {
             let at = |offset: u64| {
                 usize::try_from(offset)
@@ -331,7 +412,9 @@ impl Store for MemoryStore {
         key: &ObjectKey,
         _known: Option<&ObjectState>,
     ) -> Result<StoredObject, StoreError> {
-        Ok(self.state().object(bucket, key)?.info.clone())
+        let mut state = self.state();
+        state.questions += 1;
+        Ok(state.object(bucket, key)?.info.clone())
     }
 
     async fn delete(
@@ -362,7 +445,8 @@ impl Store for MemoryStore {
     }
 
     async fn list(&self, bucket: &Bucket, query: StoreListQuery) -> Result<StorePage, StoreError> {
-        let state = self.state();
+        let mut state = self.state();
+        state.questions += 1;
         let objects = &state.bucket(bucket)?.objects;
         let StoreListQuery {
             prefix,
@@ -502,6 +586,27 @@ impl Store for MemoryStore {
     ) -> Result<(), StoreError> {
         self.state().uploads.remove(upload);
         Ok(())
+    }
+
+    fn scans(&self) -> bool {
+        self.state().scan_page.is_some()
+    }
+
+    async fn scan(
+        &self,
+        bucket: &Bucket,
+        folder: &str,
+        cursor: Option<&str>,
+    ) -> Result<ScanPage, StoreError> {
+        let page = cursor.map_or(Ok(0), str::parse);
+        let page = page.map_err(|_| StoreError::Other("no cursor".into()))?;
+        let found = {
+            let mut state = self.state();
+            state.questions += 1;
+            state.page(bucket, folder, page)
+        };
+        let _may_arrive = self.answers.read().await;
+        found
     }
 
     async fn sweep(&self, before: Timestamp, keep: Vec<String>) -> Result<u32, StoreError> {

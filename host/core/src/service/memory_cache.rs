@@ -1,5 +1,7 @@
 //! A [`Cache`] in memory, for tests.
 
+mod index;
+
 use super::ports::{
     Cache, CacheError, Intent, Lesson, PartRow, PortableJob, PortableQueue, Remembered, Row,
     UploadRow,
@@ -36,7 +38,8 @@ type UploadOrder = (Bucket, ObjectKey, i64, UploadId);
 
 #[derive(Default)]
 struct State {
-    objects: HashMap<(Bucket, ObjectKey), Remembered>,
+    objects: BTreeMap<(Bucket, ObjectKey), Remembered>,
+    index: index::Folders,
     part_checksums: HashMap<(Bucket, ObjectKey), Vec<Checksum>>,
     uploads: BTreeMap<UploadOrder, (UploadRow, BTreeMap<u16, PartRow>)>,
     settings: BTreeMap<(Bucket, BucketSetting), String>,
@@ -220,6 +223,8 @@ impl Cache for MemoryCache {
             if portable {
                 state.enqueue(bucket, key);
             }
+            let part = index::Part(std::cell::RefCell::new(&mut state), bucket);
+            index::sure(crate::service::index::tables::written(&part, key));
         }
         self.hang_if(CacheFault::HangAfterSettle).await;
         Ok(())
@@ -240,6 +245,8 @@ impl Cache for MemoryCache {
             state
                 .portable
                 .retain(|_, (of, at, _)| (&*of, &*at) != (bucket, *key));
+            let part = index::Part(std::cell::RefCell::new(&mut state), bucket);
+            index::sure(crate::service::index::tables::forgotten(&part, key));
         }
         Ok(())
     }

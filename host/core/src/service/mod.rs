@@ -17,6 +17,7 @@ mod digest;
 pub mod error;
 mod gate;
 mod heal;
+pub mod index;
 mod list;
 mod locks;
 mod look;
@@ -40,19 +41,21 @@ mod write;
 
 pub use error::ServiceError;
 pub use heal::{Healed, OnRead, SurveyPage, Surveyed, Verified};
+pub use index::Freshness;
 pub use requests::*;
 
 use crate::model::{
     BucketName, BucketSetting, ChecksumPlan, Metadata, ObjectKey, PartNumber, Timestamp, Upload,
     UploadId,
 };
+use index::{Index, IndexProgress};
 use locks::KeyLocks;
-use ports::{Cache, Store, StoredBucket};
+use ports::{Cache, RowTrust, Store, StoredBucket};
 use publish::Publishing;
 use recover::Unsettled;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::{Arc, Weak};
 use strangers::{Lookups, Strangers};
 use uploads::Uploads;
 
@@ -73,6 +76,8 @@ pub struct ServiceOptions {
     /// Hash full reads on the way out: bytes that do not match the ETag end in an error instead
     /// of reaching the client whole.
     pub verify_reads: bool,
+    /// When what is known of a store that is indexed has to be asked again.
+    pub freshness: Freshness,
 }
 
 impl From<BucketMode> for ServiceOptions {
@@ -80,6 +85,7 @@ impl From<BucketMode> for ServiceOptions {
         Self {
             mode,
             verify_reads: false,
+            freshness: Freshness::default(),
         }
     }
 }
@@ -112,6 +118,10 @@ struct Inner {
     deletions: AtomicU64,
     /// The store has not yet answered that it cannot copy.
     copies: AtomicBool,
+    /// For a store that is listed folder by folder.
+    index: Option<Index>,
+    /// For work in the background.
+    me: Weak<Self>,
 }
 
 impl Service {
@@ -121,10 +131,12 @@ impl Service {
         cache: Arc<dyn Cache>,
         options: impl Into<ServiceOptions>,
     ) -> Self {
-        let inner = Inner {
+        let options = options.into();
+        let indexed = store.scans() && store.trust() == RowTrust::Indexed;
+        let inner = Arc::new_cyclic(|me| Inner {
             store,
             cache,
-            options: options.into(),
+            options,
             locks: KeyLocks::default(),
             publishing: Publishing::default(),
             unsettled: Unsettled::default(),
@@ -134,10 +146,10 @@ impl Service {
             uploads: Uploads::default(),
             deletions: AtomicU64::new(0),
             copies: AtomicBool::new(true),
-        };
-        Self {
-            inner: Arc::new(inner),
-        }
+            index: indexed.then(|| Index::new(options.freshness)),
+            me: Weak::clone(me),
+        });
+        Self { inner }
     }
 
     /// ListBuckets, by name.
@@ -389,6 +401,12 @@ impl Service {
     /// How many objects were asked for that a row of the cache described, and how many without.
     pub fn row_lookups(&self) -> (u64, u64) {
         self.inner.lookups.counts()
+    }
+
+    /// How far the indexes of the buckets in use are; none for a store that lists by itself.
+    pub fn index_progress(&self) -> Vec<IndexProgress> {
+        let index = self.inner.index.as_ref();
+        index.map(Index::progress).unwrap_or_default()
     }
 
     /// Waits until every write that has reached its verdict is finished. For shutdown.

@@ -219,7 +219,7 @@ fn portable(row: &Row) -> Option<Portable> {
 }
 
 /// The row that the text beside an object tells.
-fn told(stored: &StoredObject) -> Option<Row> {
+pub(super) fn told(stored: &StoredObject) -> Option<Row> {
     let text = stored.portable.as_deref()?;
     let told = Portable::read(text, &stored.state.version, stored.size)?;
     Some(Row {

@@ -1,6 +1,7 @@
 //! What the service asks of others: a [`Store`] for bytes and a [`Cache`] for what is known
 //! about them. `backend` and `cache` of the `pys3local` crate implement these.
 
+pub use super::index::{IndexCache, ScanPage};
 use crate::model::{
     Bucket, BucketName, BucketSetting, ByteStream, Checksum, ChecksumPlan, ETag, Metadata,
     ObjectChecksum, ObjectKey, ObjectState, PartNumber, PartSizes, Timestamp, UploadId,
@@ -274,6 +275,20 @@ pub trait Store: Send + Sync + 'static {
         key: &ObjectKey,
         upload: &str,
     ) -> Result<(), StoreError>;
+    /// Whether the store can be walked folder by folder, with [`Store::scan`].
+    fn scans(&self) -> bool {
+        false
+    }
+    /// One page of the objects and folders directly in `folder` (a key prefix that ends with `/`,
+    /// or ""). A folder that is not there is empty. The same cursor may be used again later.
+    async fn scan(
+        &self,
+        _bucket: &Bucket,
+        _folder: &str,
+        _cursor: Option<&str>,
+    ) -> Result<ScanPage, StoreError> {
+        Err(StoreError::Unsupported)
+    }
     /// Removes what crashes left behind and nobody has touched since `before`, except `keep`.
     async fn sweep(&self, before: Timestamp, keep: Vec<String>) -> Result<u32, StoreError>;
     /// How long a text may be that is kept with an object; 0 if none is.
@@ -425,7 +440,7 @@ pub enum CacheError {
 ///
 /// A method that writes returns after its commit; concurrent writes share one.
 #[async_trait]
-pub trait Cache: Send + Sync + 'static {
+pub trait Cache: IndexCache {
     /// What is known about a key.
     async fn object(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Remembered, CacheError>;
     /// The same for a page of keys, in their order.

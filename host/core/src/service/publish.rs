@@ -122,6 +122,7 @@ impl Inner {
         }
         self.unsettled.remove(guard.place());
         self.portable.news();
+        self.wake_index(bucket);
         Ok(written)
     }
 }

@@ -41,6 +41,7 @@ impl Inner {
                 failure = Some(error);
             }
         }
+        self.resume_indexes().await?;
         let before = Timestamp(Timestamp::now().0.saturating_sub(SWEEP_AGE_NANOS));
         let keep = self.cache.store_uploads().await?;
         match self.store.sweep(before, keep).await {

@@ -2,7 +2,7 @@
 
 use super::gate::{self, Client, Halt, to_the_end};
 use super::locks::Place;
-use super::ports::{Intent, PutOptions, StoreError};
+use super::ports::{Intent, PutOptions, Remembered, StoreError};
 use super::precondition::check_write;
 use super::publish::Announced;
 use super::{Inner, MAX_PUT, PutObject, ServiceError, WriteConditions, Written};
@@ -60,6 +60,7 @@ impl Inner {
             content_type: metadata.content_type.clone(),
             known: None,
         };
+        self.use_index(&place.bucket).await?;
         let mut leftover = false;
         if conditions.is_empty() {
             let remembered = self.remembered(place).await?;
@@ -146,7 +147,8 @@ impl Inner {
             Ok(()) | Err(StoreError::NoSuchKey) => {}
             Err(error) => return Err(error.into()),
         }
-        if remembered.row.is_some() || remembered.intent.is_some() {
+        // An index may just be told of it by an older page.
+        if remembered != Remembered::default() || self.index.is_some() {
             self.deletions.fetch_add(1, Ordering::SeqCst);
             self.cache.forget(bucket, &[key]).await?;
             self.unsettled.remove(guard.place());

@@ -1,6 +1,6 @@
 //! Sums over many rows, and changes of many.
 
-use super::{BucketNo, NamespaceNo};
+use super::{BucketNo, NamespaceNo, close_index};
 use crate::cache::maintain::{BucketTally, Forgettable, KnownStore, Tally};
 use crate::cache::rows::UnsignedColumn;
 use crate::model::Timestamp;
@@ -130,6 +130,8 @@ pub(in crate::cache) fn forget_rows(
     limit: u64,
 ) -> rusqlite::Result<(Option<String>, u64)> {
     let end = end_of_batch(db, bucket, after, limit)?;
+    // Listings that depend on these rows are made anew.
+    close_index(db, bucket)?;
     let dropped = db
         .prepare_cached(
             "DELETE FROM objects WHERE bucket_id = ?1 AND key > ?2 AND (?3 IS NULL OR key <= ?3)",

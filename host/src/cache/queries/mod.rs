@@ -1,12 +1,14 @@
 //! All SQL but the schema. Each function is one step of work on an open connection; whoever
 //! calls it decides about transactions.
 
+mod index;
 mod maintain;
 mod objects;
 mod portable;
 mod settings;
 mod uploads;
 
+pub(super) use index::*;
 pub(super) use maintain::*;
 pub(super) use objects::*;
 pub(super) use portable::*;

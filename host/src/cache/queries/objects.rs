@@ -161,7 +161,12 @@ pub(in crate::cache) fn announce(
 }
 
 /// Puts a row in place of the key's last row.
-fn put_row(db: &Connection, bucket: BucketNo, key: &ObjectKey, row: &Row) -> rusqlite::Result<()> {
+pub(super) fn put_row(
+    db: &Connection,
+    bucket: BucketNo,
+    key: &ObjectKey,
+    row: &Row,
+) -> rusqlite::Result<()> {
     let (digest, parts) = etag_columns(row.etag.as_ref())?;
     let version = &row.state.version;
     db.prepare_cached(

@@ -72,6 +72,8 @@ impl Shown {
                 "call_timeout": grants.call_timeout.map(|time| time.as_secs()),
                 "max_calls": grants.max_calls,
             },
+            "max_age": self.backend.max_age.map(|time| time.as_secs()),
+            "exclusive": self.backend.exclusive,
             "upload_expiry": self.backend.upload_expiry.map(|time| time.as_secs()),
             "spool_limit": self.backend.spool_limit,
             "sync": self.backend.sync.map(crate::config::SyncPolicy::name),
@@ -111,6 +113,12 @@ impl Shown {
         }
         if let Some(time) = backend.grants.call_timeout {
             lines.push(("call_timeout", format!("{} s", time.as_secs())));
+        }
+        if let Some(time) = backend.max_age {
+            lines.push(("max_age", format!("{} s", time.as_secs())));
+        }
+        if backend.exclusive {
+            lines.push(("exclusive", "true".into()));
         }
         if let Some(time) = backend.upload_expiry {
             lines.push(("upload_expiry", format!("{} s", time.as_secs())));

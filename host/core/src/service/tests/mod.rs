@@ -4,6 +4,7 @@ mod buckets;
 mod checksums;
 mod crash;
 mod healing;
+mod index;
 mod listing;
 mod parts;
 mod portable;
@@ -14,8 +15,8 @@ use super::memory::MemoryStore;
 use super::memory_cache::MemoryCache;
 use super::ports::{Cache, RowTrust, Store};
 use super::{
-    BucketMode, CopyObject, ETagCondition, ObjectHead, PutObject, ReadConditions, ReadObject,
-    Service, ServiceError, ServiceOptions, WriteConditions, Written,
+    BucketMode, CopyObject, ETagCondition, Freshness, ObjectHead, PutObject, ReadConditions,
+    ReadObject, Service, ServiceError, ServiceOptions, WriteConditions, Written,
 };
 use crate::model::{
     Bucket, BucketName, Checksum, ChecksumAlgorithm, ETag, Metadata, ObjectKey, ObjectState, Piece,

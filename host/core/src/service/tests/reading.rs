@@ -162,6 +162,7 @@ async fn a_verified_read_of_rotten_bytes_fails() {
     let options = ServiceOptions {
         mode: BucketMode::Default,
         verify_reads: true,
+        freshness: Freshness::default(),
     };
     let f = Fixture::with(RowTrust::Check, options);
     f.put("k", b"bytes").await.unwrap();

@@ -1,0 +1,219 @@
+//! The listing index, for a storage whose own listing is slow or in no order.
+//!
+//! The rows of the cache are the index. A bucket is crawled once, folder by folder, in the
+//! background; own writes keep it exact; and because somebody else may write to the same storage,
+//! a folder that was last told more than some time ago is asked once more before anything is said
+//! about it. So what others write is seen after that time at the latest, and what is fresh costs
+//! no question. [`tables`] has the rules by which pages and writes meet.
+
+mod crawl;
+mod look;
+mod ports;
+mod run;
+pub mod tables;
+
+pub use ports::*;
+#[cfg(test)]
+pub(super) use run::found_in;
+
+use super::locks::Locks;
+use super::ports::{StoreListQuery, StorePage};
+use super::{Inner, ServiceError};
+use crate::model::{Bucket, Timestamp};
+use crawl::Crawl;
+use futures_util::{StreamExt, TryStreamExt, stream};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Folders of which the storage is asked at the same time.
+const AT_ONCE: usize = 8;
+
+/// When what is known of a storage is old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Freshness {
+    /// A folder that was told longer ago is asked once more.
+    pub max_age: Duration,
+    /// Nobody else writes to this storage: what was told once stays true.
+    pub exclusive: bool,
+}
+
+impl Default for Freshness {
+    fn default() -> Self {
+        Self {
+            max_age: Duration::from_mins(1),
+            exclusive: false,
+        }
+    }
+}
+
+/// How far the index of a bucket is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IndexProgress {
+    /// The bucket, as the store calls it.
+    pub bucket: Bucket,
+    /// Folders and objects. Objects are counted when a crawl begins and ends.
+    pub counts: IndexCounts,
+}
+
+/// The indexes of a store.
+pub(super) struct Index {
+    freshness: Freshness,
+    buckets: Mutex<HashMap<Bucket, Arc<Crawl>>>,
+    /// Folders that are being asked about.
+    flights: Locks<(Bucket, String)>,
+}
+
+impl Index {
+    pub(super) fn new(freshness: Freshness) -> Self {
+        Self {
+            freshness,
+            buckets: Mutex::default(),
+            flights: Locks::default(),
+        }
+    }
+
+    /// What is good enough for a question that is asked now.
+    fn fresh(&self) -> Fresh {
+        let now = Timestamp::now();
+        Fresh {
+            since: (!self.freshness.exclusive).then(|| now - self.freshness.max_age),
+            now,
+        }
+    }
+
+    fn buckets(&self) -> MutexGuard<'_, HashMap<Bucket, Arc<Crawl>>> {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn progress(&self) -> Vec<IndexProgress> {
+        let buckets = self.buckets();
+        let progress = buckets.iter().map(|(bucket, crawl)| IndexProgress {
+            bucket: bucket.clone(),
+            counts: crawl.counts(),
+        });
+        let mut progress: Vec<IndexProgress> = progress.collect();
+        progress.sort_by(|one, other| one.bucket.cmp(&other.bucket));
+        progress
+    }
+}
+
+impl Inner {
+    /// A page of a bucket: from the index, if there is one.
+    pub(super) async fn list_page(
+        &self,
+        bucket: &Bucket,
+        query: StoreListQuery,
+    ) -> Result<StorePage, ServiceError> {
+        let Some(index) = &self.index else {
+            return Ok(self.store.list(bucket, query).await?);
+        };
+        self.use_index(bucket).await?;
+        let mut fresh = index.fresh();
+        loop {
+            let (page, stale) = self.cache.index_page(bucket, &query, fresh).await?;
+            if stale.is_empty() {
+                return Ok(page);
+            }
+            self.refresh_folders(bucket, stale, fresh).await?;
+            fresh.now = Timestamp::now();
+        }
+    }
+
+    /// Asks the storage about folders, unless that was done meanwhile.
+    async fn refresh_folders(
+        &self,
+        bucket: &Bucket,
+        folders: Vec<String>,
+        fresh: Fresh,
+    ) -> Result<(), ServiceError> {
+        let asked = stream::iter(folders)
+            .map(|folder| self.refresh_folder(bucket, folder, fresh))
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<()>();
+        match asked.await {
+            Err(ServiceError::NoSuchBucket) => {
+                self.close_index(bucket).await?;
+                Err(ServiceError::NoSuchBucket)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Asks about one folder. Whoever wants to know the same meanwhile waits.
+    pub(super) async fn refresh_folder(
+        &self,
+        bucket: &Bucket,
+        folder: String,
+        mut fresh: Fresh,
+    ) -> Result<(), ServiceError> {
+        let Some(index) = &self.index else {
+            return Ok(());
+        };
+        let flight = (bucket.clone(), folder);
+        let _flight = index.flights.lock(&flight).await;
+        let (_, folder) = &flight;
+        let known = self.cache.folder(bucket, folder).await?;
+        fresh.now = Timestamp::now();
+        match known {
+            Some(known) if fresh.holds(&known) => Ok(()),
+            known => self.run(bucket, folder, known.unwrap_or_default()).await,
+        }
+    }
+
+    /// Begins the index of a bucket at its first use.
+    pub(super) async fn use_index(&self, bucket: &Bucket) -> Result<(), ServiceError> {
+        let Some(index) = &self.index else {
+            return Ok(());
+        };
+        if index.buckets().contains_key(bucket) {
+            return Ok(());
+        }
+        self.cache.open_index(bucket).await?;
+        let crawl = {
+            let mut buckets = index.buckets();
+            if buckets.contains_key(bucket) {
+                return Ok(());
+            }
+            let crawl = Arc::new(Crawl::default());
+            buckets.insert(bucket.clone(), Arc::clone(&crawl));
+            crawl
+        };
+        if let Some(inner) = self.me.upgrade() {
+            let bucket = bucket.clone();
+            tokio::spawn(async move { inner.crawl(bucket, crawl).await });
+        }
+        Ok(())
+    }
+
+    /// The bucket is gone, or new: nothing is known of it.
+    pub(super) async fn close_index(&self, bucket: &Bucket) -> Result<(), ServiceError> {
+        let Some(index) = &self.index else {
+            return Ok(());
+        };
+        let crawl = index.buckets().remove(bucket);
+        if let Some(crawl) = crawl {
+            crawl.wake();
+        }
+        Ok(self.cache.drop_index(bucket).await?)
+    }
+
+    /// After an own write, which may have made folders.
+    pub(super) fn wake_index(&self, bucket: &Bucket) {
+        if let Some(index) = &self.index
+            && let Some(crawl) = index.buckets().get(bucket)
+        {
+            crawl.wake();
+        }
+    }
+
+    /// Goes on with the indexes that were not complete when the last run ended.
+    pub(super) async fn resume_indexes(&self) -> Result<(), ServiceError> {
+        if self.index.is_some() {
+            for bucket in self.cache.unfinished_indexes().await? {
+                self.use_index(&bucket).await?;
+            }
+        }
+        Ok(())
+    }
+}

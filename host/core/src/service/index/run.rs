@@ -1,0 +1,221 @@
+//! One folder: confirmed with one question where that is enough, else scanned page by page.
+
+use super::{End, Folder, Found, Run, ScanPage, Tail, TailPage};
+use crate::model::{Bucket, ETag, Metadata, ObjectKey, PartSizes, Timestamp};
+use crate::service::portable::told;
+use crate::service::ports::{Row, StoreError, StoredObject};
+use crate::service::{Inner, ServiceError};
+
+/// Pages of newest rows after which it is simpler to scan the whole folder.
+const NEWEST_PAGES: u32 = 16;
+/// Folders of one page that are not all new.
+const MANY: usize = 50;
+
+impl Inner {
+    /// Brings what is known of a folder up to date. When others have taken the folder over
+    /// meanwhile, it is left to them.
+    pub(super) async fn run(
+        &self,
+        bucket: &Bucket,
+        folder: &str,
+        known: Folder,
+    ) -> Result<(), ServiceError> {
+        let resumed = match &known.run {
+            Some(Run {
+                began,
+                cursor: Some(cursor),
+            }) => Some((*began, cursor.clone())),
+            _ => None,
+        };
+        if let Some((began, cursor)) = resumed {
+            match self.scan(bucket, folder, began, Some(cursor)).await {
+                // A cursor of another time, perhaps: from the start.
+                Err(ServiceError::Internal(_)) => {}
+                outcome => return outcome,
+            }
+        }
+        let began = Timestamp::now();
+        self.cache.begin_run(bucket, folder, began).await?;
+        if let (Some(_), Some(tail)) = (known.confirmed, known.tail)
+            && self
+                .confirm(bucket, folder, began, tail, known.newest)
+                .await?
+        {
+            return Ok(());
+        }
+        self.scan(bucket, folder, began, None).await
+    }
+
+    /// Reads all pages of a folder from a cursor on.
+    async fn scan(
+        &self,
+        bucket: &Bucket,
+        folder: &str,
+        began: Timestamp,
+        mut cursor: Option<String>,
+    ) -> Result<(), ServiceError> {
+        let mut before = None;
+        loop {
+            let page = self.store.scan(bucket, folder, cursor.as_deref()).await?;
+            let next = page.next.clone();
+            if next.is_some() && next == cursor {
+                return Err(standstill());
+            }
+            let found = found_in(page, cursor.clone(), before);
+            let applied = self.cache.apply_run(bucket, folder, began, found).await?;
+            let Some(applied) = applied else {
+                return Ok(());
+            };
+            self.note_progress(bucket, applied);
+            if next.is_none() {
+                return Ok(());
+            }
+            (before, cursor) = (cursor, next);
+        }
+    }
+
+    /// Asks once more for the last page of a folder: whether it has the rows that are expected,
+    /// or only something new besides. `false` if the folder has to be scanned.
+    async fn confirm(
+        &self,
+        bucket: &Bucket,
+        folder: &str,
+        began: Timestamp,
+        tail: Tail,
+        newest: Option<Timestamp>,
+    ) -> Result<bool, ServiceError> {
+        let first = self.expected(bucket, folder, tail.surplus).await?;
+        let (mut cursor, mut before) = (tail.cursor, tail.before);
+        let (mut told, mut added, mut on_page) = (0, 0, 0);
+        let mut reaches_back = false;
+        for pages in 0.. {
+            let asked = self.store.scan(bucket, folder, Some(&cursor)).await;
+            let page = match asked {
+                // A cursor of another time, perhaps.
+                Err(StoreError::Unsupported | StoreError::Other(_)) => return Ok(false),
+                page => page?,
+            };
+            on_page = (page.entries.len() + page.folders.len()) as u64;
+            told += i64::try_from(on_page).unwrap_or(i64::MAX);
+            if pages == 0 {
+                reaches_back = reaches(&page, newest);
+            }
+            let next = page.next;
+            let found = found(page.entries, page.folders, End::Newest);
+            let applied = self.cache.apply_run(bucket, folder, began, found).await?;
+            let Some(applied) = applied else {
+                return Ok(true);
+            };
+            self.note_progress(bucket, applied);
+            added += i64::try_from(applied.new + applied.folders).unwrap_or(i64::MAX);
+            let Some(next) = next else {
+                break;
+            };
+            if pages == NEWEST_PAGES || next == cursor {
+                return Ok(false);
+            }
+            (before, cursor) = (Some(cursor), next);
+        }
+        // Own writes come in between.
+        let (one, other) = (
+            first + added,
+            self.expected(bucket, folder, tail.surplus).await?,
+        );
+        if !(one.min(other)..=one.max(other)).contains(&told) {
+            return Ok(false);
+        }
+        // Something that others have made since the last time may hide on the page before one
+        // that has own new objects alone.
+        if !reaches_back {
+            let Some(cursor) = &before else {
+                return Ok(false);
+            };
+            let page = self.store.scan(bucket, folder, Some(cursor)).await?;
+            let reaches_back = reaches(&page, newest);
+            let found = found(page.entries, page.folders, End::Newest);
+            let applied = self.cache.apply_run(bucket, folder, began, found).await?;
+            let nothing_new = applied.is_none_or(|applied| applied.new + applied.folders == 0);
+            if !nothing_new || !reaches_back {
+                return Ok(false);
+            }
+        }
+        let end = End::Unchanged(TailPage {
+            cursor,
+            before,
+            told: on_page,
+        });
+        let found = found(Vec::new(), Vec::new(), end);
+        self.cache.apply_run(bucket, folder, began, found).await?;
+        Ok(true)
+    }
+
+    /// How many objects and folders should be on the last page, and behind it.
+    async fn expected(
+        &self,
+        bucket: &Bucket,
+        folder: &str,
+        surplus: i64,
+    ) -> Result<i64, ServiceError> {
+        let content = self.cache.content(bucket, folder).await?;
+        Ok(i64::try_from(content)
+            .unwrap_or(i64::MAX)
+            .saturating_add(surplus))
+    }
+}
+
+fn standstill() -> ServiceError {
+    ServiceError::Internal("the store's scan does not move on".into())
+}
+
+/// Whether a page begins before everything that was made since `newest` was.
+fn reaches(page: &ScanPage, newest: Option<Timestamp>) -> bool {
+    let times = page.entries.iter().map(|(_, stored)| stored.modified);
+    match times.min() {
+        Some(oldest) => Some(oldest) <= newest,
+        // Folders have no times. But so many are not made between two looks.
+        None => newest.is_none() && !page.folders.is_empty() || page.folders.len() >= MANY,
+    }
+}
+
+/// A page of a whole scan, the cursor that led to it, and the one of the page before.
+pub(in crate::service) fn found_in(
+    page: ScanPage,
+    cursor: Option<String>,
+    before: Option<String>,
+) -> Found {
+    let told = (page.entries.len() + page.folders.len()) as u64;
+    let end = match page.next {
+        Some(next) => End::More(next),
+        None => End::Whole(cursor.map(|cursor| TailPage {
+            cursor,
+            before,
+            told,
+        })),
+    };
+    found(page.entries, page.folders, end)
+}
+
+fn found(entries: Vec<(ObjectKey, StoredObject)>, folders: Vec<String>, end: End) -> Found {
+    let entries = entries.into_iter();
+    Found {
+        entries: entries.map(|(key, stored)| (key, bare(stored))).collect(),
+        folders,
+        end,
+    }
+}
+
+/// The row of an object of which the storage alone tells.
+pub(super) fn bare(stored: StoredObject) -> Row {
+    told(&stored).unwrap_or_else(|| Row {
+        state: stored.state,
+        size: stored.size,
+        etag: None::<ETag>,
+        checksum: None,
+        part_sizes: PartSizes::default(),
+        metadata: Metadata {
+            content_type: stored.content_type,
+            ..Metadata::default()
+        },
+        modified: stored.modified,
+    })
+}

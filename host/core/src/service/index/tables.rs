@@ -1,0 +1,439 @@
+//! How pages of folders, own writes and listings meet in the index: rules over whatever keeps it.
+//!
+//! While a folder is being looked at, every key in it that is written or deleted gets a mark, in
+//! the transaction of its row. What a page says about a marked key, or about one that is just
+//! being written, does not count: the page may be older than the write. So pages that arrive late
+//! can neither bring deleted objects back nor hide new ones, whichever process writes.
+
+use super::ports::{Applied, End, Folder, Found, Fresh, Run, Tail, TailPage};
+use crate::model::{Metadata, ObjectKey, Timestamp};
+use crate::service::ports::{Remembered, Row};
+use std::collections::HashSet;
+
+/// Why a name of a folder needs no further look in this run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// We have written or deleted it since the run began.
+    Ours,
+    /// It was told by an earlier page.
+    Seen,
+    /// An earlier page told another object of this key, older than the one that is known.
+    Doubtful,
+}
+
+/// What keeps the index of one bucket. Folders end with `/`, but for the root, which is empty.
+pub trait Tables {
+    /// Why it fails.
+    type Error;
+    /// A folder.
+    fn folder(&self, folder: &str) -> Result<Option<Folder>, Self::Error>;
+    /// Notes a folder.
+    fn put_folder(&self, folder: &str, state: &Folder) -> Result<(), Self::Error>;
+    /// The first folder that is this text or behind it.
+    fn folder_from(&self, from: &str) -> Result<Option<(String, Folder)>, Self::Error>;
+    /// Forgets a folder and its marks.
+    fn drop_folder(&self, folder: &str) -> Result<(), Self::Error>;
+    /// The mark of a name in a folder.
+    fn mark(&self, folder: &str, name: &str) -> Result<Option<Mark>, Self::Error>;
+    /// Marks a name.
+    fn put_mark(&self, folder: &str, name: &str, mark: Mark) -> Result<(), Self::Error>;
+    /// Removes the marks of a folder.
+    fn clear_marks(&self, folder: &str) -> Result<(), Self::Error>;
+    /// The first key with a row of the bucket's own that is this text or behind it.
+    fn key_from(&self, from: &str) -> Result<Option<ObjectKey>, Self::Error>;
+    /// What is known about a key.
+    fn remembered(&self, key: &ObjectKey) -> Result<Remembered, Self::Error>;
+    /// Puts a row in place of the one that is known.
+    fn put_row(&self, key: &ObjectKey, known: Option<&Row>, row: &Row) -> Result<(), Self::Error>;
+    /// Forgets a row.
+    fn drop_row(&self, key: &ObjectKey) -> Result<(), Self::Error>;
+}
+
+/// The folder that a key is directly in.
+pub fn folder_of(key: &str) -> &str {
+    key.rfind('/')
+        .and_then(|at| key.get(..=at))
+        .unwrap_or_default()
+}
+
+/// A folder and all that it is in, the root first.
+fn chain(folder: &str) -> impl DoubleEndedIterator<Item = &str> {
+    let below = folder.match_indices('/').map(|(at, _)| at + 1);
+    let all: Vec<usize> = std::iter::once(0).chain(below).collect();
+    all.into_iter().filter_map(|end| folder.get(..end))
+}
+
+/// The name directly in `folder` that leads to `text`; that of a folder ends with `/`.
+fn name_in<'a>(folder: &str, text: &'a str) -> &'a str {
+    let rest = text.get(folder.len()..).unwrap_or_default();
+    let end = rest.find('/').map_or(rest.len(), |at| at + 1);
+    rest.get(..end).unwrap_or_default()
+}
+
+/// The first text behind everything in a folder; `None` for the root.
+fn behind(folder: &str) -> Option<String> {
+    // `0` comes next after `/`.
+    Some(format!("{}0", folder.strip_suffix('/')?))
+}
+
+/// The first text behind this one.
+fn next(text: &str) -> String {
+    format!("{text}\0")
+}
+
+/// Begins a run. Marks of an earlier one go.
+pub fn begin<T: Tables>(tables: &T, folder: &str, began: Timestamp) -> Result<(), T::Error> {
+    let mut state = tables.folder(folder)?.unwrap_or_default();
+    let cursor = None;
+    state.run = Some(Run { began, cursor });
+    tables.clear_marks(folder)?;
+    tables.put_folder(folder, &state)
+}
+
+/// Notes that a key was settled: its folders are known from now on, and what runs say about it
+/// does not count.
+pub fn written<T: Tables>(tables: &T, key: &ObjectKey) -> Result<(), T::Error> {
+    if tables.folder("")?.is_none() {
+        return Ok(());
+    }
+    for folder in chain(folder_of(key.as_str())) {
+        match tables.folder(folder)? {
+            None => tables.put_folder(folder, &Folder::default())?,
+            Some(Folder { run: Some(_), .. }) => {
+                let name = name_in(folder, key.as_str());
+                tables.put_mark(folder, name, Mark::Ours)?;
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Notes that a key was forgotten: what runs say about it does not count.
+pub fn forgotten<T: Tables>(tables: &T, key: &ObjectKey) -> Result<(), T::Error> {
+    let folder = folder_of(key.as_str());
+    if let Some(Folder { run: Some(_), .. }) = tables.folder(folder)? {
+        tables.put_mark(folder, name_in(folder, key.as_str()), Mark::Ours)?;
+    }
+    Ok(())
+}
+
+/// Takes over what a run has found; `None` if it is no longer the folder's run.
+pub fn apply<T: Tables>(
+    tables: &T,
+    folder: &str,
+    began: Timestamp,
+    found: Found,
+) -> Result<Option<Applied>, T::Error> {
+    let Some(mut state) = tables.folder(folder)? else {
+        return Ok(None);
+    };
+    let Some(run) = state.run.as_mut().filter(|run| run.began == began) else {
+        return Ok(None);
+    };
+    let Found {
+        entries,
+        folders,
+        end,
+    } = found;
+    let only_page = run.cursor.is_none() && matches!(end, End::Whole(_));
+    let newest_only = matches!(end, End::Newest | End::Unchanged(_));
+    // Of the only page nothing need be written down.
+    let mut seen = HashSet::new();
+    let mut applied = Applied::default();
+    for (key, row) in entries {
+        state.newest = state.newest.max(Some(row.modified));
+        let name = name_in(folder, key.as_str());
+        let mark = tables.mark(folder, name)?;
+        if mark == Some(Mark::Ours) {
+            continue;
+        }
+        let Remembered { row: known, intent } = tables.remembered(&key)?;
+        let rival = match (&known, mark) {
+            (Some(known), _) if known.state.id == row.state.id => None,
+            // Another page has told it, or will.
+            (Some(known), Some(Mark::Seen | Mark::Doubtful)) => Some(known),
+            (Some(known), None) if !only_page && !known.state.version.is_empty() => Some(known),
+            _ => None,
+        };
+        let is_older = rival.is_some_and(|known| age(&row) < age(known));
+        if intent.is_none()
+            && !is_older
+            && let Some(row) = merge(known.as_ref(), row)
+        {
+            match &known {
+                Some(known) if known.state.id == row.state.id => {}
+                Some(known) if !known.state.version.is_empty() => applied.changed += 1,
+                _ => applied.new += 1,
+            }
+            tables.put_row(&key, known.as_ref(), &row)?;
+        }
+        if only_page {
+            seen.insert(name.to_owned());
+        } else if !newest_only {
+            let now = match mark {
+                None | Some(Mark::Doubtful) if is_older => Mark::Doubtful,
+                _ => Mark::Seen,
+            };
+            if mark != Some(now) {
+                tables.put_mark(folder, name, now)?;
+            }
+        }
+    }
+    for below in folders {
+        let name = name_in(folder, &below);
+        if tables.folder(&below)?.is_none() {
+            tables.put_folder(&below, &Folder::default())?;
+            applied.folders += 1;
+        }
+        if only_page {
+            seen.insert(name.to_owned());
+        } else if !newest_only && tables.mark(folder, name)?.is_none() {
+            tables.put_mark(folder, name, Mark::Seen)?;
+        }
+    }
+    match end {
+        End::Newest => {}
+        End::More(cursor) => run.cursor = Some(cursor),
+        End::Unchanged(page) => {
+            state.tail = Some(tail(page, content(tables, folder)?));
+            state.confirmed = Some(began);
+            state.run = None;
+            tables.clear_marks(folder)?;
+        }
+        End::Whole(page) => {
+            let left = sweep(tables, folder, &seen)?;
+            applied.gone += left.gone;
+            state = Folder {
+                // A key whose only object was told too early is found by another scan.
+                confirmed: (!left.doubtful).then_some(began),
+                run: None,
+                newest: state.newest,
+                tail: page.map(|page| tail(page, left.content)),
+            };
+            tables.clear_marks(folder)?;
+        }
+    }
+    tables.put_folder(folder, &state)?;
+    Ok(Some(applied))
+}
+
+fn tail(page: TailPage, content: u64) -> Tail {
+    let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    Tail {
+        surplus: signed(page.told) - signed(content),
+        cursor: page.cursor,
+        before: page.before,
+    }
+}
+
+/// What is left in a folder.
+struct Left {
+    content: u64,
+    gone: u64,
+    doubtful: bool,
+}
+
+/// Removes what a complete run has not told.
+fn sweep<T: Tables>(tables: &T, folder: &str, seen: &HashSet<String>) -> Result<Left, T::Error> {
+    let mut left = Left {
+        content: 0,
+        gone: 0,
+        doubtful: false,
+    };
+    let is_there = |name: &str| match tables.mark(folder, name)? {
+        Some(Mark::Ours | Mark::Seen) => Ok(true),
+        Some(Mark::Doubtful) => Ok(false),
+        None => Ok(seen.contains(name)),
+    };
+    let mut from = folder.to_owned();
+    while let Some(key) = tables.key_from(&from)? {
+        if !key.as_str().starts_with(folder) {
+            break;
+        }
+        let name = name_in(folder, key.as_str());
+        let inside = format!("{folder}{name}");
+        let there = is_there(name)?;
+        if there && let Some(behind) = behind(&inside) {
+            from = behind;
+            continue;
+        }
+        if there || tables.remembered(&key)?.intent.is_some() {
+            left.content += u64::from(!inside.ends_with('/'));
+        } else {
+            left.doubtful |= tables.mark(folder, name)? == Some(Mark::Doubtful);
+            tables.drop_row(&key)?;
+            left.gone += 1;
+        }
+        from = next(key.as_str());
+    }
+    let mut from = next(folder);
+    while let Some((below, _)) = tables.folder_from(&from)? {
+        if !below.starts_with(folder) {
+            break;
+        }
+        let name = name_in(folder, &below);
+        if is_there(name)? {
+            left.content += 1;
+            from = behind(&format!("{folder}{name}")).unwrap_or_default();
+        } else {
+            tables.drop_folder(&below)?;
+            from = next(&below);
+        }
+    }
+    Ok(left)
+}
+
+/// How many objects and folders are known directly in a folder.
+pub fn content<T: Tables>(tables: &T, folder: &str) -> Result<u64, T::Error> {
+    let mut count = 0;
+    let mut from = folder.to_owned();
+    while let Some(key) = tables.key_from(&from)? {
+        if !key.as_str().starts_with(folder) {
+            break;
+        }
+        let name = name_in(folder, key.as_str());
+        from = match behind(&format!("{folder}{name}")) {
+            Some(behind) if name.ends_with('/') => behind,
+            _ => {
+                count += 1;
+                next(key.as_str())
+            }
+        };
+    }
+    let mut from = next(folder);
+    while let Some((below, _)) = tables.folder_from(&from)? {
+        if !below.starts_with(folder) {
+            break;
+        }
+        count += 1;
+        from = behind(&format!("{folder}{}", name_in(folder, &below))).unwrap_or_default();
+    }
+    Ok(count)
+}
+
+/// The order of several objects with one key: the last one counts. Numbers that are texts are
+/// compared as numbers.
+fn age(row: &Row) -> (Timestamp, usize, &str) {
+    (row.modified, row.state.id.len(), &row.state.id)
+}
+
+/// The row of an object that a storage has told, when this is known of its key; `None` if there
+/// is nothing new. What was learned about the object of the same id stays.
+pub fn merge(known: Option<&Row>, told: Row) -> Option<Row> {
+    let Some(known) = known else {
+        return Some(told);
+    };
+    if known.state.id != told.state.id || known.size != told.size {
+        return Some(told);
+    }
+    let mut merged = Row {
+        state: told.state,
+        modified: told.modified,
+        ..known.clone()
+    };
+    if known.etag.is_none() && told.etag.is_some() {
+        merged.etag = told.etag;
+        merged.part_sizes = told.part_sizes;
+        merged.checksum = merged.checksum.or(told.checksum);
+    }
+    if known.metadata == Metadata::default() {
+        merged.metadata = told.metadata;
+    }
+    (merged != *known).then_some(merged)
+}
+
+/// What part of a listing a page is.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent<'a> {
+    /// Keys that start with this.
+    pub prefix: &'a str,
+    /// Rolled up at the first `/` behind the prefix.
+    pub shallow: bool,
+    /// Behind this.
+    pub after: Option<&'a str>,
+    /// Up to this; `None`: to the end.
+    pub last: Option<&'a str>,
+}
+
+/// The first `limit` folders on which a page depends and that are not fresh.
+pub fn stale<T: Tables>(
+    tables: &T,
+    extent: Extent<'_>,
+    fresh: Fresh,
+    limit: usize,
+) -> Result<Vec<String>, T::Error> {
+    let base = folder_of(extent.prefix);
+    let above = stale_above(tables, base, fresh)?;
+    if !above.is_empty() {
+        return Ok(above);
+    }
+    let mut stale = Vec::new();
+    let is_passed = |folder: &str| {
+        let passed = |after: &str| folder <= after && !after.starts_with(folder);
+        extent.after.is_some_and(passed)
+    };
+    let mut from = next(base).max(extent.prefix.to_owned());
+    if let Some(after) = extent.after {
+        // Those that the page begins in come before it in the order of texts.
+        for folder in chain(folder_of(after)) {
+            let inside = folder.len() > base.len() && folder.starts_with(extent.prefix);
+            if inside
+                && !extent.shallow
+                && folder < after
+                && let Some(state) = tables.folder(folder)?
+                && !fresh.holds(&state)
+            {
+                stale.push(folder.to_owned());
+            }
+        }
+        from = from.max(after.to_owned());
+    }
+    while stale.len() < limit
+        && let Some((folder, state)) = tables.folder_from(&from)?
+        && folder.starts_with(extent.prefix)
+        && extent.last.is_none_or(|last| folder.as_str() <= last)
+    {
+        from = next(&folder);
+        if is_passed(&folder) || stale.contains(&folder) {
+            continue;
+        }
+        if extent.shallow {
+            // A folder with an object is a prefix whatever else is in it.
+            let rolled = format!("{base}{}", name_in(base, &folder));
+            let first = tables.key_from(&rolled)?;
+            let has_object = first.is_some_and(|key| key.as_str().starts_with(&rolled));
+            if has_object || extent.after == Some(&rolled) {
+                from = behind(&rolled).unwrap_or_default();
+                continue;
+            }
+        }
+        if !fresh.holds(&state) {
+            stale.push(folder);
+        }
+    }
+    Ok(stale)
+}
+
+/// The folders that have to be asked before it can be said what is directly in `folder`.
+pub fn stale_above<T: Tables>(
+    tables: &T,
+    folder: &str,
+    fresh: Fresh,
+) -> Result<Vec<String>, T::Error> {
+    for above in chain(folder).rev() {
+        let Some(state) = tables.folder(above)? else {
+            continue;
+        };
+        if fresh.holds(&state) {
+            // It is not there, or nothing is to be asked.
+            return Ok(Vec::new());
+        }
+        if state.confirmed.is_some() || above == folder {
+            return Ok(vec![above.to_owned()]);
+        }
+        break;
+    }
+    // Nobody knows yet whether it is there; it need not wait for all that is above it.
+    Ok(vec![folder.to_owned()])
+}

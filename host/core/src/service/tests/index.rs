@@ -1,0 +1,371 @@
+//! What is told from the index, at what cost, and when others write too.
+
+use super::*;
+use crate::model::Timestamp;
+use crate::service::index::{Fresh, IndexCache};
+use crate::service::ports::StoreListQuery;
+use crate::service::{ListObjects, ObjectPage};
+use proptest::prelude::*;
+
+const NEVER: Duration = Duration::from_hours(1);
+
+fn indexed(rows: usize, max_age: Duration, exclusive: bool) -> Fixture {
+    let freshness = Freshness { max_age, exclusive };
+    let options = ServiceOptions {
+        freshness,
+        ..BucketMode::Default.into()
+    };
+    let store = Arc::new(MemoryStore::new(RowTrust::Indexed));
+    store.set_scan_page(rows);
+    let cache = Arc::new(MemoryCache::default());
+    Fixture {
+        service: service(&store, &cache, options),
+        store,
+        cache,
+        options,
+    }
+}
+
+impl Fixture {
+    fn plant(&self, raw: &str, bytes: &'static [u8]) {
+        let bytes = Bytes::from_static(bytes);
+        self.store.plant(&root(), &key(raw), bytes).unwrap();
+    }
+
+    async fn list(&self, prefix: &str, delimiter: Option<&str>) -> ObjectPage {
+        let request = ListObjects {
+            bucket: name("default"),
+            prefix: prefix.into(),
+            delimiter: delimiter.map(str::to_owned),
+            after: None,
+            max_keys: 1000,
+        };
+        self.service.list_objects(request).await.unwrap()
+    }
+
+    async fn keys(&self) -> Vec<String> {
+        let page = self.list("", None).await;
+        page.objects.iter().map(|o| o.key.to_string()).collect()
+    }
+
+    async fn head(&self, raw: &str) -> Result<ObjectHead, ServiceError> {
+        let head = self.service.head_object(read_request(raw)).await;
+        head.map(|(head, _)| head)
+    }
+
+    /// Waits until the whole bucket is known.
+    async fn crawled(&self) {
+        while self.cache.folders(&root()).is_empty()
+            || !self.cache.unscanned(&root(), 1).await.unwrap().is_empty()
+        {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn once_indexed_listings_and_heads_ask_nothing_and_a_get_asks_once() {
+    let f = indexed(3, NEVER, false);
+    for n in 0..20 {
+        f.plant(&format!("dir{}/{n}", n % 4), b"planted");
+    }
+    assert_eq!(f.keys().await.len(), 20);
+    f.crawled().await;
+    f.put("dir9/sub/own", b"own").await.unwrap();
+    f.crawled().await;
+    f.store.take_questions();
+    assert_eq!(f.keys().await.len(), 21);
+    assert_eq!(f.list("", Some("/")).await.prefixes.len(), 5);
+    assert_eq!(f.list("dir1/", Some("/")).await.objects.len(), 5);
+    assert!(f.list("nowhere/deep/", Some("/")).await.objects.is_empty());
+    for raw in ["dir0/0", "dir9/sub/own"] {
+        f.head(raw).await.unwrap();
+    }
+    for raw in ["dir0/absent", "absent/0", "dir9/sub/own/below"] {
+        assert!(matches!(f.head(raw).await, Err(ServiceError::NoSuchKey)));
+        assert!(matches!(f.get(raw).await, Err(ServiceError::NoSuchKey)));
+    }
+    assert_eq!(f.store.take_questions(), 0);
+    f.get_range("dir0/0", Some("bytes=1-2")).await.unwrap();
+    assert_eq!(f.store.take_questions(), 1);
+    f.assert_holds("dir9/sub/own", b"own").await;
+}
+
+#[tokio::test]
+async fn a_listing_waits_only_for_the_folders_that_it_is_about() {
+    let f = indexed(1, NEVER, false);
+    for n in 0..30 {
+        f.plant(&format!("far/{n}"), b"x");
+    }
+    f.plant("near/a", b"x");
+    f.plant("near/b", b"x");
+    // The crawl cannot come in between: it runs when this test waits for something.
+    let fresh = Fresh {
+        since: None,
+        now: Timestamp::now(),
+    };
+    let stale = |prefix: &'static str, shallow| {
+        let cache = Arc::clone(&f.cache);
+        async move {
+            let query = StoreListQuery {
+                prefix: prefix.into(),
+                after: None,
+                shallow,
+                limit: 10,
+            };
+            cache.index_page(&root(), &query, fresh).await.unwrap().1
+        }
+    };
+    assert_eq!(stale("near/", true).await, ["near/"]);
+    f.cache.open_index(&root()).await.unwrap();
+    assert_eq!(stale("near/", false).await, ["near/"]);
+    assert_eq!(stale("near/a", false).await, ["near/"]);
+    assert_eq!(stale("", false).await, [""]);
+    f.list("near/", Some("/")).await;
+    f.crawled().await;
+    assert!(stale("", false).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_others_write_is_seen_when_what_is_known_is_old() {
+    for rows in [3, 100] {
+        let f = indexed(rows, Duration::ZERO, false);
+        for n in 0..10 {
+            f.plant(&format!("dir/{n}"), b"old");
+        }
+        assert_eq!(f.keys().await.len(), 10);
+        f.crawled().await;
+        f.plant("dir/new", b"new");
+        f.store.take_questions();
+        assert_eq!(f.head("dir/new").await.unwrap().size, 3);
+        assert_eq!(f.store.take_questions(), 1, "a page of {rows}");
+        f.plant("dir/1", b"other");
+        assert_eq!(f.head("dir/1").await.unwrap().size, 5);
+        assert_eq!(f.store.take_questions(), 1, "a page of {rows}");
+        f.store.uproot(&root(), &key("dir/2"));
+        assert!(matches!(
+            f.head("dir/2").await,
+            Err(ServiceError::NoSuchKey)
+        ));
+        f.plant("another/deep/key", b"x");
+        let keys = f.keys().await;
+        assert_eq!(keys.len(), 11);
+        assert_eq!(keys[0], "another/deep/key");
+        let page = f.list("", Some("/")).await;
+        assert_eq!(page.prefixes, ["another/", "dir/"]);
+    }
+}
+
+#[tokio::test]
+async fn an_exclusive_storage_is_asked_once_and_never_again() {
+    let f = indexed(3, Duration::ZERO, true);
+    f.plant("dir/1", b"x");
+    assert_eq!(f.keys().await, ["dir/1"]);
+    f.crawled().await;
+    f.store.take_questions();
+    f.put("dir/2", b"y").await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(f.keys().await, ["dir/1", "dir/2"]);
+        f.head("dir/1").await.unwrap();
+        f.head("dir/3").await.unwrap_err();
+    }
+    assert_eq!(f.store.take_questions(), 0);
+}
+
+#[tokio::test]
+async fn an_answer_that_arrives_late_neither_hides_nor_brings_back() {
+    let f = indexed(100, NEVER, true);
+    for raw in ["dir/gone", "dir/changed", "dir/stays"] {
+        f.plant(raw, b"old");
+    }
+    f.plant("dir/unknown", b"old");
+    let held = f.store.hold_scans().await;
+    let listing = {
+        let service = Arc::clone(&f.service);
+        let request = ListObjects {
+            bucket: name("default"),
+            prefix: "dir/".into(),
+            delimiter: None,
+            after: None,
+            max_keys: 1000,
+        };
+        tokio::spawn(async move { service.list_objects(request).await })
+    };
+    while f.store.take_questions() == 0 {
+        tokio::task::yield_now().await;
+    }
+    f.put("dir/changed", b"newer").await.unwrap();
+    f.put("dir/new", b"new").await.unwrap();
+    f.put("dir/brief", b"brief").await.unwrap();
+    for raw in ["dir/gone", "dir/unknown", "dir/brief"] {
+        f.delete(raw).await.unwrap();
+    }
+    drop(held);
+    let page = listing.await.unwrap().unwrap();
+    let found: Vec<_> = page.objects.iter().map(|o| o.key.as_str()).collect();
+    assert_eq!(found, ["dir/changed", "dir/new", "dir/stays"]);
+    assert_eq!(page.objects[0].etag, md5(b"newer"));
+    f.crawled().await;
+    assert_eq!(f.keys().await.len(), 3);
+    assert_eq!(f.cache.marks(), 0);
+}
+
+#[tokio::test]
+async fn an_object_that_is_gone_or_another_is_corrected_by_a_read() {
+    let f = indexed(100, NEVER, false);
+    f.put("gone", b"gone").await.unwrap();
+    f.put("changed", b"mine").await.unwrap();
+    f.crawled().await;
+    f.store.uproot(&root(), &key("gone"));
+    f.plant("changed", b"theirs");
+    assert!(matches!(f.get("gone").await, Err(ServiceError::NoSuchKey)));
+    assert!(matches!(f.head("gone").await, Err(ServiceError::NoSuchKey)));
+    let (head, bytes) = f.get("changed").await.unwrap();
+    assert_eq!((head.size, bytes.as_slice()), (6, &b"theirs"[..]));
+    assert_eq!(f.head("changed").await.unwrap().etag, head.etag);
+    assert_eq!(f.keys().await, ["changed"]);
+    f.put("changed", b"mine again").await.unwrap();
+    f.store.uproot(&root(), &key("changed"));
+    assert!(matches!(
+        f.copy("changed", "copy").await,
+        Err(ServiceError::NoSuchKey)
+    ));
+    assert!(f.keys().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_crawl_goes_on_where_a_crash_has_stopped_it() {
+    let f = indexed(1, NEVER, false);
+    for n in 0..40 {
+        f.plant(&format!("dir/{n:02}"), b"x");
+    }
+    let bucket = root();
+    f.service.head_bucket(&name("default")).await.unwrap();
+    let _ = f.head("dir/00").await;
+    f.crawled().await;
+    let whole = f.store.take_questions();
+    // As it was in the middle of the folder.
+    let began = Timestamp::now();
+    f.cache.drop_index(&bucket).await.unwrap();
+    f.cache.open_index(&bucket).await.unwrap();
+    f.cache.begin_run(&bucket, "dir/", began).await.unwrap();
+    for page in 0..30 {
+        let cursor = (page > 0).then(|| page.to_string());
+        let found = f.store.scan(&bucket, "dir/", cursor.as_deref()).await;
+        let found = crate::service::index::found_in(found.unwrap(), cursor, None);
+        let applied = f.cache.apply_run(&bucket, "dir/", began, found).await;
+        assert!(applied.unwrap().is_some());
+    }
+    f.store.take_questions();
+    let f = f.restarted();
+    f.service.recover().await.unwrap();
+    f.crawled().await;
+    let rest = f.store.take_questions();
+    assert!(rest < 20, "{rest} of {whole}");
+    assert_eq!(f.keys().await.len(), 40);
+    assert_eq!(f.store.take_questions(), 0);
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_gone_or_new_has_no_index() {
+    let f = indexed(10, NEVER, false);
+    let options = ServiceOptions {
+        mode: BucketMode::Advanced,
+        ..f.options
+    };
+    let service = service(&f.store, &f.cache, options);
+    let request = ListObjects {
+        bucket: name("first"),
+        prefix: String::new(),
+        delimiter: None,
+        after: None,
+        max_keys: 10,
+    };
+    let list = || service.list_objects(request.clone());
+    assert!(matches!(list().await, Err(ServiceError::NoSuchBucket)));
+    service.create_bucket(&name("first")).await.unwrap();
+    assert!(list().await.unwrap().objects.is_empty());
+    let put = PutObject {
+        bucket: name("first"),
+        ..put_request("k")
+    };
+    service.put_object(put, good(b"x")).await.unwrap();
+    assert_eq!(list().await.unwrap().objects.len(), 1);
+    let always = WriteConditions::default();
+    let (first, k) = (name("first"), key("k"));
+    service.delete_object(&first, &k, always).await.unwrap();
+    service.delete_bucket(&name("first")).await.unwrap();
+    assert!(matches!(list().await, Err(ServiceError::NoSuchBucket)));
+    let first = Bucket::Named(name("first"));
+    assert!(f.cache.folders(&first).is_empty());
+}
+
+/// What happens to the storage, and who does it.
+#[derive(Debug, Clone)]
+enum Event {
+    Put(String),
+    Delete(String),
+    Plant(String),
+    Uproot(String),
+}
+
+fn events() -> impl Strategy<Value = Vec<Event>> {
+    let segment = prop::sample::select(vec!["a", "b", "a.b", "c"]);
+    let key = prop::collection::vec(segment, 1..4).prop_map(|parts| parts.join("/"));
+    let event = (key, 0..4u8).prop_map(|(key, kind)| match kind {
+        0 => Event::Put(key),
+        1 => Event::Delete(key),
+        2 => Event::Plant(key),
+        _ => Event::Uproot(key),
+    });
+    prop::collection::vec(event, 1..30)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+    #[test]
+    fn a_listing_of_the_index_is_that_of_the_storage(
+        events in events(),
+        rows in 1..5usize,
+        steps in 1..8usize,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let f = indexed(rows, Duration::ZERO, false);
+            for some in events.chunks(steps) {
+                for event in some {
+                    match event {
+                        Event::Put(key) => drop(f.put(key, key.as_bytes()).await.unwrap()),
+                        Event::Delete(key) => f.delete(key).await.unwrap(),
+                        Event::Plant(key) => f.plant(key, b"planted"),
+                        Event::Uproot(raw) => f.store.uproot(&root(), &key(raw)),
+                    }
+                }
+                for (prefix, shallow, after) in [
+                    ("", false, None), ("", true, None), ("a", true, None), ("a/", true, None),
+                    ("a/b", false, None), ("a/b/", true, None), ("", false, Some("a/b")),
+                    ("", true, Some("a/")), ("b/", false, Some("b/a/a")),
+                ] {
+                    let query = StoreListQuery {
+                        prefix: prefix.into(),
+                        after: after.map(str::to_owned),
+                        shallow,
+                        limit: 4,
+                    };
+                    let expected = f.store.list(&root(), query.clone()).await.unwrap();
+                    let found = f.service.inner.list_page(&root(), query).await.unwrap();
+                    let names = |page: &crate::service::ports::StorePage| {
+                        let names = page.entries.iter().map(|(key, o)| (key.clone(), o.state.clone()));
+                        names.collect::<Vec<_>>()
+                    };
+                    assert_eq!(names(&found), names(&expected), "{prefix} {shallow} {after:?}");
+                    // An emptied folder that nobody has looked into may still be shown.
+                    if !shallow {
+                        assert_eq!(found.prefixes, expected.prefixes);
+                        assert_eq!(found.more, expected.more);
+                    }
+                }
+            }
+        });
+    }
+}

@@ -1,0 +1,361 @@
+//! The index of a bucket: its folders, and pages of its rows.
+
+use super::{BucketNo, NamespaceNo, Numbers, forget, look_up, put_row, read_bucket};
+use crate::cache::rows::{Parsed, UnsignedColumn};
+use crate::model::{Bucket, ObjectKey, ObjectState, Timestamp};
+use crate::service::index::tables::{self, Extent, Mark, Tables};
+use crate::service::index::{Folder, Fresh, IndexCounts, Run, Tail};
+use crate::service::ports::{Remembered, Row, StoreListQuery, StorePage, StoredObject};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// Stale folders that are told at once.
+const STALE: usize = 64;
+
+/// The index of one bucket, which has a number.
+pub(in crate::cache) struct BucketIndex<'a> {
+    db: &'a Connection,
+    bucket: BucketNo,
+    imported: Option<BucketNo>,
+}
+
+impl<'a> BucketIndex<'a> {
+    pub(in crate::cache) fn new(
+        db: &'a Connection,
+        bucket: BucketNo,
+        imported: Option<BucketNo>,
+    ) -> Self {
+        Self {
+            db,
+            bucket,
+            imported,
+        }
+    }
+
+    /// Begins the index, unless there is one.
+    pub(in crate::cache) fn open(&self) -> rusqlite::Result<()> {
+        match self.folder("")? {
+            Some(_) => Ok(()),
+            None => self.put_folder("", &Folder::default()),
+        }
+    }
+
+    /// Forgets all folders.
+    pub(in crate::cache) fn close(&self) -> rusqlite::Result<()> {
+        close_index(self.db, self.bucket)
+    }
+
+    /// A page of rows, and the folders that it depends on and that are not fresh.
+    pub(in crate::cache) fn page(
+        &self,
+        query: &StoreListQuery,
+        fresh: Fresh,
+    ) -> rusqlite::Result<(StorePage, Vec<String>)> {
+        let (page, last) = self.rows(query)?;
+        let extent = Extent {
+            prefix: &query.prefix,
+            shallow: query.shallow,
+            after: query.after.as_deref(),
+            last: last.as_deref().filter(|_| page.more),
+        };
+        let stale = tables::stale(self, extent, fresh, STALE)?;
+        Ok((page, stale))
+    }
+
+    /// A page of rows and its last item.
+    fn rows(&self, query: &StoreListQuery) -> rusqlite::Result<(StorePage, Option<String>)> {
+        let prefix = query.prefix.as_str();
+        let mut page = StorePage::default();
+        let mut last = None;
+        let group = |key: &str| {
+            let rest = key.strip_prefix(prefix)?;
+            let at = rest.find('/').filter(|_| query.shallow)?;
+            key.get(..=prefix.len() + at).map(str::to_owned)
+        };
+        let mut from = match &query.after {
+            Some(after) if query.shallow && group(after).as_ref() == Some(after) => {
+                behind_group(after)
+            }
+            Some(after) if after.as_str() >= prefix => format!("{after}\0"),
+            _ => prefix.to_owned(),
+        };
+        let mut statement = self.db.prepare_cached(
+            "SELECT key, id, version, size, modified, content_type FROM objects
+             WHERE bucket_id = ?1 AND key >= ?2 AND version IS NOT NULL ORDER BY key LIMIT ?3",
+        )?;
+        let limit = usize::from(query.limit);
+        'ranges: loop {
+            let count = page.entries.len() + page.prefixes.len();
+            let room = UnsignedColumn((limit - count) as u64 + 1);
+            let mut rows = statement.query(params![self.bucket.0, from, room])?;
+            while let Some(row) = rows.next()? {
+                let key = row.get_ref(0)?.as_str()?;
+                if !key.starts_with(prefix) {
+                    break 'ranges;
+                }
+                if page.entries.len() + page.prefixes.len() == limit {
+                    page.more = true;
+                    break 'ranges;
+                }
+                if let Some(group) = group(key) {
+                    from = behind_group(&group);
+                    last = Some(group.clone());
+                    page.prefixes.push(group);
+                    // All that is rolled up is skipped.
+                    continue 'ranges;
+                }
+                last = Some(key.to_owned());
+                let Parsed(key) = row.get(0)?;
+                let UnsignedColumn(size) = row.get(3)?;
+                let stored = StoredObject {
+                    state: ObjectState {
+                        id: row.get(1)?,
+                        version: row.get(2)?,
+                    },
+                    size,
+                    modified: Timestamp(row.get(4)?),
+                    hash: None,
+                    content_type: row.get(5)?,
+                    portable: None,
+                };
+                page.entries.push((key, stored));
+            }
+            break;
+        }
+        Ok((page, last))
+    }
+
+    /// Folders that were never scanned.
+    pub(in crate::cache) fn unscanned(&self, limit: usize) -> rusqlite::Result<Vec<String>> {
+        self.db
+            .prepare_cached(
+                "SELECT folder FROM index_folders INDEXED BY index_unscanned
+                 WHERE bucket_id = ?1 AND confirmed IS NULL ORDER BY folder LIMIT ?2",
+            )?
+            .query_map(
+                params![self.bucket.0, UnsignedColumn(limit as u64)],
+                |row| row.get(0),
+            )?
+            .collect()
+    }
+
+    /// Folders behind one.
+    pub(in crate::cache) fn folders_behind(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> rusqlite::Result<Vec<String>> {
+        self.db
+            .prepare_cached(
+                "SELECT folder FROM index_folders
+                 WHERE bucket_id = ?1 AND (?2 IS NULL OR folder > ?2) ORDER BY folder LIMIT ?3",
+            )?
+            .query_map(
+                params![self.bucket.0, after, UnsignedColumn(limit as u64)],
+                |row| row.get(0),
+            )?
+            .collect()
+    }
+
+    /// Sums over the bucket.
+    pub(in crate::cache) fn counts(&self) -> rusqlite::Result<IndexCounts> {
+        let count = |query: &str| {
+            let UnsignedColumn(count) = self
+                .db
+                .prepare_cached(query)?
+                .query_row([self.bucket.0], |row| row.get(0))?;
+            Ok::<u64, rusqlite::Error>(count)
+        };
+        Ok(IndexCounts {
+            folders: count("SELECT count(*) FROM index_folders WHERE bucket_id = ?1")?,
+            unscanned: count(
+                "SELECT count(*) FROM index_folders WHERE bucket_id = ?1 AND confirmed IS NULL",
+            )?,
+            rows: count("SELECT count(*) FROM objects WHERE bucket_id = ?1")?,
+        })
+    }
+}
+
+/// The first text behind all that starts with a group, which ends with a slash.
+fn behind_group(group: &str) -> String {
+    // `0` comes next after `/`.
+    format!("{}0", group.strip_suffix('/').unwrap_or(group))
+}
+
+/// Forgets which folders of a bucket are known.
+pub(in crate::cache) fn close_index(db: &Connection, bucket: BucketNo) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM index_folders WHERE bucket_id = ?1")?
+        .execute([bucket.0])?;
+    db.prepare_cached("DELETE FROM index_marks WHERE bucket_id = ?1")?
+        .execute([bucket.0])?;
+    Ok(())
+}
+
+/// Buckets of a namespace with folders that were never scanned.
+pub(in crate::cache) fn unfinished_indexes(
+    db: &Connection,
+    namespace: NamespaceNo,
+) -> rusqlite::Result<Vec<Bucket>> {
+    db.prepare_cached(
+        "SELECT name FROM buckets b WHERE namespace_id = ?1 AND EXISTS (
+             SELECT 1 FROM index_folders f WHERE f.bucket_id = b.bucket_id AND confirmed IS NULL)",
+    )?
+    .query_map([namespace.0], |row| read_bucket(row, 0))?
+    .collect()
+}
+
+fn read_folder(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Folder> {
+    let time = |at: usize| Ok::<_, rusqlite::Error>(row.get::<_, Option<i64>>(at)?.map(Timestamp));
+    let run = match time(first + 1)? {
+        Some(began) => Some(Run {
+            began,
+            cursor: row.get(first + 2)?,
+        }),
+        None => None,
+    };
+    let tail = match row.get(first + 3)? {
+        Some(cursor) => Some(Tail {
+            cursor,
+            before: row.get(first + 4)?,
+            surplus: row.get::<_, Option<i64>>(first + 5)?.unwrap_or_default(),
+        }),
+        None => None,
+    };
+    Ok(Folder {
+        confirmed: time(first)?,
+        run,
+        tail,
+        newest: time(first + 6)?,
+    })
+}
+
+fn code(mark: Mark) -> i64 {
+    match mark {
+        Mark::Seen => 0,
+        Mark::Ours => 1,
+        Mark::Doubtful => 2,
+    }
+}
+
+impl Tables for BucketIndex<'_> {
+    type Error = rusqlite::Error;
+
+    fn folder(&self, folder: &str) -> rusqlite::Result<Option<Folder>> {
+        self.db
+            .prepare_cached(
+                "SELECT confirmed, began, cursor, tail, tail_before, surplus, newest
+                 FROM index_folders WHERE bucket_id = ?1 AND folder = ?2",
+            )?
+            .query_row(params![self.bucket.0, folder], |row| read_folder(row, 0))
+            .optional()
+    }
+
+    fn put_folder(&self, folder: &str, state: &Folder) -> rusqlite::Result<()> {
+        let (run, tail) = (state.run.as_ref(), state.tail.as_ref());
+        self.db
+            .prepare_cached(
+                "INSERT OR REPLACE INTO index_folders (bucket_id, folder, confirmed, began, cursor,
+                     tail, tail_before, surplus, newest)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?
+            .execute(params![
+                self.bucket.0,
+                folder,
+                state.confirmed.map(|at| at.0),
+                run.map(|run| run.began.0),
+                run.and_then(|run| run.cursor.as_deref()),
+                tail.map(|tail| tail.cursor.as_str()),
+                tail.and_then(|tail| tail.before.as_deref()),
+                tail.map(|tail| tail.surplus),
+                state.newest.map(|at| at.0),
+            ])?;
+        Ok(())
+    }
+
+    fn folder_from(&self, from: &str) -> rusqlite::Result<Option<(String, Folder)>> {
+        self.db
+            .prepare_cached(
+                "SELECT folder, confirmed, began, cursor, tail, tail_before, surplus, newest
+                 FROM index_folders WHERE bucket_id = ?1 AND folder >= ?2 ORDER BY folder LIMIT 1",
+            )?
+            .query_row(params![self.bucket.0, from], |row| {
+                Ok((row.get(0)?, read_folder(row, 1)?))
+            })
+            .optional()
+    }
+
+    fn drop_folder(&self, folder: &str) -> rusqlite::Result<()> {
+        self.clear_marks(folder)?;
+        self.db
+            .prepare_cached("DELETE FROM index_folders WHERE bucket_id = ?1 AND folder = ?2")?
+            .execute(params![self.bucket.0, folder])?;
+        Ok(())
+    }
+
+    fn mark(&self, folder: &str, name: &str) -> rusqlite::Result<Option<Mark>> {
+        let found: Option<i64> = self
+            .db
+            .prepare_cached(
+                "SELECT mark FROM index_marks WHERE bucket_id = ?1 AND folder = ?2 AND name = ?3",
+            )?
+            .query_row(params![self.bucket.0, folder, name], |row| row.get(0))
+            .optional()?;
+        let marks = [Mark::Seen, Mark::Ours, Mark::Doubtful];
+        Ok(found.and_then(|found| marks.into_iter().find(|mark| code(*mark) == found)))
+    }
+
+    fn put_mark(&self, folder: &str, name: &str, mark: Mark) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached(
+                "INSERT OR REPLACE INTO index_marks (bucket_id, folder, name, mark)
+                 VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![self.bucket.0, folder, name, code(mark)])?;
+        Ok(())
+    }
+
+    fn clear_marks(&self, folder: &str) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached("DELETE FROM index_marks WHERE bucket_id = ?1 AND folder = ?2")?
+            .execute(params![self.bucket.0, folder])?;
+        Ok(())
+    }
+
+    fn key_from(&self, from: &str) -> rusqlite::Result<Option<ObjectKey>> {
+        let found = self
+            .db
+            .prepare_cached(
+                "SELECT key FROM objects WHERE bucket_id = ?1 AND key >= ?2 ORDER BY key LIMIT 1",
+            )?
+            .query_row(params![self.bucket.0, from], |row| row.get(0))
+            .optional()?;
+        Ok(found.map(|Parsed(key)| key))
+    }
+
+    fn remembered(&self, key: &ObjectKey) -> rusqlite::Result<Remembered> {
+        let numbers = Numbers {
+            own: Some(self.bucket),
+            imported: self.imported,
+        };
+        let found = look_up(self.db, numbers, [key])?;
+        Ok(found.into_iter().next().unwrap_or_default())
+    }
+
+    fn put_row(&self, key: &ObjectKey, known: Option<&Row>, row: &Row) -> rusqlite::Result<()> {
+        put_row(self.db, self.bucket, key, row)?;
+        // An imported row has turned out to be about this very object.
+        if let Some(imported) = self.imported
+            && known.is_some_and(|known| {
+                known.state.version.is_empty() && known.state.id == row.state.id
+            })
+        {
+            self.db
+                .prepare_cached("DELETE FROM objects WHERE bucket_id = ?1 AND key = ?2")?
+                .execute(params![imported.0, key.as_str()])?;
+        }
+        Ok(())
+    }
+
+    fn drop_row(&self, key: &ObjectKey) -> rusqlite::Result<()> {
+        forget(self.db, self.bucket, std::slice::from_ref(key))
+    }
+}
