@@ -9,10 +9,16 @@
 )]
 
 mod behind;
+#[cfg(target_os = "linux")]
+mod clock;
 mod components;
 mod crash;
+#[cfg(target_os = "linux")]
+mod crowd;
 mod cut_off;
 mod linear;
 mod plugin;
 mod restart;
+#[cfg(target_os = "linux")]
+mod rotten_disk;
 mod shutdown;

@@ -297,7 +297,8 @@ async fn a_plugin_that_encrypts_every_byte_serves_like_any_other() {
         component.display(),
         "5e".repeat(32)
     );
-    let mut gateway = Options::default().backend("vault", &toml).start();
+    let options = Options::default().backend("vault", &toml).arg("--debug");
+    let mut gateway = options.env("RUST_LOG", "trace").start();
     let s3 = gateway.s3();
     s3.create_bucket("bucket").await;
     let body = pys3local_tests::data::bytes(1, 3_000_000);
@@ -335,6 +336,8 @@ async fn a_plugin_that_encrypts_every_byte_serves_like_any_other() {
         .get("bucket", "copy")
         .header("range", "bytes=1000000-1000099");
     assert!(range.send().await.expect(206).body == body[1_000_000..1_000_100]);
+    let said = gateway.stdout() + &gateway.stderr();
+    assert!(!said.contains(&"5e".repeat(8)), "{said}");
     // The bytes on the disk are not the bytes of the client.
     let needle = &body[1000..1064];
     for (file, _) in gateway.files() {

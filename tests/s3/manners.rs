@@ -70,6 +70,51 @@ async fn a_body_with_two_lengths_never_becomes_two_requests() {
 }
 
 #[tokio::test]
+async fn heads_that_servers_read_differently_never_become_two_requests() {
+    let (gateway, s3) = Gateway::with_bucket().await;
+    s3.store("bucket", "alive", "yes").await;
+    let smuggled = "DELETE /bucket/alive HTTP/1.1\r\nhost: x\r\n\r\n";
+    let length = smuggled.len();
+    for head in [
+        // Names and values that one server reads and another does not.
+        format!("content-length : {length}"),
+        format!("content-length: {length}\r\n content-length: 0"),
+        format!("content-length: +{length}"),
+        format!("content-length: 0x{length:x}"),
+        format!("content-length:\0{length}"),
+        format!("x: y\rcontent-length: {length}"),
+        format!("x: y\ncontent-length: {length}\ntransfer-encoding: chunked"),
+        "transfer-encoding : chunked".into(),
+        "transfer-encoding: xchunked".into(),
+        "transfer-encoding: chunked\r\ntransfer-encoding: identity".into(),
+        "transfer-encoding:\x0bchunked".into(),
+        "transfer-encoding: \"chunked\"".into(),
+    ] {
+        let text = format!("PUT /bucket/key HTTP/1.1\r\nhost: x\r\n{head}\r\n\r\n{smuggled}");
+        let all = exchange(&gateway, text.as_bytes()).await;
+        let answers = all.matches("HTTP/1.1 ").count();
+        assert!(answers <= 1, "{head:?}: {answers} answers: {all}");
+        assert!(!all.starts_with('2'), "{head:?}: {all}");
+    }
+    // Chunks of odd sizes.
+    for size in ["-1", "0x5", "5 5", "ffffffffffffffffff", "5;\n", "g", ""] {
+        let mut request = s3
+            .put("bucket", "key", "")
+            .payload("UNSIGNED-PAYLOAD")
+            .sign()
+            .request;
+        request.remove("content-length");
+        request.set("transfer-encoding", "chunked");
+        let body = format!("{size}\r\nhello\r\n0\r\n\r\n{smuggled}");
+        let all = exchange(&gateway, &bytes(&request, body.as_bytes())).await;
+        let answers = all.matches("HTTP/1.1 ").count();
+        assert!(answers <= 1 && !all.starts_with('2'), "{size:?}: {all}");
+    }
+    s3.head("bucket", "key").send().await.expect(404);
+    assert_eq!(s3.fetch("bucket", "alive").await, "yes");
+}
+
+#[tokio::test]
 async fn every_answer_has_its_length_and_names_itself() {
     let (gateway, s3) = Gateway::with_bucket().await;
     s3.store("bucket", "key", "body").await;

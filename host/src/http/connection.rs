@@ -5,14 +5,16 @@ use super::metrics::Metrics;
 use super::patience::Patience;
 use super::server::{Limits, Stop};
 use axum::Router;
+use futures_util::task::AtomicWaker;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
+use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -23,6 +25,10 @@ pub(super) struct Link {
     phase: AtomicU8,
     used: AtomicBool,
     linger: AtomicBool,
+    /// Another connection needs the place of this one.
+    unwanted: AtomicBool,
+    /// Whoever waits for a request.
+    waiting: AtomicWaker,
 }
 
 /// No request.
@@ -54,9 +60,64 @@ impl Link {
             .is_ok()
     }
 
+    /// Ends the connection if it still has no request.
+    fn make_way(&self) {
+        self.unwanted.store(true, Ordering::Release);
+        self.waiting.wake();
+    }
+
     /// Whether nothing was ever received.
     fn is_fresh(&self) -> bool {
         !self.used.load(Ordering::Relaxed) && self.phase.load(Ordering::Relaxed) == IDLE
+    }
+}
+
+/// The open connections of a server, in the order in which they came.
+#[derive(Default)]
+pub(super) struct Crowd {
+    last: AtomicU64,
+    links: Mutex<BTreeMap<u64, Arc<Link>>>,
+}
+
+impl Crowd {
+    fn links(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Link>>> {
+        self.links.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends so many connections that never asked for anything, the oldest first. Others are left
+    /// alone.
+    pub(super) fn make_room(&self, count: usize) {
+        let links = self.links();
+        let wanted = |link: &&Arc<Link>| !link.unwanted.load(Ordering::Relaxed);
+        let fresh = links.values().filter(|link| link.is_fresh());
+        for link in fresh.filter(wanted).take(count) {
+            link.make_way();
+        }
+    }
+
+    /// A new connection.
+    pub(super) fn enter(self: &Arc<Self>) -> Member {
+        let number = self.last.fetch_add(1, Ordering::Relaxed);
+        let link = Arc::new(Link::default());
+        self.links().insert(number, Arc::clone(&link));
+        Member {
+            link,
+            crowd: Arc::clone(self),
+            number,
+        }
+    }
+}
+
+/// A connection that is in the crowd.
+pub(super) struct Member {
+    pub(super) link: Arc<Link>,
+    crowd: Arc<Crowd>,
+    number: u64,
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.crowd.links().remove(&self.number);
     }
 }
 
@@ -65,13 +126,12 @@ pub(super) async fn drive<S>(
     socket: S,
     router: Router,
     limits: Limits,
-    stop: Stop,
+    (stop, link): (Stop, Arc<Link>),
     metrics: Metrics,
 ) -> bool
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let link = Arc::new(Link::default());
     let socket = Socket::new(socket, link.clone(), &limits);
     let router = TowerToHyperService::new(router);
     let exchanges = service_fn(|request| {
@@ -168,9 +228,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
             }
             return read;
         }
+        // Also during a request, which may end without another look at the socket.
+        this.link.waiting.register(cx.waker());
         match this.link.phase.load(Ordering::Relaxed) {
             // As if the client had closed: nothing is lost.
-            IDLE => this.idle.poll_end(cx).map(Ok),
+            IDLE => {
+                if this.link.unwanted.load(Ordering::Acquire) {
+                    return Poll::Ready(Ok(()));
+                }
+                this.idle.poll_end(cx).map(Ok)
+            }
             HEAD => this
                 .head
                 .poll_end(cx)

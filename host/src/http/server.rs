@@ -1,6 +1,6 @@
 //! Listening, accepting, and stopping in order.
 
-use super::connection;
+use super::connection::{self, Crowd, Link};
 use super::metrics::Metrics;
 use super::tls::Tls;
 use axum::Router;
@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// What clients may use up.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections at once; more wait in the system's queue.
+    /// Connections at once. A further one takes the place of one that never asked for anything, or waits.
     pub connections: usize,
     /// How long a connection may stay open without a request.
     pub idle: Duration,
@@ -131,6 +131,9 @@ pub async fn serve<G: Send + 'static>(
     place: impl Fn() -> Option<(Handle, G)> + Send,
 ) -> Drained {
     let slots = Arc::new(Semaphore::new(limits.connections));
+    let crowd = Arc::new(Crowd::default());
+    // Of a flood of connections not each has to wait until another one has ended.
+    let some = (limits.connections / 16).max(1);
     let connections = TaskTracker::new();
     let end = stop.of_connections();
     let broken_off = Arc::new(AtomicUsize::new(0));
@@ -138,14 +141,14 @@ pub async fn serve<G: Send + 'static>(
         let accepted = tokio::select! {
             biased;
             () = stop.gracefully() => break,
-            accepted = accept(&listener, &slots) => accepted,
+            accepted = accept(&listener, &slots, &crowd, some) => accepted,
         };
         let Some((socket, slot)) = accepted else {
             break;
         };
         let open = metrics.connection();
         let (tls, router, limits) = (tls.clone(), router.clone(), limits.clone());
-        let (end, metrics) = (end.clone(), metrics.clone());
+        let (end, metrics, member) = (end.clone(), metrics.clone(), crowd.enter());
         let broken_off = broken_off.clone();
         let (thread, seat) = place().unzip();
         let thread = thread.unwrap_or_else(Handle::current);
@@ -156,11 +159,12 @@ pub async fn serve<G: Send + 'static>(
                     Ok(socket) => socket,
                     Err(error) => return tracing::warn!(%error, "a connection could not be served"),
                 };
-                let connection = connect(socket, tls, router, limits, end, metrics);
+                let link = Arc::clone(&member.link);
+                let connection = connect(socket, tls, router, limits, (end, link), metrics);
                 if connection.await {
                     broken_off.fetch_add(1, Ordering::Relaxed);
                 }
-                drop((slot, open, seat));
+                drop((member, slot, open, seat));
             },
             &thread,
         );
@@ -186,11 +190,11 @@ async fn connect(
     tls: Option<Tls>,
     router: Router,
     limits: Limits,
-    stop: Stop,
+    (stop, link): (Stop, Arc<Link>),
     metrics: Metrics,
 ) -> bool {
     let Some(tls) = tls else {
-        return connection::drive(socket, router, limits, stop, metrics).await;
+        return connection::drive(socket, router, limits, (stop, link), metrics).await;
     };
     let shaken = tokio::select! {
         biased;
@@ -198,7 +202,7 @@ async fn connect(
         shaken = tls.accept(socket, limits.head) => shaken,
     };
     match shaken {
-        Ok(stream) => connection::drive(stream, router, limits, stop, metrics).await,
+        Ok(stream) => connection::drive(stream, router, limits, (stop, link), metrics).await,
         Err(error) => {
             tracing::debug!(%error, "a connection ended before it was secure");
             false
@@ -210,8 +214,9 @@ async fn connect(
 async fn accept(
     listener: &TcpListener,
     slots: &Arc<Semaphore>,
-) -> Option<(std::net::TcpStream, tokio::sync::OwnedSemaphorePermit)> {
-    let slot = slots.clone().acquire_owned().await.ok()?;
+    crowd: &Crowd,
+    some: usize,
+) -> Option<(std::net::TcpStream, OwnedSemaphorePermit)> {
     loop {
         match listener.accept().await {
             Ok((socket, _)) => {
@@ -223,7 +228,7 @@ async fn accept(
                 let Ok(socket) = socket.into_std() else {
                     continue;
                 };
-                return Some((socket, slot));
+                return Some((socket, room(slots, crowd, some).await?));
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -231,6 +236,21 @@ async fn accept(
                 tracing::warn!(%error, "cannot accept connections; trying again");
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
+        }
+    }
+}
+
+/// Room for one more connection. Who has it may have got a request since it was asked to go, so
+/// another one is asked soon.
+async fn room(slots: &Arc<Semaphore>, crowd: &Crowd, some: usize) -> Option<OwnedSemaphorePermit> {
+    loop {
+        if let Ok(slot) = slots.clone().try_acquire_owned() {
+            return Some(slot);
+        }
+        crowd.make_room(some);
+        let slot = slots.clone().acquire_owned();
+        if let Ok(slot) = tokio::time::timeout(Duration::from_millis(20), slot).await {
+            return slot.ok();
         }
     }
 }
