@@ -191,6 +191,7 @@ mod tests {
             &["cache", "cleanup"],
             &["cache", "vacuum"],
             &["cache", "migrate"],
+            &["cache", "refresh"],
             &["cache", "verify"],
             &["cache", "backup"],
             &["cache", "restore"],

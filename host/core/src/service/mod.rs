@@ -48,7 +48,7 @@ use crate::model::{
     BucketName, BucketSetting, ChecksumPlan, Metadata, ObjectKey, PartNumber, Timestamp, Upload,
     UploadId,
 };
-use index::{Index, IndexProgress};
+use index::{Index, IndexProgress, Refreshed};
 use locks::KeyLocks;
 use ports::{Cache, RowTrust, Store, StoredBucket};
 use publish::Publishing;
@@ -401,6 +401,16 @@ impl Service {
     /// How many objects were asked for that a row of the cache described, and how many without.
     pub fn row_lookups(&self) -> (u64, u64) {
         self.inner.lookups.counts()
+    }
+
+    /// Scans every folder of a bucket anew; `None` for a store that lists by itself. `told` hears
+    /// how many folders are done.
+    pub async fn refresh_index(
+        &self,
+        bucket: &BucketName,
+        told: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<Option<Refreshed>, ServiceError> {
+        self.inner.refresh_index(bucket, told).await
     }
 
     /// How far the indexes of the buckets in use are; none for a store that lists by itself.

@@ -4,6 +4,7 @@ mod cleanup;
 mod copies;
 mod format;
 mod migrate;
+mod refresh;
 mod scope;
 mod stats;
 mod walk;
@@ -92,6 +93,12 @@ enum CacheCommand {
     /// Finds what a failing disk has changed. Nothing is changed, neither objects nor MD5s.
     #[command(after_help = super::EXIT_CODES)]
     Verify(migrate::VerifyOptions),
+    /// Look through a backend that is listed from an index, and correct the index.
+    ///
+    /// Needed only when others have changed objects behind the gateway's back, and it must not wait
+    /// to notice. May run while a server serves the same objects.
+    #[command(after_help = super::EXIT_CODES)]
+    Refresh(refresh::RefreshOptions),
     /// Copy the database into a file, while servers use it.
     #[command(after_help = super::EXIT_CODES)]
     Backup {
@@ -121,6 +128,7 @@ pub(super) fn run(arguments: CacheArguments) -> Result<(), Failure> {
         CacheCommand::Cleanup(options) => cleanup::run(&context, &options),
         CacheCommand::Vacuum { json } => copies::vacuum(&context, json),
         CacheCommand::Migrate(options) => migrate::migrate(&context, options),
+        CacheCommand::Refresh(options) => refresh::run(&context, options),
         CacheCommand::Verify(options) => migrate::verify(&context, options),
         CacheCommand::Backup { file, force } => copies::backup(&context, &file, force),
         CacheCommand::Restore { file } => copies::restore(&context, &file),

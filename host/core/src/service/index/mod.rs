@@ -9,10 +9,12 @@
 mod crawl;
 mod look;
 mod ports;
+mod refresh;
 mod run;
 pub mod tables;
 
 pub use ports::*;
+pub use refresh::Refreshed;
 #[cfg(test)]
 pub(super) use run::found_in;
 

@@ -107,6 +107,15 @@ pub struct Applied {
     pub folders: u64,
 }
 
+impl std::ops::AddAssign for Applied {
+    fn add_assign(&mut self, other: Self) {
+        self.new += other.new;
+        self.changed += other.changed;
+        self.gone += other.gone;
+        self.folders += other.folders;
+    }
+}
+
 /// How far the index of a bucket is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct IndexCounts {

@@ -1,6 +1,6 @@
 //! One folder: confirmed with one question where that is enough, else scanned page by page.
 
-use super::{End, Folder, Found, Run, ScanPage, Tail, TailPage};
+use super::{Applied, End, Folder, Found, Run, ScanPage, Tail, TailPage};
 use crate::model::{Bucket, ETag, Metadata, ObjectKey, PartSizes, Timestamp};
 use crate::service::portable::told;
 use crate::service::ports::{Row, StoreError, StoredObject};
@@ -31,7 +31,7 @@ impl Inner {
             match self.scan(bucket, folder, began, Some(cursor)).await {
                 // A cursor of another time, perhaps: from the start.
                 Err(ServiceError::Internal(_)) => {}
-                outcome => return outcome,
+                outcome => return outcome.map(drop),
             }
         }
         let began = Timestamp::now();
@@ -43,7 +43,28 @@ impl Inner {
         {
             return Ok(());
         }
-        self.scan(bucket, folder, began, None).await
+        self.scan(bucket, folder, began, None).await.map(drop)
+    }
+
+    /// Scans a folder from its start, unless that was done since `since`.
+    pub(super) async fn rescan(
+        &self,
+        bucket: &Bucket,
+        folder: &str,
+        since: Timestamp,
+    ) -> Result<Option<Applied>, ServiceError> {
+        let Some(index) = &self.index else {
+            return Ok(None);
+        };
+        let flight = (bucket.clone(), folder.to_owned());
+        let _flight = index.flights.lock(&flight).await;
+        match self.cache.folder(bucket, folder).await? {
+            Some(known) if known.confirmed.is_none_or(|at| at < since) => {}
+            _ => return Ok(None),
+        }
+        let began = Timestamp::now();
+        self.cache.begin_run(bucket, folder, began).await?;
+        self.scan(bucket, folder, began, None).await.map(Some)
     }
 
     /// Reads all pages of a folder from a cursor on.
@@ -53,8 +74,9 @@ impl Inner {
         folder: &str,
         began: Timestamp,
         mut cursor: Option<String>,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<Applied, ServiceError> {
         let mut before = None;
+        let mut sum = Applied::default();
         loop {
             let page = self.store.scan(bucket, folder, cursor.as_deref()).await?;
             let next = page.next.clone();
@@ -64,11 +86,12 @@ impl Inner {
             let found = found_in(page, cursor.clone(), before);
             let applied = self.cache.apply_run(bucket, folder, began, found).await?;
             let Some(applied) = applied else {
-                return Ok(());
+                return Ok(sum);
             };
             self.note_progress(bucket, applied);
+            sum += applied;
             if next.is_none() {
-                return Ok(());
+                return Ok(sum);
             }
             (before, cursor) = (cursor, next);
         }
