@@ -145,7 +145,7 @@ fn what_the_backend_does_not_declare_is_refused() {
     }
     assert!(
         home.fails(2, &["config", "add", "a/b", "--type", "local"])
-            .contains("no name for a file")
+            .contains("no name for a backend")
     );
     assert!(!home.config().exists());
 }
@@ -171,7 +171,7 @@ fn broken_toml_is_named_with_line_and_column_and_left_alone() {
 
 #[test]
 fn a_section_without_sense_does_not_hide_the_others() {
-    let home = Home::with_backends("[a]\npath = \"/x\"\n\n[b]\ntype = \"local\"\n");
+    let home = Home::with_backends("[a]\nroot = \"/x\"\n\n[b]\ntype = \"local\"\n");
     let output = home.run(&["config", "list"]);
     assert!(
         output.stdout.contains("a     ?") && output.stdout.contains("b     local"),

@@ -115,7 +115,8 @@ fn the_container_file_builds_in_one_stage_and_runs_the_program_alone_in_another(
         other => panic!("{other:?}"),
     });
     let words: Vec<&str> = words.collect();
-    assert_eq!(words, ["/usr/local/bin/pys3local", "serve"]);
+    let program = ["/usr/local/bin/pys3local", "serve", "--path", "/data/store"];
+    assert_eq!(words, program);
     let copied = last.iter().any(|instruction| match instruction {
         Instruction::Copy(copy) => copy.dest.value == "/usr/local/bin/pys3local",
         _ => false,

@@ -235,7 +235,10 @@ async fn a_wrong_list_of_parts_is_refused_and_can_be_corrected() {
     other_tag.send().await.expect_error(400, "InvalidPart");
     let small = complete(&[(1, &one), (2, &two), (3, &three)]);
     small.send().await.expect_error(400, "EntityTooSmall");
-    complete(&[]).send().await.expect_error(400, "MalformedXML");
+    complete(&[])
+        .send()
+        .await
+        .expect_error(400, "InvalidRequest");
     let broken = s3
         .object("POST", "bucket", "key")
         .query("uploadId", &upload)

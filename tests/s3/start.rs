@@ -63,3 +63,68 @@ fn compiled(gateway: &Gateway) -> BTreeMap<PathBuf, SystemTime> {
     }
     found
 }
+
+#[test]
+fn a_server_whose_log_nobody_reads_any_more_serves_and_stops() {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    use std::process::{Command, Stdio};
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    std::fs::create_dir(&data).unwrap();
+    // Its MD5 is not known, which is worth a warning.
+    std::fs::write(data.join("by-hand"), "bytes").unwrap();
+    let mut server = Command::new(pys3local_tests::gateway::binary().unwrap())
+        .args([
+            "serve",
+            "--no-auth",
+            "--layout",
+            "plain",
+            "--listen",
+            "127.0.0.1:0",
+            "--path",
+        ])
+        .arg(&data)
+        .env_clear()
+        .env("HOME", home.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    let line = lines.find(|line| line.as_ref().unwrap().starts_with("Address:"));
+    let line = line.expect("a line with the address").unwrap();
+    let address = line.rsplit("http://").next().unwrap().trim();
+    drop(server.stderr.take());
+    for _ in 0..2 {
+        let mut socket = std::net::TcpStream::connect(address).unwrap();
+        let ask = "GET /default/by-hand HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        socket.write_all(ask.as_bytes()).unwrap();
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).unwrap();
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.ends_with("bytes"),
+            "{answer}"
+        );
+    }
+    let kill = format!("kill -TERM {}", server.id());
+    assert!(
+        Command::new("sh")
+            .args(["-c", &kill])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        if let Some(status) = server.try_wait().unwrap() {
+            assert!(status.success(), "{status}");
+            return;
+        }
+        if std::time::Instant::now() > deadline {
+            let _ = server.kill();
+            panic!("it goes on after SIGTERM");
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::file::{self, beside};
 use super::{OpenError, health, schema};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -66,6 +66,13 @@ impl CopyError {
             why: why.to_string(),
         }
     }
+}
+
+/// Reads the database at `path` as far as it takes to see whether it is one, and whole.
+pub fn examine(path: &Path) -> Result<(), OpenError> {
+    let failed = OpenError::database(path);
+    let db = file::connect_to_look(path).map_err(&failed)?;
+    file::check(&db, path).map_err(failed)
 }
 
 /// Writes a consistent copy of the database at `path` to `target`, while others use it.
@@ -142,8 +149,7 @@ fn open_backup(path: &Path) -> Result<Connection, CopyError> {
     if !path.is_file() {
         return Err(bad("no such file".to_owned()));
     }
-    let access = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let db = Connection::open_with_flags(path, access).map_err(failed)?;
+    let db = file::connect_to_look(path).map_err(failed)?;
     let verdict: String = db
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(failed)?;

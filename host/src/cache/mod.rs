@@ -23,7 +23,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub use copies::{CopyError, backup, restore};
+pub use copies::{CopyError, backup, examine, restore};
 pub use maintain::{BucketTally, CacheReader, Forgettable, KnownStore, Tally, Vacuumed};
 pub use namespace::NamespaceCache;
 
@@ -213,6 +213,11 @@ impl OpenError {
             Self::Database { source, .. } => file::is_unwritable(source),
             _ => false,
         }
+    }
+
+    /// Whether the file is damaged, or no database at all.
+    pub fn is_corruption(&self) -> bool {
+        matches!(self, Self::Database { source, .. } if health::is_corruption(source))
     }
 
     /// Whether the disk is full.

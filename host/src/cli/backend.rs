@@ -63,6 +63,17 @@ async fn start(settings: &Serve, say_reach: bool) -> Result<Backend, Failure> {
         return Err(failure);
     }
     for setting in &backend.unknown_settings {
+        let flag = section
+            .settings
+            .get(setting)
+            .and_then(|value| value.flag.as_ref());
+        if let Some(variable) = flag {
+            tracing::warn!(
+                "{variable}: the backend `{}` has no such setting",
+                section.kind
+            );
+            continue;
+        }
         let place = section.name.as_ref().map_or_else(String::new, |name| {
             format!(" in the backend config {name:?}")
         });
@@ -130,11 +141,14 @@ fn grants(section: &config::Grants) -> Result<backend::Grants, Failure> {
     })
 }
 
-/// A flag that gave a setting which the plugin does not have: in a file that is worth a
-/// warning, on the command line it is a mistake.
+/// A flag that gave a setting which the plugin does not have: in a file or a variable, which may
+/// be meant for another backend, that is worth a warning, on the command line it is a mistake.
 fn undeclared_flag(section: &BackendConfig, unknown: &[String]) -> Option<Failure> {
     unknown.iter().find_map(|name| {
         let flag = section.settings.get(name)?.flag.as_ref()?;
+        if matches!(flag, config::Origin::Env(_)) {
+            return None;
+        }
         let kind = &section.kind;
         Some(Failure::usage(format!(
             "{flag}: the backend `{kind}` has no such setting"

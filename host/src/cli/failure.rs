@@ -105,6 +105,10 @@ impl From<OpenError> for Failure {
             OpenError::NoBackup { .. } => {
                 Some("make room beside it, or name another database with --metadata-db")
             }
+            _ if error.is_corruption() => Some(
+                "a backup can be put in its place with `cache restore`; without one, the next server \
+                 moves it aside and starts with an empty one",
+            ),
             _ if error.is_full() => {
                 Some("make room there, or name another database with --metadata-db")
             }

@@ -37,6 +37,9 @@ pub fn start(options: Options) {
     };
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new(level)))
+        // Where nobody reads the log any more, that must not be complained of in the same place:
+        // it would be a panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // Fails only if there is a log already, and then that one does.
     let _ = if options.json {

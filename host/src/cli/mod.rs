@@ -90,11 +90,28 @@ pub struct Cli {
 
 /// Reads this process's command line. A wrong one, `--help` and `--version` end the process.
 pub fn parse() -> Cli {
-    let matches = Arguments::command().get_matches();
+    let matches = without_empty_variables(Arguments::command()).get_matches();
     match Arguments::from_arg_matches(&matches) {
         Ok(Arguments { command }) => Cli { command, matches },
         Err(error) => error.exit(),
     }
+}
+
+/// A variable that is set to nothing is not set, whatever its option takes.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |arg: &clap::Arg| {
+        let value = arg.get_env().and_then(std::env::var_os);
+        value.is_some_and(|value| value.is_empty())
+    };
+    command
+        .mut_args(move |arg| {
+            if is_empty(&arg) {
+                arg.env(clap::builder::Resettable::Reset)
+            } else {
+                arg
+            }
+        })
+        .mut_subcommands(without_empty_variables)
 }
 
 impl Cli {

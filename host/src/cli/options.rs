@@ -104,7 +104,7 @@ pub(super) struct ServeOptions {
     #[arg(long, env = "PYS3LOCAL_NO_AUTH", value_parser = FalseyValueParser::new())]
     no_auth: bool,
 
-    /// What stores the objects: a built-in (local), or the name of a plugin [default: local]
+    /// What stores the objects: a built-in (local, drime), or the name of a plugin [default: local]
     #[arg(long, env = "PYS3LOCAL_BACKEND", value_name = "NAME")]
     backend: Option<String>,
 

@@ -289,8 +289,8 @@ fn stop_on_signals() -> Result<Stop, Failure> {
     let asked = stop.clone();
     tokio::spawn(async move {
         signals.next().await;
-        tracing::info!("finishing what is running; a second signal stops at once");
         asked.finish();
+        tracing::info!("finishing what is running; a second signal stops at once");
         signals.next().await;
         asked.break_off();
     });

@@ -16,7 +16,7 @@
 
 use super::error::ConfigError;
 use super::secret::{SecretText, reveal_or_plain};
-use super::section::{Document, Value};
+use super::section::{self, Document, Value};
 use crate::s3::auth::{BucketPattern, Rights};
 use std::io;
 use std::path::Path;
@@ -53,8 +53,13 @@ pub fn load(path: &Path) -> Result<Option<AccessFile>, ConfigError> {
         }
     };
     let document = Document::new(path, &text);
+    let table = document.parse()?;
+    // The Python program may have called a backend so.
+    if section::is_backend(&table) {
+        return Ok(None);
+    }
     let mut file = AccessFile::default();
-    for (name, value) in &document.parse()? {
+    for (name, value) in &table {
         match name.get_ref().as_ref() {
             "public" => file.public = patterns(&document, "public", value)?,
             "key" => file.keys = keys(&document, value)?,

@@ -118,6 +118,10 @@ pub(super) fn apply_flags(
     for (key, given) in flags {
         let Some(given) = given else { continue };
         if is_local(backend) && key == "root_folder" {
+            if matches!(given.origin, Origin::Env(_)) {
+                tracing::warn!("{}: the backend `local` has no such setting", given.origin);
+                continue;
+            }
             let why = "the backend `local` has no such setting";
             let hint = "--path names the directory that it serves";
             return Err(ConfigError::advise(&given.origin, why, hint));

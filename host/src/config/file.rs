@@ -3,7 +3,7 @@
 
 use super::BackendConfig;
 use super::error::ConfigError;
-use super::section::Document;
+use super::section::{self, Document};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -51,7 +51,17 @@ pub(super) fn unknown(dir: &Path, name: &str) -> Result<ConfigError, ConfigError
 pub(super) fn own_file(dir: &Path, name: &str) -> Option<PathBuf> {
     // A name with a separator would leave the directory.
     let is_plain = Path::new(name).file_name() == Some(name.as_ref());
-    (is_plain && !RESERVED.contains(&name)).then(|| dir.join(format!("{name}.toml")))
+    let path = dir.join(format!("{name}.toml"));
+    (is_plain && (!RESERVED.contains(&name) || is_backend(&path))).then_some(path)
+}
+
+/// Whether a file with a reserved name is a backend all the same.
+fn is_backend(path: &Path) -> bool {
+    let Ok(Some(text)) = read(path) else {
+        return false;
+    };
+    let table = Document::new(path, &text).parse();
+    table.is_ok_and(|table| section::is_backend(&table))
 }
 
 /// Says where a text is no TOML.
@@ -98,7 +108,7 @@ pub fn names(dir: &Path) -> Result<Vec<String>, ConfigError> {
         let path = entry.map_err(failed)?.path();
         if path.extension().is_some_and(|end| end == "toml")
             && let Some(stem) = path.file_stem().and_then(|stem| stem.to_str())
-            && !RESERVED.contains(&stem)
+            && (!RESERVED.contains(&stem) || is_backend(&path))
         {
             names.insert(stem.to_owned());
         }
@@ -107,8 +117,16 @@ pub fn names(dir: &Path) -> Result<Vec<String>, ConfigError> {
 }
 
 pub(super) fn read(path: &Path) -> Result<Option<String>, ConfigError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
+    match std::fs::read(path) {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Ok(Some(text)),
+            Err(error) => {
+                let (good, text) = (error.utf8_error().valid_up_to(), error.into_bytes());
+                let text = String::from_utf8_lossy(&text);
+                let why = "this is no UTF-8: save the file in that encoding";
+                Err(Document::new(path, &text).error(good..good, why))
+            }
+        },
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(cause) => Err(ConfigError::Read {
             path: path.to_owned(),
@@ -292,7 +310,7 @@ mod tests {
                 "type = \"x\"\ndirs = [{ guest = \"/\" }]",
                 "a.toml:2:9: an entry of `dirs` needs `host` and `guest`",
             ),
-            ("path = \"/x\"", "a.toml:1:1: `type` is missing"),
+            ("root_folder = \"x\"", "a.toml:1:1: `type` is missing"),
         ];
         for (text, expected) in cases {
             assert_eq!(failure(&[("a.toml", text)], "a"), expected, "{text}");
@@ -321,6 +339,35 @@ mod tests {
             failure(&files, "thre"),
             "no backend config is named \"thre\" in DIR | there are: old, one, two"
         );
+    }
+
+    #[test]
+    fn a_file_with_a_path_and_no_type_is_a_directory() {
+        let dir = dir(&[("a.toml", "path = \"/x\"")]);
+        assert_eq!(load(dir.path(), "a").unwrap().0.kind, "local");
+    }
+
+    #[test]
+    fn a_backend_that_was_called_access_is_one() {
+        let dir = dir(&[("access.toml", "type = \"local\"\npath = \"/x\"")]);
+        assert_eq!(names(dir.path()).unwrap(), ["access"]);
+        assert_eq!(load(dir.path(), "access").unwrap().0.kind, "local");
+        let keys = super::super::access::load(&dir.path().join("access.toml"));
+        assert_eq!(keys.unwrap(), None);
+        std::fs::write(dir.path().join("access.toml"), "public = [\"x\"]").unwrap();
+        assert!(names(dir.path()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_file_in_another_encoding_is_reported_with_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(
+            dir.path().join("a.toml"),
+            b"type = \"local\"\npath = \"\xe9\"",
+        )
+        .unwrap();
+        let text = load(dir.path(), "a").unwrap_err().to_string();
+        assert!(text.contains("a.toml:2:9: this is no UTF-8"), "{text}");
     }
 
     #[test]

@@ -39,6 +39,9 @@ impl ListenError {
     }
 }
 
+/// The port where none is said.
+const PORT: u16 = 10_001;
+
 impl ListenAddress {
     /// All interfaces.
     pub fn any(port: u16) -> Self {
@@ -65,6 +68,11 @@ impl FromStr for ListenAddress {
 
     fn from_str(raw: &str) -> Result<Self, ListenError> {
         let Some((host, port)) = raw.rsplit_once(':') else {
+            // As the Python program had it.
+            if raw == "localhost" || raw.parse::<Ipv4Addr>().is_ok() {
+                let host = Some(raw.to_owned());
+                return Ok(Self { host, port: PORT });
+            }
             return Err(ListenError::NoColon(raw.to_owned()));
         };
         if raw.parse::<Ipv6Addr>().is_ok() || host.parse::<Ipv6Addr>().is_ok() {

@@ -53,6 +53,12 @@ fn amount(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(*factor)
 }
 
+/// Whether a file without sections is a backend.
+pub(super) fn is_backend(table: &DeTable<'_>) -> bool {
+    let mut entries = table.iter();
+    entries.any(|(key, value)| key.get_ref() == "type" && value.get_ref().is_str())
+}
+
 /// The text of a config file, and how to point into it.
 pub(super) struct Document<'a> {
     path: &'a Path,
@@ -140,7 +146,15 @@ impl<'a> Document<'a> {
         }
         Ok(BackendConfig {
             name: Some(name.to_owned()),
-            kind: kind.ok_or_else(|| self.error(span, "`type` is missing"))?,
+            kind: match kind {
+                Some(kind) => kind,
+                // The Python program took it for a directory.
+                None if settings.contains_key("path") => {
+                    tracing::warn!("the backend {name:?} has no `type`; it is taken for `local`");
+                    "local".to_owned()
+                }
+                None => return Err(self.error(span, "`type` is missing")),
+            },
             component,
             sha256,
             grants,

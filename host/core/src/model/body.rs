@@ -80,9 +80,15 @@ pub enum UploadError {
     /// An `x-amz-checksum-*` value does not match; carries the algorithm as AWS spells it.
     #[error("the {0} checksum does not match the body")]
     ChecksumMismatch(&'static str),
-    /// The aws-chunked framing or its trailer is broken.
-    #[error("malformed chunked body: {0}")]
+    /// A value in the trailer is none; carries the text for clients.
+    #[error("malformed value in the trailer: {0}")]
     Malformed(&'static str),
+    /// The trailer behind the chunks is not the one that was announced.
+    #[error("malformed trailer: {0}")]
+    Trailer(&'static str),
+    /// The aws-chunked framing is broken.
+    #[error("malformed chunked body: {0}")]
+    Framing(&'static str),
     /// The connection failed, or was too slow.
     #[error("reading the body failed")]
     Io(#[source] io::Error),

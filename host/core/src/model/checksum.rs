@@ -178,6 +178,14 @@ pub struct ObjectChecksum {
 }
 
 impl ObjectChecksum {
+    /// By which algorithm it is, and what it is made of.
+    pub fn plan(&self) -> ChecksumPlan {
+        ChecksumPlan {
+            algorithm: self.sum.algorithm(),
+            kind: self.kind(),
+        }
+    }
+
     /// What it is made of.
     pub fn kind(&self) -> ChecksumType {
         match self.parts {

@@ -2,7 +2,7 @@
 //!
 //! Spec: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity.html>
 
-use super::body::checksum_header;
+use super::body::{checksum_header, has_unknown_checksum};
 use super::error::RequestError;
 use super::header;
 use super::xml::write::Element;
@@ -60,6 +60,11 @@ pub fn plan(headers: &HeaderMap) -> Result<Option<ChecksumPlan>, RequestError> {
 
 /// The checksum of a whole object, which CompleteMultipartUpload may carry.
 pub fn of_object(headers: &HeaderMap) -> Result<Option<(ChecksumAlgorithm, String)>, RequestError> {
+    if has_unknown_checksum(headers) {
+        return Err(RequestError::Invalid(
+            "The algorithm type you specified in x-amz-checksum- header is invalid.".into(),
+        ));
+    }
     let mut found = None;
     for algorithm in ChecksumAlgorithm::ALL {
         let name = checksum_header(algorithm);

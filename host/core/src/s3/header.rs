@@ -27,8 +27,6 @@ names! {
     SOURCE_EXPECTED_BUCKET_OWNER = "x-amz-source-expected-bucket-owner";
     /// Whether access control lists count in a new bucket.
     OBJECT_OWNERSHIP = "x-amz-object-ownership";
-    /// Names the checksums behind a body.
-    TRAILER = "x-amz-trailer";
     /// Wish for object lock in a new bucket.
     BUCKET_OBJECT_LOCK = "x-amz-bucket-object-lock-enabled";
     /// Source of a copy.

@@ -5,7 +5,7 @@
 
 use super::error::Error;
 use super::perform::Context;
-use super::response::{self, Reply, ReplyBody};
+use super::response::{self, Asked, Reply, ReplyBody};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use std::future::Future;
@@ -53,7 +53,11 @@ pub(super) async fn answer(
                 Ok(Ok(document)) => document,
                 Ok(Err(error)) => {
                     super::log_failure(&error, None);
-                    response::error_document(&error, &resource, &id)
+                    let asked = Asked {
+                        resource: &resource,
+                        ..Asked::default()
+                    };
+                    response::error_document(&error, &asked, &id)
                 }
             };
             let rest = document.strip_prefix(DECLARATION).unwrap_or(&document);

@@ -43,7 +43,8 @@ use http::header::ORIGIN;
 use http::request::Parts;
 use operation::Operation;
 use query::Query;
-use response::RequestId;
+use response::{Asked, RequestId};
+use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -133,7 +134,7 @@ impl Gateway {
                     code = error.code().wire().1;
                     Span::current().record("code", code);
                     log_failure(&error, None);
-                    response::error(&error, parts.uri.path(), &id)
+                    self.refusal(&parts, &error, &id)
                 }
             };
             self.tell_pages(&parts, &mut reply).await;
@@ -160,6 +161,7 @@ impl Gateway {
         }
         let query = Query::parse(parts.uri.query())?;
         let identity = self.authenticator.authenticate(parts, now)?;
+        let parts = &*hoisted(parts, &query);
         let route = route::route(&parts.method, address, &query, &parts.headers)?;
         *name = route.name();
         Span::current().record("op", *name);
@@ -180,6 +182,24 @@ impl Gateway {
             id,
         };
         perform::perform(&context, operation).await
+    }
+
+    /// An error as an answer.
+    fn refusal(&self, parts: &Parts, error: &Error, id: &RequestId) -> Reply {
+        let address = Address::parse(parts, &self.domains).ok();
+        // What a copy lacks may be its source.
+        let copy = parts.headers.contains_key(header::COPY_SOURCE);
+        let address = address.as_ref().filter(|_| !copy);
+        let key = match address {
+            Some(Address::Object(_, key)) => Some(key.as_str()),
+            _ => None,
+        };
+        let asked = Asked {
+            resource: parts.uri.path(),
+            bucket: address.and_then(Address::bucket).map(BucketName::as_str),
+            key,
+        };
+        response::error(error, &asked, id)
     }
 
     /// Answers a browser that asks whether a page may send a request. Nobody signs that.
@@ -233,6 +253,43 @@ impl Gateway {
             .map(|text| Cors::parse(text.as_bytes()))
             .transpose()
     }
+}
+
+/// A presigned request with the headers that its signer has moved into the query, as SDKs do
+/// where they can. Those of the signature itself stay there, and so do checksums, which S3 takes
+/// from headers alone.
+fn hoisted<'p>(parts: &'p Parts, query: &Query) -> Cow<'p, Parts> {
+    const STAY: [&str; 8] = [
+        "x-amz-algorithm",
+        "x-amz-content-sha256",
+        "x-amz-credential",
+        "x-amz-date",
+        "x-amz-expires",
+        "x-amz-security-token",
+        "x-amz-signature",
+        "x-amz-signedheaders",
+    ];
+    let mut parts = Cow::Borrowed(parts);
+    if !query.has("X-Amz-Signature") && !query.has("Signature") {
+        return parts;
+    }
+    for (name, value) in query.pairs() {
+        let name = name.to_ascii_lowercase();
+        let stays = STAY.contains(&name.as_str())
+            || name.starts_with(header::CHECKSUM_PREFIX)
+            || name.starts_with("x-amz-sdk-");
+        if !name.starts_with("x-amz-") || stays {
+            continue;
+        }
+        if let (Ok(name), Ok(value)) = (
+            http::HeaderName::try_from(&name),
+            http::HeaderValue::try_from(value),
+        ) && !parts.headers.contains_key(&name)
+        {
+            parts.to_mut().headers.insert(name, value);
+        }
+    }
+    parts
 }
 
 /// Notes in the span what the request is about.

@@ -3,7 +3,7 @@
 use super::auth::Rights;
 use super::error::{Error, RequestError};
 use super::late;
-use super::operation::{BucketsQuery, DeleteObjects, Operation};
+use super::operation::{BucketsQuery, DeleteObjects, Named, Operation};
 use super::response::{self, Reply, RequestId, attributes, bucket, listing, multipart, object};
 use super::setting::{self, Setting};
 use crate::model::Section;
@@ -31,7 +31,9 @@ pub(super) async fn perform(context: &Context<'_>, operation: Operation) -> Resu
         service, region, ..
     } = *context;
     Ok(match operation {
-        Operation::ListBuckets(query, visible) => list_buckets(service, &query, &visible).await?,
+        Operation::ListBuckets(query, visible) => {
+            list_buckets(service, region, &query, &visible).await?
+        }
         Operation::CreateBucket(name, tags) => {
             match service.create_bucket(&name).await {
                 Err(ServiceError::BucketExists) if region == FORGIVING_REGION => {}
@@ -190,6 +192,7 @@ pub(super) async fn perform(context: &Context<'_>, operation: Operation) -> Resu
 
 async fn list_buckets(
     service: &Service,
+    region: &str,
     query: &BucketsQuery,
     visible: &Rights,
 ) -> Result<Reply, Error> {
@@ -202,7 +205,8 @@ async fn list_buckets(
     });
     let more = buckets.len() > query.limit;
     buckets.truncate(query.limit);
-    Ok(bucket::list(&buckets, &query.prefix, more))
+    let region = query.regions.then_some(region);
+    Ok(bucket::list(&buckets, &query.prefix, more, region))
 }
 
 async fn delete_objects(service: &Service, request: DeleteObjects) -> Result<Reply, Error> {
@@ -219,7 +223,7 @@ async fn delete_objects(service: &Service, request: DeleteObjects) -> Result<Rep
         .delete_objects(&bucket, free.collect())
         .await?
         .into_iter();
-    let mut outcomes: Vec<(String, Result<(), Error>)> = Vec::with_capacity(entries.len());
+    let mut outcomes: Vec<(Named, Result<(), Error>)> = Vec::with_capacity(entries.len());
     for (name, entry) in entries {
         let outcome = match entry {
             Err(error) => Err(error),
@@ -233,7 +237,7 @@ async fn delete_objects(service: &Service, request: DeleteObjects) -> Result<Rep
                 .map_err(Error::from),
         };
         if let Err(error) = &outcome {
-            super::log_failure(error, Some(&name));
+            super::log_failure(error, Some(&name.0));
         }
         outcomes.push((name, outcome));
     }

@@ -103,6 +103,7 @@ const FOREIGN: &[&str] = &[
     "abac",
     "annotation",
     "append",
+    "metadataAnnotationTable",
     "metadataConfiguration",
     "metadataInventoryTable",
     "metadataJournalTable",
@@ -173,13 +174,12 @@ fn known<'q>(
 
 fn bucket(method: &Method, sub: Option<&str>, query: &Query) -> Result<BucketCall, RouteError> {
     if let Some(setting) = sub.and_then(Setting::named) {
+        let allow = setting.methods();
         return match method.as_str() {
             "GET" => Ok(BucketCall::GetSetting(setting)),
-            "PUT" => Ok(BucketCall::PutSetting(setting)),
-            "DELETE" => Ok(BucketCall::DeleteSetting(setting)),
-            _ => Err(RouteError::MethodNotAllowed {
-                allow: "GET, PUT, DELETE",
-            }),
+            "PUT" if allow.contains("PUT") => Ok(BucketCall::PutSetting(setting)),
+            "DELETE" if allow.contains("DELETE") => Ok(BucketCall::DeleteSetting(setting)),
+            _ => Err(RouteError::MethodNotAllowed { allow }),
         };
     }
     if let Some(listed) = sub.and_then(Listed::named) {
@@ -207,7 +207,13 @@ fn bucket(method: &Method, sub: Option<&str>, query: &Query) -> Result<BucketCal
         ("PUT", Some("versioning")) => Err(RouteError::NotImplemented("versioning")),
         ("POST", None) => Ok(BucketCall::PostObject),
         _ => Err(RouteError::MethodNotAllowed {
-            allow: "GET, HEAD, PUT, POST, DELETE",
+            allow: match sub {
+                None => "GET, HEAD, PUT, POST, DELETE",
+                Some("delete") => "POST",
+                Some("versioning") => "GET, PUT",
+                Some("location" | "uploads" | "versions") => "GET",
+                Some(_) => "",
+            },
         }),
     }
 }
@@ -240,10 +246,19 @@ fn object(
         ("POST", Some("uploads")) => Ok(ObjectCall::CreateMultipartUpload),
         ("GET", Some("acl")) => Ok(ObjectCall::GetObjectAcl),
         ("PUT", Some("acl")) => Ok(ObjectCall::PutObjectAcl),
+        ("PUT", Some("encryption")) => Err(RouteError::NotImplemented("encryption")),
         ("GET", Some("legal-hold" | "retention")) => Ok(ObjectCall::GetObjectLock),
         ("PUT", Some("legal-hold" | "retention")) => Ok(ObjectCall::PutObjectLock),
         _ => Err(RouteError::MethodNotAllowed {
-            allow: "GET, HEAD, PUT, POST, DELETE",
+            allow: match sub {
+                None => "GET, HEAD, PUT, DELETE",
+                Some("attributes") => "GET",
+                Some("acl" | "legal-hold" | "retention") => "GET, PUT",
+                Some("tagging") => "GET, PUT, DELETE",
+                Some("uploadId") => "GET, PUT, POST, DELETE",
+                Some("uploads") => "POST",
+                Some(_) => "",
+            },
         }),
     }
 }

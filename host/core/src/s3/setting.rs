@@ -77,6 +77,28 @@ impl Setting {
         found.map_or("", |(name, _)| name)
     }
 
+    /// The methods that S3 has for it, as in `Allow`.
+    pub fn methods(self) -> &'static str {
+        match self {
+            Self::Accelerate
+            | Self::Acl
+            | Self::Logging
+            | Self::Notification
+            | Self::ObjectLock
+            | Self::RequestPayment => "GET, PUT",
+            Self::PolicyStatus => "GET",
+            Self::Cors
+            | Self::Encryption
+            | Self::Lifecycle
+            | Self::OwnershipControls
+            | Self::Policy
+            | Self::PublicAccessBlock
+            | Self::Replication
+            | Self::Tagging
+            | Self::Website => "GET, PUT, DELETE",
+        }
+    }
+
     /// What the setting is; fails with S3's error for one that nobody has configured.
     pub fn document(self) -> Result<Bytes, Error> {
         Ok(match self {
@@ -212,7 +234,10 @@ fn public_access_block(document: &[u8]) -> Result<Bytes, Error> {
     ];
     let asked = read::leaves(document, ROOT)?;
     let is_one = |(name, value): &(String, String)| {
-        NAMES.contains(&name.as_str()) && ["true", "false"].contains(&value.as_str())
+        let is_truth = ["true", "false"]
+            .iter()
+            .any(|truth| value.eq_ignore_ascii_case(truth));
+        NAMES.contains(&name.as_str()) && is_truth
     };
     if asked.is_empty() || !asked.iter().all(is_one) {
         return Err(XmlError::Malformed("not the four settings").into());
@@ -220,7 +245,7 @@ fn public_access_block(document: &[u8]) -> Result<Bytes, Error> {
     let is_set = |name| {
         asked
             .iter()
-            .any(|(have, value)| have == name && value == "true")
+            .any(|(have, value)| have == name && value.eq_ignore_ascii_case("true"))
     };
     Ok(write::document(ROOT, |block| {
         for name in NAMES {

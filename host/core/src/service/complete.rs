@@ -208,12 +208,12 @@ fn checksum(
     plan: Option<ChecksumPlan>,
     chosen: &[PartRow],
 ) -> Result<Option<ObjectChecksum>, ServiceError> {
-    if let (Some(plan), Some(kind)) = (plan, request.kind)
-        && plan.kind != kind
-    {
+    // Who did not say has the sum of the whole.
+    let planned = plan.map_or(ChecksumType::FullObject, |plan| plan.kind);
+    if request.kind.is_some_and(|kind| kind != planned) {
         return Err(ServiceError::Checksums(format!(
             "The upload was created using the {} checksum mode. The complete request must use the same checksum mode.",
-            plan.kind.name()
+            planned.name()
         )));
     }
     if let Some(plan) = plan.filter(|plan| plan.kind == ChecksumType::Composite)

@@ -6,7 +6,7 @@ use super::pager::{Listed, Pager};
 use super::portable::first_lesson;
 use super::ports::{Remembered, StoredObject};
 use super::{Inner, ListObjects, ListedObject, ObjectPage, ServiceError};
-use crate::model::{Bucket, ETag, ObjectKey};
+use crate::model::{Bucket, ETag, ObjectChecksum, ObjectKey};
 use std::sync::atomic::Ordering;
 
 impl Inner {
@@ -75,6 +75,7 @@ impl Inner {
                         key,
                         size: row.size,
                         modified: row.modified,
+                        checksum: row.checksum.as_ref().map(ObjectChecksum::plan),
                     });
                 }
                 Remembered {
@@ -82,13 +83,17 @@ impl Inner {
                     intent: None,
                 } if none_deleted => {
                     let lesson = first_lesson(&key, None, &stored);
-                    let told = lesson.as_ref().and_then(|lesson| lesson.row.etag.clone());
+                    let learned = lesson.as_ref().map(|lesson| &lesson.row);
+                    let told = learned.and_then(|row| row.etag.clone());
+                    let checksum = learned.and_then(|row| row.checksum.as_ref());
+                    let checksum = checksum.map(ObjectChecksum::plan);
                     adoptions.extend(lesson);
                     objects.push(ListedObject {
                         etag: told.unwrap_or_else(|| self.stranger(bucket, &key, &stored)),
                         key,
                         size: stored.size,
                         modified: stored.modified,
+                        checksum,
                     });
                 }
                 // Being written, or written or deleted since, or changed behind our back.
@@ -101,6 +106,7 @@ impl Inner {
                             size: found.head.size,
                             etag: found.head.etag,
                             modified: found.head.modified,
+                            checksum: found.head.checksum.as_ref().map(ObjectChecksum::plan),
                         });
                     }
                 }

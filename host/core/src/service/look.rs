@@ -7,6 +7,7 @@ use super::{Inner, ObjectHead, ServiceError};
 use crate::model::{
     Bucket, ByteStream, ETag, Metadata, ObjectKey, ObjectState, PartSizes, Section,
 };
+use futures_util::{StreamExt as _, stream};
 use std::ops::Range;
 use std::sync::atomic::Ordering;
 
@@ -220,6 +221,18 @@ impl Inner {
             return Ok(Fetched { stored, bytes });
         };
         let known = stat.as_ref().map(|stat| &stat.state).or(known);
+        if range.is_empty() {
+            // Of nothing there is nothing to open: an object or a part without bytes.
+            let stored = match stat {
+                Some(stat) => stat,
+                None => self.store.stat(bucket, key, known).await?,
+            };
+            if stored.size != size {
+                return Err(StoreError::Changed);
+            }
+            let bytes = Some((Some(range), stream::empty().boxed()));
+            return Ok(Fetched { stored, bytes });
+        }
         let asked = Some(range.clone());
         let (mut stored, bytes) = self.store.get(bucket, key, asked, known).await?;
         if let Some(stat) = stat.filter(|stat| stat.state == stored.state) {

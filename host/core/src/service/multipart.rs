@@ -328,6 +328,7 @@ impl Inner {
                         key: row.key,
                         id: row.id,
                         started: row.started,
+                        plan: row.plan,
                     });
                 }
             }

@@ -168,6 +168,8 @@ pub struct ListedObject {
     pub etag: ETag,
     /// Last modification.
     pub modified: Timestamp,
+    /// Which checksum is known of it.
+    pub checksum: Option<ChecksumPlan>,
 }
 
 /// A page of a listing.
@@ -207,6 +209,8 @@ pub struct ListedUpload {
     pub id: UploadId,
     /// Its start.
     pub started: Timestamp,
+    /// Which checksums it shall have.
+    pub plan: Option<ChecksumPlan>,
 }
 
 /// A page of uploads.

@@ -58,7 +58,11 @@ pub(super) fn run(context: &Context, options: &CleanupOptions) -> Result<(), Fai
             print(&format!("{warning}\n"))?;
         }
         if !confirmed()? {
-            return print("Aborted.\n");
+            return if options.json {
+                print_json(&json!({ "removed": 0, "aborted": true }))
+            } else {
+                print("Aborted.\n")
+            };
         }
     }
     let cache = open(&path)?;
@@ -128,10 +132,7 @@ impl CleanupOptions {
             return print_json(&json!({ "removed": removed }));
         }
         // There may be no database that the name could come from.
-        let fallback = self
-            .scope
-            .workspace
-            .map(|number| format!("workspace {number}"));
+        let fallback = self.scope.name();
         let scope = scope.or(fallback.as_deref());
         let count = format::number(removed);
         let text = match (scope, removed) {

@@ -15,6 +15,8 @@ pub(super) fn vacuum(context: &Context, json: bool) -> Result<(), Failure> {
     if !json {
         print("Optimizing cache database...\n")?;
     }
+    // A server would replace a database that is damaged; whoever asks for this wants that one.
+    cache::examine(&path).map_err(Failure::from)?;
     let done = open(&path)?.vacuum().map_err(Failure::from)?;
     let saved = done.before.saturating_sub(done.after);
     if json {

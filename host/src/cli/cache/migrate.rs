@@ -1,6 +1,6 @@
 //! `cache migrate` and `cache verify`: every object is looked at, and many are read.
 
-use super::walk::{Found, Walk, WalkOptions, patiently};
+use super::walk::{Found, Parallel, Walk, WalkOptions, patiently};
 use super::{Context, SOME_FAILED, format, print, print_json, runtime};
 use crate::cli::Failure;
 use crate::cli::progress::Progress;
@@ -18,6 +18,9 @@ pub(super) struct MigrateOptions {
     #[command(flatten)]
     walk: WalkOptions,
 
+    #[command(flatten)]
+    parallel: Parallel,
+
     /// Only say what would be done, and how much would be read
     #[arg(long)]
     dry_run: bool,
@@ -31,6 +34,9 @@ pub(super) struct MigrateOptions {
 pub(super) struct VerifyOptions {
     #[command(flatten)]
     walk: WalkOptions,
+
+    #[command(flatten)]
+    parallel: Parallel,
 
     /// Print JSON: a line for each object, and one for the sum
     #[arg(long)]
@@ -51,11 +57,21 @@ pub(super) fn migrate(context: &Context, options: MigrateOptions) -> Result<(), 
     } else {
         Task::Migrate
     };
-    runtime()?.block_on(run(context, options.walk, task, options.json))
+    runtime()?.block_on(run(
+        context,
+        (options.walk, options.parallel),
+        task,
+        options.json,
+    ))
 }
 
 pub(super) fn verify(context: &Context, options: VerifyOptions) -> Result<(), Failure> {
-    runtime()?.block_on(run(context, options.walk, Task::Verify, options.json))
+    runtime()?.block_on(run(
+        context,
+        (options.walk, options.parallel),
+        Task::Verify,
+        options.json,
+    ))
 }
 
 /// How long to write at the end what is to be kept with objects.
@@ -63,11 +79,11 @@ const FLUSH: Duration = Duration::from_secs(30);
 
 async fn run(
     context: &Context,
-    options: WalkOptions,
+    (options, parallel): (WalkOptions, Parallel),
     task: Task,
     json: bool,
 ) -> Result<(), Failure> {
-    let jobs = usize::from(options.jobs);
+    let jobs = usize::from(parallel.jobs);
     let walk = options.open(context).await?;
     if !json {
         print(&heading(&walk, task))?;

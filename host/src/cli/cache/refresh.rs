@@ -6,6 +6,7 @@ use crate::cli::Failure;
 use crate::service::index::Refreshed;
 use clap::Args;
 use serde_json::json;
+use std::io::{self, Write as _};
 
 #[derive(Debug, Args)]
 pub(super) struct RefreshOptions {
@@ -34,7 +35,8 @@ async fn refresh(context: &Context, options: RefreshOptions) -> Result<(), Failu
     for bucket in &walk.buckets {
         let told = |folders: u64| {
             if folders.is_multiple_of(1000) {
-                eprintln!("    {} folders", format::number(folders));
+                // Nobody can be told whose stderr is closed.
+                let _ = writeln!(io::stderr(), "    {} folders", format::number(folders));
             }
         };
         let refreshed = tokio::select! {

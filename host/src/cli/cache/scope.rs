@@ -77,6 +77,11 @@ impl ScopeOptions {
         Ok(self.scope(all.into_iter().filter(is_wanted).collect()))
     }
 
+    /// What the options alone call it.
+    pub(super) fn name(&self) -> Option<String> {
+        self.scope(Vec::new()).name
+    }
+
     fn scope(&self, stores: Vec<KnownStore>) -> Scope {
         let bucket = self.bucket.as_ref().map(|name| format!("bucket '{name}'"));
         let store = match (self.workspace, &self.backend_config) {

@@ -42,7 +42,11 @@ pub(super) struct WalkOptions {
     /// All buckets, as `serve` with this option has them, instead of the one bucket `default`
     #[arg(long, env = "PYS3LOCAL_ALLOW_BUCKET_CREATION", value_parser = FalseyValueParser::new())]
     allow_bucket_creation: bool,
+}
 
+/// How much is done at the same time.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Parallel {
     /// Objects that are read at the same time
     #[arg(long, short, value_name = "N", default_value = "4",
           value_parser = clap::value_parser!(u16).range(1..=256))]

@@ -18,7 +18,7 @@ pub(super) struct AddOptions {
     /// The new backend's name, for --backend-config
     name: Option<String>,
 
-    /// What it is: a built-in (local), or the name of a plugin
+    /// What it is: a built-in (local, drime), or the name of a plugin
     #[arg(long = "type", value_name = "TYPE", requires = "name")]
     kind: Option<String>,
 
@@ -408,7 +408,7 @@ fn check_name(name: &str) -> Result<(), &'static str> {
         || name != name.trim()
         || name.starts_with(['.', '-'])
     {
-        return Err("is no name for a file, which a backend can have");
+        return Err("is no name for a backend: it must not contain / or \\, nor begin with . or -");
     }
     Ok(())
 }

@@ -122,10 +122,8 @@ pub enum AuthError {
     /// `x-amz-decoded-content-length` is not a number (400 `InvalidArgument`).
     #[error("The value of x-amz-decoded-content-length is not valid.")]
     InvalidDecodedLength,
-    /// Neither Signature Version 4 nor 2 (400 `InvalidRequest`).
-    #[error(
-        "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
-    )]
+    /// Neither Signature Version 4 nor 2 (400 `InvalidArgument`).
+    #[error("Unsupported Authorization Type")]
     UnsupportedScheme,
     /// `x-amz-trailer` names something that is no checksum, or the mode has no trailer
     /// (400 `InvalidRequest`).
@@ -143,6 +141,12 @@ pub enum AuthError {
     /// More than one checksum (400 `InvalidRequest`).
     #[error("Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")]
     SeveralChecksums,
+    /// A checksum by an algorithm that the gateway does not know (400 `InvalidRequest`).
+    #[error("The algorithm type you specified in x-amz-checksum- header is invalid.")]
+    UnknownChecksum,
+    /// A body of unknown length (501 `NotImplemented`).
+    #[error("A header you provided implies functionality that is not implemented")]
+    TransferEncoding,
     /// A request without a host (400 `MissingSecurityHeader`).
     #[error("Your request is missing a required header.")]
     MissingSecurityHeader,

@@ -87,7 +87,7 @@ impl Decoder {
     pub(super) fn next(&mut self, input: &mut Bytes) -> Result<Option<Frame>, UploadError> {
         while !input.is_empty() {
             if self.state == State::End {
-                return Err(UploadError::Malformed("bytes follow the last chunk"));
+                return Err(UploadError::Framing("bytes follow the last chunk"));
             }
             if let State::Data(left) = self.state {
                 let length =
@@ -135,7 +135,7 @@ impl Decoder {
         let end = input.iter().position(|&byte| byte == b'\n');
         let length = end.map_or(input.len(), |end| end + 1);
         if self.line.len() + length > MAX_LINE {
-            return Err(UploadError::Malformed("a line is too long"));
+            return Err(UploadError::Framing("a line is too long"));
         }
         self.line.extend(input.iter().take(length));
         input.advance(length);
@@ -150,22 +150,20 @@ impl Decoder {
                 Ok(None)
             }
             State::DataEnd | State::Data(_) => {
-                Err(UploadError::Malformed("a chunk is longer than its size"))
+                Err(UploadError::Framing("a chunk is longer than its size"))
             }
             State::Trailer if self.with_trailer => self.field(line).map(|()| None),
             State::Trailer if line == b"\r\n" => {
                 self.state = State::End;
                 Ok(None)
             }
-            State::Trailer | State::End => {
-                Err(UploadError::Malformed("bytes follow the last chunk"))
-            }
+            State::Trailer | State::End => Err(UploadError::Framing("bytes follow the last chunk")),
         }
     }
 
     /// `SIZE` or `SIZE;chunk-signature=HEX`.
     fn header(&mut self, line: &[u8]) -> Result<Frame, UploadError> {
-        const MALFORMED: UploadError = UploadError::Malformed("the header of a chunk is wrong");
+        const MALFORMED: UploadError = UploadError::Framing("the header of a chunk is wrong");
         let line = line.strip_suffix(b"\r\n").ok_or(MALFORMED)?;
         let line = std::str::from_utf8(line).map_err(|_| MALFORMED)?;
         let (size, extension) = match line.split_once(';') {
@@ -201,10 +199,10 @@ impl Decoder {
     /// `name:value`. Clients differ in where they put empty lines (minio's puts one before the
     /// signature) and in the kind of line end, so neither means anything here.
     fn field(&mut self, line: &[u8]) -> Result<(), UploadError> {
-        const MALFORMED: UploadError = UploadError::Malformed("the trailer is wrong");
+        const MALFORMED: UploadError = UploadError::Trailer("the trailer is wrong");
         self.trailer_bytes += line.len();
         if self.trailer_bytes > MAX_TRAILER {
-            return Err(UploadError::Malformed("the trailer is too long"));
+            return Err(UploadError::Trailer("the trailer is too long"));
         }
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -274,7 +272,10 @@ mod tests {
         for odd in ["", "x", "-1", "+1", " 1", "1 ", "0x1", "11111111111111111"] {
             let body = format!("{odd}\r\n0\r\n0\r\n\r\n");
             assert!(
-                matches!(unsigned(body.as_bytes(), 1), Err(UploadError::Malformed(_))),
+                matches!(
+                    unsigned(body.as_bytes(), 1),
+                    Err(UploadError::Framing(_) | UploadError::Trailer(_))
+                ),
                 "{odd}"
             );
         }
@@ -300,7 +301,7 @@ mod tests {
             assert!(
                 matches!(
                     decode(decoder, body.as_bytes(), &[]),
-                    Err(UploadError::Malformed(_))
+                    Err(UploadError::Framing(_) | UploadError::Trailer(_))
                 ),
                 "{header}"
             );
@@ -344,7 +345,10 @@ mod tests {
     #[test]
     fn a_line_is_not_kept_when_it_is_too_long() {
         let long = vec![b'1'; 10_000];
-        assert!(matches!(unsigned(&long, 1), Err(UploadError::Malformed(_))));
+        assert!(matches!(
+            unsigned(&long, 1),
+            Err(UploadError::Framing(_) | UploadError::Trailer(_))
+        ));
         let mut decoder = Decoder::new(1, false, true);
         for byte in &long {
             let mut input = Bytes::copy_from_slice(&[*byte]);
@@ -360,10 +364,16 @@ mod tests {
     fn a_trailer_has_an_end() {
         let mut body = b"0\r\n".to_vec();
         body.extend(b"a:b\r\n".repeat(2000));
-        assert!(matches!(unsigned(&body, 0), Err(UploadError::Malformed(_))));
+        assert!(matches!(
+            unsigned(&body, 0),
+            Err(UploadError::Framing(_) | UploadError::Trailer(_))
+        ));
         let mut body = b"0\r\n".to_vec();
         body.extend(b"\r\n".repeat(5000));
-        assert!(matches!(unsigned(&body, 0), Err(UploadError::Malformed(_))));
+        assert!(matches!(
+            unsigned(&body, 0),
+            Err(UploadError::Framing(_) | UploadError::Trailer(_))
+        ));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::model::{Checksum, ChecksumAlgorithm, Wanted};
 use crate::s3::auth::{
     AuthError, Authenticated, ChunkSigner, PayloadMode, X_AMZ_DECODED_CONTENT_LENGTH, X_AMZ_TRAILER,
 };
+use crate::s3::header;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::CONTENT_LENGTH;
@@ -118,12 +119,43 @@ fn content_md5(headers: &HeaderMap) -> Result<Option<[u8; 16]>, AuthError> {
     Ok(Some(digest))
 }
 
+/// Whether a header has a checksum that nobody here can verify.
+pub(super) fn has_unknown_checksum(headers: &HeaderMap) -> bool {
+    const OTHERS: [HeaderName; 3] = [
+        header::CHECKSUM_ALGORITHM,
+        header::CHECKSUM_MODE,
+        header::CHECKSUM_TYPE,
+    ];
+    let is_known = |name: &HeaderName| {
+        OTHERS.contains(name)
+            || ChecksumAlgorithm::ALL
+                .iter()
+                .any(|a| name == checksum::header(*a))
+    };
+    let mut names = headers.keys();
+    names.any(|name| name.as_str().starts_with(header::CHECKSUM_PREFIX) && !is_known(name))
+}
+
+/// Whether headers promise something by which a change of the body would be noticed.
+pub(super) fn has_digest(headers: &HeaderMap) -> bool {
+    let mut sums = ChecksumAlgorithm::ALL.into_iter().map(checksum::header);
+    let trailer = headers.get(X_AMZ_TRAILER).map(http::HeaderValue::as_bytes);
+    headers.contains_key(CONTENT_MD5)
+        || sums.any(|name| {
+            headers.contains_key(name)
+                || trailer.is_some_and(|raw| raw.eq_ignore_ascii_case(name.as_bytes()))
+        })
+}
+
 fn promised(headers: &HeaderMap, framing: Framing) -> Result<Option<ExpectedChecksum>, AuthError> {
     let mut found = None;
     let mut add = |checksum| match found.replace(checksum) {
         None => Ok(()),
         Some(_) => Err(AuthError::SeveralChecksums),
     };
+    if has_unknown_checksum(headers) {
+        return Err(AuthError::UnknownChecksum);
+    }
     for algorithm in ChecksumAlgorithm::ALL {
         for raw in headers.get_all(checksum::header(algorithm)) {
             let value = raw

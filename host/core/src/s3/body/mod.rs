@@ -45,7 +45,13 @@ pub fn upload(
     expected.wanted = Some(wanted.clone());
     let promised = expected.checksum.as_ref();
     let promised = promised.map(ExpectedChecksum::algorithm);
-    let size = expected.size.ok_or(AuthError::MissingContentLength)?;
+    let size = expected.size.ok_or_else(|| {
+        if headers.contains_key(http::header::TRANSFER_ENCODING) {
+            AuthError::TransferEncoding
+        } else {
+            AuthError::MissingContentLength
+        }
+    })?;
     let pieces = Pieces::new(expected, body).into_stream().boxed();
     let on_demand = headers
         .get(http::header::EXPECT)
@@ -57,6 +63,16 @@ pub fn upload(
         wanted,
         pieces,
     })
+}
+
+/// Whether headers promise something by which a change of the body would be noticed.
+pub fn has_digest(headers: &HeaderMap) -> bool {
+    expected::has_digest(headers)
+}
+
+/// Whether a header has a checksum by an algorithm that nobody here knows.
+pub fn has_unknown_checksum(headers: &HeaderMap) -> bool {
+    expected::has_unknown_checksum(headers)
 }
 
 /// Why a document could not be read.

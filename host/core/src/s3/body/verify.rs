@@ -177,7 +177,7 @@ fn check_trailer_names(
         Some(ExpectedChecksum::Value(_)) | None => "",
     };
     if trailer.fields.iter().any(|(name, _)| name != announced) {
-        return Err(UploadError::Malformed("the trailer was not announced"));
+        return Err(UploadError::Trailer("the trailer was not announced"));
     }
     Ok(())
 }
@@ -189,8 +189,8 @@ fn expected_value(expected: ExpectedChecksum, trailer: &Trailer) -> Result<Check
             [(_, raw)] => Checksum::parse(algorithm, raw).ok_or(UploadError::Malformed(
                 "the checksum in the trailer is wrong",
             )),
-            [] => Err(UploadError::Malformed("the announced trailer is missing")),
-            _ => Err(UploadError::Malformed(
+            [] => Err(UploadError::Trailer("the announced trailer is missing")),
+            _ => Err(UploadError::Trailer(
                 "a field of the trailer is there twice",
             )),
         },

@@ -100,6 +100,7 @@ pub enum Code {
     InvalidBucketName,
     InvalidBucketState,
     InvalidDigest,
+    InvalidLocation,
     InvalidPart,
     InvalidPartNumber,
     InvalidPartOrder,
@@ -112,6 +113,7 @@ pub enum Code {
     InvalidUri,
     KeyTooLong,
     MalformedPostRequest,
+    MalformedTrailer,
     MalformedXml,
     MaxMessageLengthExceeded,
     MaxPostPreDataLengthExceeded,
@@ -131,6 +133,7 @@ pub enum Code {
     NoSuchPublicAccessBlockConfiguration,
     NoSuchTagSet,
     NoSuchUpload,
+    NoSuchVersion,
     NoSuchWebsiteConfiguration,
     NotImplemented,
     NotModified,
@@ -176,18 +179,20 @@ impl Error {
                     ..
                 } => Code::AuthorizationQueryParametersError,
                 A::InvalidToken => Code::InvalidToken,
-                A::SeveralMechanisms
+                A::UnsupportedScheme
+                | A::SeveralMechanisms
                 | A::InvalidContentSha256
                 | A::InvalidContentLength
                 | A::InvalidDecodedLength => Code::InvalidArgument,
                 A::InvalidDigest => Code::InvalidDigest,
                 A::MissingContentLength => Code::MissingContentLength,
                 A::MissingContentSha256
-                | A::UnsupportedScheme
                 | A::InvalidTrailer
                 | A::InvalidChecksum(_)
                 | A::MissingChecksum
+                | A::UnknownChecksum
                 | A::SeveralChecksums => Code::InvalidRequest,
+                A::TransferEncoding => Code::NotImplemented,
                 A::MissingSecurityHeader => Code::MissingSecurityHeader,
             },
             Self::Form(error) => form_code(error),
@@ -199,27 +204,10 @@ impl Error {
                 O::MethodNotAllowed { .. } => Code::MethodNotAllowed,
                 O::Conflict(..) | O::PartIncomplete(_) => Code::InvalidArgument,
             },
-            Self::Request(error) => match error {
-                R::Query => Code::InvalidUri,
-                R::Argument { .. } | R::CannedAcl(_) => Code::InvalidArgument,
-                R::Setting(Setting::ObjectLock) => Code::InvalidBucketState,
-                R::UnsupportedHeader(_) | R::Setting(_) => Code::NotImplemented,
-                R::Acl => Code::AccessControlListNotSupported,
-                R::BucketAcl => Code::InvalidBucketAcl,
-                R::Invalid(_) | R::NoDigest | R::NoObjectLock => Code::InvalidRequest,
-                R::Owner(_) => Code::AccessDenied,
-                R::NoSuchConfiguration(_) => Code::NoSuchConfiguration,
-                R::Tag(_) => Code::InvalidTag,
-                R::TooManyTags(_) => Code::BadRequest,
-                R::MetadataTooLarge(_) => Code::MetadataTooLarge,
-                R::StorageClass(_) => Code::InvalidStorageClass,
-                R::Location(_) => Code::IllegalLocationConstraint,
-                R::EntityTooLarge(_) => Code::EntityTooLarge,
-                R::DocumentTooLarge => Code::MaxMessageLengthExceeded,
-                R::UploadId(_) => Code::NoSuchUpload,
-            },
+            Self::Request(error) => request_code(error),
             Self::Xml(XmlError::Malformed(_)) => Code::MalformedXml,
             Self::Xml(XmlError::PartNumber) => Code::InvalidArgument,
+            Self::Xml(XmlError::NoParts) => Code::InvalidRequest,
             Self::Service(error) => match error {
                 S::NoSuchBucket => Code::NoSuchBucket,
                 S::NoSuchKey => Code::NoSuchKey,
@@ -250,6 +238,32 @@ impl Error {
     }
 }
 
+fn request_code(error: &RequestError) -> Code {
+    use RequestError as R;
+    match error {
+        R::Query => Code::InvalidUri,
+        R::Argument { .. } | R::CannedAcl(_) => Code::InvalidArgument,
+        R::Setting(Setting::ObjectLock) => Code::InvalidBucketState,
+        R::UnsupportedHeader(_) | R::Setting(_) => Code::NotImplemented,
+        R::Acl => Code::AccessControlListNotSupported,
+        R::BucketAcl => Code::InvalidBucketAcl,
+        R::Invalid(_) | R::NoDigest | R::NoObjectLock => Code::InvalidRequest,
+        R::NoAcl => Code::MissingSecurityHeader,
+        R::Version(_) => Code::NoSuchVersion,
+        R::UnknownLocation(_) => Code::InvalidLocation,
+        R::Owner(_) => Code::AccessDenied,
+        R::NoSuchConfiguration(_) => Code::NoSuchConfiguration,
+        R::Tag(_) => Code::InvalidTag,
+        R::TooManyTags(_) => Code::BadRequest,
+        R::MetadataTooLarge(_) => Code::MetadataTooLarge,
+        R::StorageClass(_) => Code::InvalidStorageClass,
+        R::Location(_) => Code::IllegalLocationConstraint,
+        R::EntityTooLarge(_) => Code::EntityTooLarge,
+        R::DocumentTooLarge => Code::MaxMessageLengthExceeded,
+        R::UploadId(_) => Code::NoSuchUpload,
+    }
+}
+
 fn form_code(error: &FormError) -> Code {
     use {FormError as F, PolicyError as P};
     match error {
@@ -273,8 +287,9 @@ fn upload_code(error: &UploadError) -> Code {
         U::Sha256Mismatch => Code::ContentSha256Mismatch,
         U::ChunkSignature => Code::SignatureDoesNotMatch,
         U::Malformed(_) => Code::InvalidRequest,
+        U::Trailer(_) => Code::MalformedTrailer,
         U::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => Code::RequestTimeout,
-        U::Incomplete | U::TooLong | U::Io(_) => Code::IncompleteBody,
+        U::Incomplete | U::TooLong | U::Framing(_) | U::Io(_) => Code::IncompleteBody,
     }
 }
 
@@ -308,6 +323,7 @@ impl Code {
             Self::InvalidBucketName => (S::BAD_REQUEST, "InvalidBucketName", "The specified bucket is not valid."),
             Self::InvalidBucketState => (S::CONFLICT, "InvalidBucketState", "Versioning must be 'Enabled' on the bucket to apply a Object Lock configuration"),
             Self::InvalidDigest => (S::BAD_REQUEST, "InvalidDigest", "The Content-MD5 you specified is not valid."),
+            Self::InvalidLocation => (S::BAD_REQUEST, "InvalidLocationConstraint", "The specified location-constraint is not valid"),
             Self::InvalidPart => (S::BAD_REQUEST, "InvalidPart", "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."),
             Self::InvalidPartNumber => (S::RANGE_NOT_SATISFIABLE, "InvalidPartNumber", "The requested partnumber is not satisfiable"),
             Self::InvalidPartOrder => (S::BAD_REQUEST, "InvalidPartOrder", "The list of parts was not in ascending order. Parts must be ordered by part number."),
@@ -320,6 +336,7 @@ impl Code {
             Self::InvalidUri => (S::BAD_REQUEST, "InvalidURI", "Couldn't parse the specified URI."),
             Self::KeyTooLong => (S::BAD_REQUEST, "KeyTooLongError", "Your key is too long"),
             Self::MalformedPostRequest => (S::BAD_REQUEST, "MalformedPOSTRequest", "The body of your POST request is not well-formed multipart/form-data."),
+            Self::MalformedTrailer => (S::BAD_REQUEST, "MalformedTrailerError", "The request contained trailing data that was not well-formed or did not conform to our published schema."),
             Self::MalformedXml => (S::BAD_REQUEST, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema"),
             Self::MaxMessageLengthExceeded => (S::BAD_REQUEST, "MaxMessageLengthExceeded", "Your request was too big."),
             Self::MaxPostPreDataLengthExceeded => (S::BAD_REQUEST, "MaxPostPreDataLengthExceededError", "Your POST request fields preceding the upload file were too large."),
@@ -339,6 +356,7 @@ impl Code {
             Self::NoSuchPublicAccessBlockConfiguration => (S::NOT_FOUND, "NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found"),
             Self::NoSuchTagSet => (S::NOT_FOUND, "NoSuchTagSet", "The TagSet does not exist"),
             Self::NoSuchUpload => (S::NOT_FOUND, "NoSuchUpload", "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."),
+            Self::NoSuchVersion => (S::NOT_FOUND, "NoSuchVersion", "The specified version does not exist."),
             Self::NoSuchWebsiteConfiguration => (S::NOT_FOUND, "NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration"),
             Self::NotImplemented => (S::NOT_IMPLEMENTED, "NotImplemented", "A header or query you provided implies functionality that is not implemented"),
             Self::NotModified => (S::NOT_MODIFIED, "NotModified", "Not Modified"),

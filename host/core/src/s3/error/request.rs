@@ -60,6 +60,15 @@ pub enum RequestError {
     /// A retention or legal hold in a bucket that has no object lock.
     #[error("the bucket has no object lock")]
     NoObjectLock,
+    /// Neither a header nor a document says what the access control list shall be.
+    #[error("no access control list")]
+    NoAcl,
+    /// A version that no object has.
+    #[error("no version {0:?}")]
+    Version(String),
+    /// The bucket shall be in a region that nobody has.
+    #[error("no location {0:?}")]
+    UnknownLocation(String),
     /// No configuration of this kind has that name.
     #[error("no configuration {0:?}")]
     NoSuchConfiguration(String),

@@ -105,7 +105,7 @@ fn refusals_at_the_door_have_the_codes_of_s3() {
         (411, "MissingContentLength")
     );
     assert_eq!(wire(AuthError::InvalidDigest), (400, "InvalidDigest"));
-    assert_eq!(wire(AuthError::UnsupportedScheme), (400, "InvalidRequest"));
+    assert_eq!(wire(AuthError::UnsupportedScheme), (400, "InvalidArgument"));
     assert_eq!(wire(AddressError::Uri), (400, "InvalidURI"));
     assert_eq!(
         wire(AddressError::KeyTooLong(1025)),

@@ -55,6 +55,7 @@ impl Error {
             Self::Request(RequestError::NoObjectLock) => {
                 "Bucket is missing Object Lock Configuration"
             }
+            Self::Xml(XmlError::NoParts) => "You must specify at least one part",
             Self::Service(ServiceError::InvalidName(_)) => {
                 "The storage cannot represent this name."
             }
@@ -91,6 +92,21 @@ impl Error {
                 ("ServerTime", XmlDate(*now).to_string()),
                 ("MaxAllowedSkewMilliseconds", "900000".to_owned()),
             ],
+            Self::Auth(AuthError::UnsupportedScheme) => {
+                vec![("ArgumentName", "Authorization".to_owned())]
+            }
+            Self::Auth(AuthError::TransferEncoding) => {
+                vec![("Header", "Transfer-Encoding".to_owned())]
+            }
+            Self::Request(RequestError::NoAcl) => {
+                vec![("MissingHeaderName", "x-amz-acl".to_owned())]
+            }
+            Self::Request(RequestError::Version(version)) => {
+                vec![("VersionId", version.clone())]
+            }
+            Self::Request(RequestError::UnknownLocation(location)) => {
+                vec![("LocationConstraint", location.clone())]
+            }
             Self::Auth(AuthError::HeadersNotSigned(names)) => {
                 vec![("HeadersNotSigned", names.join(", "))]
             }

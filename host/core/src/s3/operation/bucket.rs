@@ -25,6 +25,8 @@ pub struct BucketsQuery {
     pub after: Option<String>,
     /// Most buckets of a page, 1 to 10,000.
     pub limit: usize,
+    /// The region of each is to be told.
+    pub regions: bool,
 }
 
 impl BucketsQuery {
@@ -51,6 +53,14 @@ impl BucketsQuery {
                 .is_some_and(|asked| asked != region),
             after: super::listing::continuation(query)?,
             limit,
+            regions: [
+                "max-buckets",
+                "prefix",
+                "continuation-token",
+                "bucket-region",
+            ]
+            .iter()
+            .any(|name| query.has(name)),
         })
     }
 }
@@ -70,9 +80,16 @@ pub(super) fn create(
     check_ownership(request)?;
     let asked = read::create_bucket(document)?;
     tags::check(&asked.tags, tags::MAX_BUCKET_TAGS)?;
+    if asked.special {
+        return Err(RequestError::UnsupportedHeader("Bucket".to_owned()).into());
+    }
     match asked.location {
         Some(location) if location != request.region && !is_alias(&location, request.region) => {
-            Err(RequestError::Location(location).into())
+            Err(if is_region(&location) {
+                RequestError::Location(location).into()
+            } else {
+                RequestError::UnknownLocation(location).into()
+            })
         }
         _ => Ok(Operation::CreateBucket(bucket, asked.tags)),
     }
@@ -107,6 +124,17 @@ fn check_ownership(request: &Request<'_>) -> Result<(), RequestError> {
     }
 }
 
+/// Whether a name looks like that of a region of AWS: `eu-west-1`, `us-gov-east-1`.
+fn is_region(name: &str) -> bool {
+    let words: Vec<_> = name.split('-').collect();
+    let [first, middle @ .., last] = words.as_slice() else {
+        return matches!(name, "EU" | "US");
+    };
+    let is_word = |word: &&str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
+    is_word(first) && middle.iter().all(is_word) && last.parse::<u8>().is_ok() && !middle.is_empty()
+        || matches!(name, "EU" | "US")
+}
+
 /// The two regions that have a second name since before regions had names.
 fn is_alias(location: &str, region: &str) -> bool {
     matches!(
@@ -118,6 +146,9 @@ fn is_alias(location: &str, region: &str) -> bool {
 /// A key to delete, and on which conditions.
 pub type Deletion = (ObjectKey, WriteConditions);
 
+/// A key as the client sent it, and the version that it named.
+pub type Named = (String, Option<String>);
+
 /// DeleteObjects.
 #[derive(Debug)]
 pub struct DeleteObjects {
@@ -125,8 +156,8 @@ pub struct DeleteObjects {
     pub bucket: BucketName,
     /// Only failures are to be reported.
     pub quiet: bool,
-    /// Each key as sent, and the key to delete or why it cannot be.
-    pub entries: Vec<(String, Result<Deletion, Error>)>,
+    /// Each key and version as sent, and the key to delete or why it cannot be.
+    pub entries: Vec<(Named, Result<Deletion, Error>)>,
 }
 
 impl DeleteObjects {
@@ -134,7 +165,7 @@ impl DeleteObjects {
         let read::Delete { quiet, objects } = read::delete(document)?;
         let entries = objects.into_iter().map(|entry| {
             let key = deletable(&entry);
-            (entry.key, key)
+            ((entry.key, entry.version), key)
         });
         Ok(Self {
             bucket,
@@ -146,7 +177,10 @@ impl DeleteObjects {
 
 /// What must not be deleted is refused for that key alone.
 fn deletable(entry: &read::DeleteEntry) -> Result<Deletion, Error> {
-    super::object::check_version(entry.version.as_deref())?;
+    match entry.version.as_deref() {
+        None | Some("null") => {}
+        Some(other) => return Err(RequestError::Version(other.to_owned()).into()),
+    }
     if entry.conditional {
         return Err(RequestError::UnsupportedHeader("LastModifiedTime".to_owned()).into());
     }

@@ -161,15 +161,19 @@ pub(super) fn uploads(bucket: BucketName, query: &Query) -> Result<Operation, Re
 pub struct PartsQuery {
     /// Only parts behind this number.
     pub after: u16,
+    /// The same as it was sent.
+    pub marker: u32,
     /// Most parts of a page, 0 to 1000.
     pub limit: u16,
 }
 
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html>
 pub(super) fn parts(query: &Query) -> Result<PartsQuery, RequestError> {
+    let marker = number(query, "part-number-marker")?.unwrap_or(0);
     Ok(PartsQuery {
         // No part is behind number 10,000, so what does not fit can be cut off.
-        after: u16::try_from(number(query, "part-number-marker")?.unwrap_or(0)).unwrap_or(u16::MAX),
+        after: u16::try_from(marker).unwrap_or(u16::MAX),
+        marker,
         limit: limit(query, "max-parts")?,
     })
 }

@@ -7,7 +7,7 @@ mod object;
 mod post;
 mod tagging;
 
-pub use bucket::{BucketsQuery, DeleteObjects, Deletion};
+pub use bucket::{BucketsQuery, DeleteObjects, Deletion, Named};
 pub use listing::{ListEcho, PartsQuery, UploadsEcho, Version};
 pub use object::Answering;
 pub use post::PostAnswer;
@@ -254,9 +254,13 @@ async fn put_setting(
     body: ByteStream,
 ) -> Result<Option<Kept>, Error> {
     let document = request.document(body).await?;
-    let in_header = setting == Setting::Acl && request.header(&header::ACL).is_some();
-    if in_header && document.is_empty() {
-        return Ok(None);
+    let in_header = request.header(&header::ACL).is_some();
+    if setting == Setting::Acl && document.is_empty() {
+        return if in_header {
+            Ok(None)
+        } else {
+            Err(RequestError::NoAcl.into())
+        };
     }
     setting.accept(&document)
 }
@@ -301,12 +305,7 @@ fn expect_owner(request: &Request<'_>) -> Result<(), RequestError> {
 ///
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>
 fn require_digest(request: &Request<'_>) -> Result<(), RequestError> {
-    let headers = &request.parts.headers;
-    let is_checksum = |name: &str| name.starts_with(header::CHECKSUM_PREFIX);
-    let before = headers.contains_key(body::CONTENT_MD5)
-        || headers.keys().any(|name| is_checksum(name.as_str()));
-    let behind = || request.header(&header::TRAILER).is_some_and(is_checksum);
-    if before || behind() {
+    if body::has_digest(&request.parts.headers) {
         Ok(())
     } else {
         Err(RequestError::NoDigest)
@@ -369,12 +368,7 @@ fn check_storage_class(request: &Request<'_>) -> Result<(), RequestError> {
         "INTELLIGENT_TIERING",
         "GLACIER",
         "DEEP_ARCHIVE",
-        "OUTPOSTS",
         "GLACIER_IR",
-        "SNOW",
-        "EXPRESS_ONEZONE",
-        "FSX_OPENZFS",
-        "FSX_ONTAP",
     ];
     match request.header(&header::STORAGE_CLASS) {
         Some(class) if !KNOWN.contains(&class) => Err(RequestError::StorageClass(class.to_owned())),

@@ -13,7 +13,8 @@ use http::header::LOCATION;
 const NAMELESS_REGION: &str = "us-east-1";
 
 /// ListBuckets. Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html>
-pub fn list(buckets: &[StoredBucket], prefix: &str, more: bool) -> Reply {
+/// `region`: where they are, for clients that page.
+pub fn list(buckets: &[StoredBucket], prefix: &str, more: bool, region: Option<&str>) -> Reply {
     document(write::document("ListAllMyBucketsResult", |result| {
         result.element("Owner", |owner| {
             owner.text("ID", OWNER);
@@ -26,6 +27,9 @@ pub fn list(buckets: &[StoredBucket], prefix: &str, more: bool) -> Reply {
                     // Clients want a date, known or not.
                     let created = bucket.created.unwrap_or(Timestamp(0));
                     item.text("CreationDate", XmlDate(created));
+                    if let Some(region) = region {
+                        item.text("BucketRegion", region);
+                    }
                 });
             }
         });

@@ -1,6 +1,7 @@
 //! Answers that list objects and uploads, page by page.
 
 use super::{OWNER, Quoted, Reply, STORAGE_CLASS, document};
+use crate::model::ChecksumPlan;
 use crate::s3::date::XmlDate;
 use crate::s3::operation::{ListEcho, UploadsEcho, Version};
 use crate::s3::percent;
@@ -103,11 +104,20 @@ fn contents(item: &mut Element<'_>, object: &ListedObject, echo: &ListEcho, with
     }
     item.text("LastModified", XmlDate(object.modified));
     item.text("ETag", Quoted(&object.etag));
+    checksum(item, object.checksum);
     item.text("Size", object.size);
     if with_owner {
         person(item, "Owner");
     }
     item.text("StorageClass", STORAGE_CLASS);
+}
+
+/// Which checksum there is; its value is told by reads.
+fn checksum(item: &mut Element<'_>, plan: Option<ChecksumPlan>) {
+    if let Some(plan) = plan {
+        item.text("ChecksumAlgorithm", plan.algorithm.name());
+        item.text("ChecksumType", plan.kind.name());
+    }
 }
 
 fn prefixes(result: &mut Element<'_>, prefixes: &[String], encode: bool) {
@@ -165,4 +175,5 @@ fn listed_upload(item: &mut Element<'_>, upload: &ListedUpload, encode: bool) {
     person(item, "Owner");
     item.text("StorageClass", STORAGE_CLASS);
     item.text("Initiated", XmlDate(upload.started));
+    checksum(item, upload.plan);
 }

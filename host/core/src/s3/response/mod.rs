@@ -110,15 +110,15 @@ pub struct RequestId {
     pub host: String,
 }
 
-/// An error as its status, headers and document. `resource` is the path as the client sent it.
+/// An error as its status, headers and document.
 ///
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
-pub fn error(error: &Error, resource: &str, id: &RequestId) -> Reply {
+pub fn error(error: &Error, asked: &Asked<'_>, id: &RequestId) -> Reply {
     let (status, ..) = error.code().wire();
     let mut reply = if error.code() == Code::NotModified {
         ok()
     } else {
-        document(error_document(error, resource, id))
+        document(error_document(error, asked, id))
     };
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
@@ -138,14 +138,49 @@ pub fn error(error: &Error, resource: &str, id: &RequestId) -> Reply {
     reply
 }
 
-pub(super) fn error_document(error: &Error, resource: &str, id: &RequestId) -> Bytes {
+/// What of a request its error repeats.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Asked<'r> {
+    /// The path as the client sent it.
+    pub resource: &'r str,
+    /// The bucket that it is about.
+    pub bucket: Option<&'r str>,
+    /// The object that it is about.
+    pub key: Option<&'r str>,
+}
+
+impl Asked<'_> {
+    /// The elements that name what is missing, or in the way.
+    fn details(&self, code: Code) -> Option<(&'static str, &str)> {
+        match code {
+            Code::NoSuchKey => Some(("Key", self.key?)),
+            Code::NoSuchBucket | Code::BucketNotEmpty | Code::BucketAlreadyOwnedByYou => {
+                Some(("BucketName", self.bucket?))
+            }
+            Code::MethodNotAllowed => {
+                let kind = match (self.bucket, self.key) {
+                    (_, Some(_)) => "OBJECT",
+                    (Some(_), None) => "BUCKET",
+                    (None, None) => "SERVICE",
+                };
+                Some(("ResourceType", kind))
+            }
+            _ => None,
+        }
+    }
+}
+
+pub(super) fn error_document(error: &Error, asked: &Asked<'_>, id: &RequestId) -> Bytes {
     write::bare_document("Error", |document| {
         document.text("Code", error.code().wire().1);
         document.text("Message", error.message());
         for (name, value) in error.details() {
             document.text(name, value);
         }
-        document.text("Resource", resource);
+        if let Some((name, value)) = asked.details(error.code()) {
+            document.text(name, value);
+        }
+        document.text("Resource", asked.resource);
         document.text("RequestId", &id.id);
         document.text("HostId", &id.host);
     })

@@ -66,7 +66,7 @@ pub fn parts(upload: &UploadRef, query: PartsQuery, page: &PartPage) -> Reply {
         person(result, "Initiator");
         person(result, "Owner");
         result.text("StorageClass", STORAGE_CLASS);
-        result.text("PartNumberMarker", query.after);
+        result.text("PartNumberMarker", query.marker);
         result.text("NextPartNumberMarker", next.or(last).unwrap_or(0));
         result.text("MaxParts", query.limit);
         result.text("IsTruncated", next.is_some());

@@ -5,9 +5,9 @@ use crate::model::{BucketName, ObjectKey};
 use crate::s3::date::XmlDate;
 use crate::s3::error::Error;
 use crate::s3::metadata;
-use crate::s3::operation::{Answering, PostAnswer};
+use crate::s3::operation::{Answering, Named, PostAnswer};
 use crate::s3::percent;
-use crate::s3::xml::write;
+use crate::s3::xml::write::{self, Element};
 use crate::s3::{checksums, header};
 use crate::service::{ObjectHead, ObjectReply, Written};
 use http::StatusCode;
@@ -138,14 +138,20 @@ pub fn copied(copy: &Written) -> Reply {
 
 /// DeleteObjects: what became of each key.
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>
-pub fn deleted(outcomes: &[(String, Result<(), Error>)], quiet: bool) -> Reply {
+pub fn deleted(outcomes: &[(Named, Result<(), Error>)], quiet: bool) -> Reply {
+    let name = |element: &mut Element<'_>, (key, version): &Named| {
+        element.text("Key", key);
+        if let Some(version) = version {
+            element.text("VersionId", version);
+        }
+    };
     document(write::document("DeleteResult", |result| {
-        for (key, outcome) in outcomes {
+        for (named, outcome) in outcomes {
             match outcome {
                 Ok(()) if quiet => {}
-                Ok(()) => result.element("Deleted", |deleted| deleted.text("Key", key)),
+                Ok(()) => result.element("Deleted", |deleted| name(deleted, named)),
                 Err(error) => result.element("Error", |failed| {
-                    failed.text("Key", key);
+                    name(failed, named);
                     failed.text("Code", error.code().wire().1);
                     failed.text("Message", error.message());
                 }),

@@ -67,7 +67,7 @@ fn list_buckets() {
     let buckets = [stored("abc", Some(TIME)), stored("def", None)];
     let owner = "<Owner><ID>pys3local</ID><DisplayName>pys3local</DisplayName></Owner>";
     assert_eq!(
-        xml(&bucket::list(&buckets, "", false)),
+        xml(&bucket::list(&buckets, "", false, None)),
         format!(
             "<ListAllMyBucketsResult NS>{owner}<Buckets>\
              <Bucket><Name>abc</Name><CreationDate>1994-11-06T08:49:37.250Z</CreationDate></Bucket>\
@@ -76,10 +76,10 @@ fn list_buckets() {
         )
     );
     assert_eq!(
-        xml(&bucket::list(&buckets[1..], "d", true)),
+        xml(&bucket::list(&buckets[1..], "d", true, Some("mars"))),
         format!(
             "<ListAllMyBucketsResult NS>{owner}<Buckets>\
-             <Bucket><Name>def</Name><CreationDate>1970-01-01T00:00:00.000Z</CreationDate></Bucket>\
+             <Bucket><Name>def</Name><CreationDate>1970-01-01T00:00:00.000Z</CreationDate><BucketRegion>mars</BucketRegion></Bucket>\
              </Buckets><ContinuationToken>{}</ContinuationToken><Prefix>d</Prefix>\
              </ListAllMyBucketsResult>",
             token("def")
@@ -120,6 +120,7 @@ fn page(next: Option<&str>) -> ObjectPage {
             size: 7,
             etag: TAG,
             modified: TIME,
+            checksum: None,
         }],
         prefixes: vec!["a b/".into()],
         next: next.map(str::to_owned),
@@ -240,6 +241,7 @@ fn list_uploads() {
             key: key("a b"),
             id: id("u1"),
             started: TIME,
+            plan: Some(ChecksumPlan::USUAL),
         }],
         prefixes: vec!["c+/".into()],
         next: Some(("c+/".into(), None)),
@@ -253,7 +255,8 @@ fn list_uploads() {
              <NextUploadIdMarker></NextUploadIdMarker><Prefix></Prefix><Delimiter>/</Delimiter>\
              <EncodingType>url</EncodingType><MaxUploads>2</MaxUploads><IsTruncated>true</IsTruncated>\
              <Upload><Key>a%20b</Key><UploadId>u1</UploadId>{initiator}{OWNER}\
-             <StorageClass>STANDARD</StorageClass><Initiated>1994-11-06T08:49:37.250Z</Initiated></Upload>\
+             <StorageClass>STANDARD</StorageClass><Initiated>1994-11-06T08:49:37.250Z</Initiated>\
+             <ChecksumAlgorithm>CRC64NVME</ChecksumAlgorithm><ChecksumType>FULL_OBJECT</ChecksumType></Upload>\
              <CommonPrefixes><Prefix>c%2B/</Prefix></CommonPrefixes></ListMultipartUploadsResult>"
         )
     );
@@ -273,7 +276,11 @@ fn list_parts() {
         next: Some(2),
         plan: Some(ChecksumPlan::USUAL),
     };
-    let query = PartsQuery { after: 1, limit: 1 };
+    let query = PartsQuery {
+        after: 1,
+        marker: 1,
+        limit: 1,
+    };
     let initiator = OWNER.replace("Owner", "Initiator");
     assert_eq!(
         xml(&multipart::parts(&upload(), query, &page)),
@@ -336,14 +343,19 @@ fn a_copy() {
 #[test]
 fn deletions_are_reported_unless_quiet_and_failures_always() {
     let outcomes = [
-        ("a".to_owned(), Ok(())),
-        ("b".to_owned(), Err(ServiceError::Denied("x".into()).into())),
+        (("a".to_owned(), Some("null".to_owned())), Ok(())),
+        (
+            ("b".to_owned(), None),
+            Err(ServiceError::Denied("x".into()).into()),
+        ),
     ];
     let failed =
         "<Error><Key>b</Key><Code>AccessDenied</Code><Message>Access Denied</Message></Error>";
     assert_eq!(
         xml(&object::deleted(&outcomes, false)),
-        format!("<DeleteResult NS><Deleted><Key>a</Key></Deleted>{failed}</DeleteResult>")
+        format!(
+            "<DeleteResult NS><Deleted><Key>a</Key><VersionId>null</VersionId></Deleted>{failed}</DeleteResult>"
+        )
     );
     assert_eq!(
         xml(&object::deleted(&outcomes, true)),
@@ -423,6 +435,23 @@ fn request_id() -> RequestId {
     }
 }
 
+fn asked(resource: &str) -> Asked<'_> {
+    Asked {
+        resource,
+        bucket: Some("abc"),
+        key: Some("a b"),
+    }
+}
+
+#[test]
+fn an_error_names_what_is_missing() {
+    let document =
+        |error: ServiceError| xml(&super::error(&error.into(), &asked("/"), &request_id()));
+    assert!(document(ServiceError::NoSuchKey).contains("<Key>a b</Key>"));
+    assert!(document(ServiceError::NoSuchBucket).contains("<BucketName>abc</BucketName>"));
+    assert!(!document(ServiceError::NoSpace).contains("<Key>"));
+}
+
 #[test]
 fn an_error_is_a_document_without_namespace() {
     let error = Error::from(RequestError::Argument {
@@ -430,7 +459,7 @@ fn an_error_is_a_document_without_namespace() {
         value: "<x>".into(),
         message: "not a number",
     });
-    let reply = super::error(&error, "/abc/a%20b", &request_id());
+    let reply = super::error(&error, &asked("/abc/a%20b"), &request_id());
     assert_eq!(reply.status(), StatusCode::BAD_REQUEST);
     assert_eq!(
         xml(&reply),
@@ -443,7 +472,7 @@ fn an_error_is_a_document_without_namespace() {
 #[test]
 fn an_unsatisfiable_range_tells_the_size() {
     let error = Error::from(ServiceError::InvalidRange { size: 10 });
-    let reply = super::error(&error, "/", &request_id());
+    let reply = super::error(&error, &asked("/"), &request_id());
     assert_eq!(reply.status(), StatusCode::RANGE_NOT_SATISFIABLE);
     assert_eq!(header(&reply, "content-range"), "bytes */10");
     assert!(xml(&reply).contains("<ActualObjectSize>10</ActualObjectSize>"));
@@ -454,10 +483,10 @@ fn errors_set_the_headers_that_go_with_their_status() {
     let busy = ServiceError::Busy {
         retry_after: Some(Duration::from_millis(1500)),
     };
-    let reply = super::error(&busy.into(), "/", &request_id());
+    let reply = super::error(&busy.into(), &asked("/"), &request_id());
     assert_eq!(header(&reply, "retry-after"), "2");
     let method = RouteError::MethodNotAllowed { allow: "GET" };
-    let reply = super::error(&method.into(), "/", &request_id());
+    let reply = super::error(&method.into(), &asked("/"), &request_id());
     assert_eq!(header(&reply, "allow"), "GET");
 }
 
@@ -467,7 +496,7 @@ fn not_modified_has_a_tag_but_neither_body_nor_length() {
         etag: TAG,
         modified: TIME,
     });
-    let reply = super::error(&error, "/", &request_id());
+    let reply = super::error(&error, &asked("/"), &request_id());
     let reply = finish(reply, &Method::GET, &request_id());
     assert_eq!(reply.status(), StatusCode::NOT_MODIFIED);
     assert!(matches!(reply.body(), ReplyBody::Empty));
@@ -502,7 +531,7 @@ fn every_answer_has_ids_a_server_and_a_length() {
 #[test]
 fn an_answer_to_head_has_the_length_but_not_the_body() {
     let error = Error::from(ServiceError::NoSuchKey);
-    let reply = super::error(&error, "/", &request_id());
+    let reply = super::error(&error, &asked("/"), &request_id());
     let reply = finish(reply, &Method::HEAD, &request_id());
     assert!(matches!(reply.body(), ReplyBody::Empty));
     assert_ne!(header(&reply, "content-length"), "0");

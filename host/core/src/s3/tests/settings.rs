@@ -133,6 +133,31 @@ async fn nothing_is_locked_in_a_bucket_without_object_lock() {
 }
 
 #[tokio::test]
+async fn only_the_methods_that_s3_has_for_a_setting_are_allowed() {
+    let s3 = open();
+    send(&s3, "PUT", "/abc", &[], "").await;
+    for (name, allow) in [
+        ("acl", "GET, PUT"),
+        ("object-lock", "GET, PUT"),
+        ("policyStatus", "GET"),
+    ] {
+        let answer = send(&s3, "DELETE", &format!("/abc?{name}"), &[], "").await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("allow")),
+            (405, allow)
+        );
+        assert_eq!(answer.element("ResourceType"), "BUCKET");
+    }
+    let nothing = send(&s3, "PUT", "/abc?acl", &[], "").await;
+    assert_eq!(nothing.element("Code"), "MissingSecurityHeader");
+    for method in ["PUT", "DELETE"] {
+        let answer = send(&s3, method, "/abc?metadataAnnotationTable", &[], "").await;
+        assert_eq!(answer.status, 501);
+    }
+    assert_eq!(send(&s3, "HEAD", "/abc", &[], "").await.status, 200);
+}
+
+#[tokio::test]
 async fn the_checksum_of_the_whole_is_not_told_of_a_range() {
     let s3 = open();
     send(&s3, "PUT", "/abc", &[], "").await;

@@ -13,6 +13,9 @@ pub enum XmlError {
     /// Not well-formed, another root element, something missing, or too many of something.
     #[error("malformed document: {0}")]
     Malformed(&'static str),
+    /// A list of no parts.
+    #[error("no part")]
+    NoParts,
     /// A number of a part outside of 1 to 10,000.
     #[error("not a part number")]
     PartNumber,
@@ -85,6 +88,9 @@ pub fn delete(document: &[u8]) -> Result<Delete, XmlError> {
 ///
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html>
 pub fn complete_upload(document: &[u8]) -> Result<Vec<NamedPart>, XmlError> {
+    if document.trim_ascii().is_empty() {
+        return Err(XmlError::NoParts);
+    }
     let mut parts = Vec::new();
     let mut number = None;
     let mut etag = None;
@@ -100,6 +106,9 @@ pub fn complete_upload(document: &[u8]) -> Result<Vec<NamedPart>, XmlError> {
                 if let Some(algorithm) = checksums::from_element(name) {
                     let sum = Checksum::parse(algorithm, text.trim());
                     checksum = Some(sum.ok_or(XmlError::Malformed("not a checksum"))?);
+                } else if name.starts_with("Checksum") {
+                    // Nobody could verify it.
+                    return Err(XmlError::Malformed("an unknown checksum"));
                 }
             }
             ["Part"] => {
@@ -120,7 +129,7 @@ pub fn complete_upload(document: &[u8]) -> Result<Vec<NamedPart>, XmlError> {
         Ok(())
     })?;
     if parts.is_empty() {
-        return Err(XmlError::Malformed("no part"));
+        return Err(XmlError::NoParts);
     }
     Ok(parts)
 }
@@ -182,6 +191,8 @@ pub struct NewBucket {
     pub location: Option<String>,
     /// Its tags.
     pub tags: Tags,
+    /// It shall be of another kind (`Bucket`, `Location`): a directory bucket in one zone.
+    pub special: bool,
 }
 
 /// Reads `CreateBucketConfiguration`. The body may be empty.
@@ -191,7 +202,7 @@ pub fn create_bucket(document: &[u8]) -> Result<NewBucket, XmlError> {
     if document.trim_ascii().is_empty() {
         return Ok(NewBucket::default());
     }
-    let mut location = None;
+    let (mut location, mut special) = (None, false);
     let mut tags = TagReader::default();
     walk(document, "CreateBucketConfiguration", |path, text| {
         match path {
@@ -199,12 +210,17 @@ pub fn create_bucket(document: &[u8]) -> Result<NewBucket, XmlError> {
                 location = Some(text.trim().to_owned()).filter(|name| !name.is_empty());
             }
             ["Tags", inner @ ..] => tags.leave(inner, text)?,
+            ["Bucket" | "Location"] => special = true,
             _ => {}
         }
         Ok(())
     })?;
     let tags = tags.tags;
-    Ok(NewBucket { location, tags })
+    Ok(NewBucket {
+        location,
+        tags,
+        special,
+    })
 }
 
 /// The texts of a document, each with the names on the way to it (`Rule/ObjectOwnership`).

@@ -180,6 +180,7 @@ fn the_location_of_a_new_bucket_is_optional() {
         Ok(NewBucket {
             location: Some("eu-west-1".into()),
             tags: vec![("a".into(), "b".into())],
+            special: false,
         })
     );
     assert!(wrapped("<Tags><Tag><Key>a</Key></Tag></Tags>").is_err());
