@@ -86,3 +86,24 @@ fn what_is_no_backup_is_refused() {
     ");
     assert!(program.ok(&["cache", "stats"]).contains("Total files: 45"));
 }
+
+#[test]
+fn a_damaged_database_is_left_alone_and_what_to_do_is_said() {
+    let (_dir, program) = home();
+    fs::create_dir_all(program.config()).unwrap();
+    let database = program.config().join("metadata.db");
+    fs::write(&database, [b'x'; 8_000]).unwrap();
+    for args in [
+        &["cache", "vacuum"][..],
+        &["cache", "stats"],
+        &["cache", "cleanup", "--all", "--yes"],
+        &["cache", "backup", "copy.db"],
+    ] {
+        let said = program.fails(1, args);
+        assert!(
+            said.contains("hint: a backup can be put in its place"),
+            "{args:?}: {said}"
+        );
+    }
+    assert_eq!(fs::read(&database).unwrap(), [b'x'; 8_000]);
+}

@@ -128,3 +128,41 @@ fn a_server_whose_log_nobody_reads_any_more_serves_and_stops() {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
+
+#[test]
+fn a_variable_that_is_set_to_nothing_is_not_set() {
+    let mut options = Options::default();
+    for name in [
+        "ACCESS_KEY_ID",
+        "SECRET_ACCESS_KEY",
+        "ACCESS_FILE",
+        "TLS_CERT",
+        "TLS_KEY",
+        "REGION",
+        "NO_AUTH",
+        "BACKEND_CONFIG",
+        "ROOT_FOLDER",
+        "SYNC",
+        "LAYOUT",
+        "DOMAIN",
+        "METADATA_DB",
+        "MAX_CONNECTIONS",
+        "UPLOAD_EXPIRY",
+        "SPOOL_LIMIT",
+        "ADMIN_LISTEN",
+        "CONFIG_DIR",
+        "PLUGIN_DIR",
+        "DEBUG",
+        "LOG_FORMAT",
+    ] {
+        options = options.env(&format!("PYS3LOCAL_{name}"), "");
+    }
+    assert!(options.start().stdout().contains("Address:"));
+}
+
+#[test]
+fn a_variable_that_the_backend_has_no_use_for_is_a_warning() {
+    let gateway = Options::default().env("PYS3LOCAL_ROOT_FOLDER", "x").start();
+    let said = "PYS3LOCAL_ROOT_FOLDER: the backend `local` has no such setting";
+    gateway.until("a warning", || gateway.stderr().contains(said));
+}

@@ -24,7 +24,12 @@ impl Inner {
             key: key.clone(),
         };
         let found = self.look(&place, Want::Head, None).await?;
-        check_read(conditions, &found.head.etag, found.head.modified)?;
+        check_read(
+            conditions,
+            &found.head.etag,
+            found.head.modified,
+            found.head.size,
+        )?;
         let Found {
             head, part_sizes, ..
         } = found;

@@ -41,6 +41,8 @@ pub enum ServiceError {
         etag: ETag,
         /// The object's time.
         modified: Timestamp,
+        /// Its bytes, which an answer to HEAD tells.
+        size: u64,
     },
     /// A condition does not hold (412); carries the header's name as AWS spells it.
     #[error("the condition {0} does not hold")]

@@ -28,6 +28,7 @@ pub(super) fn check_read(
     conditions: &ReadConditions,
     etag: &ETag,
     modified: Timestamp,
+    size: u64,
 ) -> Result<(), ServiceError> {
     match (&conditions.if_match, conditions.if_unmodified_since) {
         (Some(tags), _) if !tags.holds(etag) => {
@@ -45,7 +46,11 @@ pub(super) fn check_read(
     };
     if unchanged {
         let etag = etag.clone();
-        return Err(ServiceError::NotModified { etag, modified });
+        return Err(ServiceError::NotModified {
+            etag,
+            modified,
+            size,
+        });
     }
     Ok(())
 }
@@ -56,7 +61,7 @@ pub(super) fn check_source(
     etag: &ETag,
     modified: Timestamp,
 ) -> Result<(), ServiceError> {
-    check_read(conditions, etag, modified).map_err(|error| {
+    check_read(conditions, etag, modified, 0).map_err(|error| {
         ServiceError::PreconditionFailed(match error {
             ServiceError::PreconditionFailed("If-Match") => "x-amz-copy-source-If-Match",
             ServiceError::NotModified { .. } if conditions.if_none_match.is_some() => {
@@ -158,7 +163,7 @@ mod tests {
             (read(Some(HERE), None, Some(HERE), None), NotModified),
         ];
         for (conditions, expected) in cases {
-            let outcome = check_read(&conditions, &HERE, MODIFIED);
+            let outcome = check_read(&conditions, &HERE, MODIFIED, 0);
             assert_eq!(answer(outcome), expected, "{conditions:?}");
         }
     }

@@ -24,7 +24,12 @@ impl Inner {
         };
         let want = Want::Bytes(request.section);
         let mut found = self.look(&place, want, None).await?;
-        check_read(&request.conditions, &found.head.etag, found.head.modified)?;
+        check_read(
+            &request.conditions,
+            &found.head.etag,
+            found.head.modified,
+            found.head.size,
+        )?;
         let Some((range, bytes)) = found.bytes.take() else {
             return Err(out_of_range(request.section, &found));
         };
@@ -48,7 +53,12 @@ impl Inner {
             key: request.key,
         };
         let found = self.look(&place, Want::Head, None).await?;
-        check_read(&request.conditions, &found.head.etag, found.head.modified)?;
+        check_read(
+            &request.conditions,
+            &found.head.etag,
+            found.head.modified,
+            found.head.size,
+        )?;
         let (size, parts) = (found.head.size, &found.part_sizes);
         let range = request.section.map(|section| section.resolve(size, parts));
         let range = range

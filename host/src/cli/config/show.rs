@@ -72,6 +72,7 @@ impl Shown {
                 "call_timeout": grants.call_timeout.map(|time| time.as_secs()),
                 "max_calls": grants.max_calls,
             },
+            "metadata_db": self.backend.metadata_db,
             "max_age": self.backend.max_age.map(|time| time.as_secs()),
             "exclusive": self.backend.exclusive,
             "upload_expiry": self.backend.upload_expiry.map(|time| time.as_secs()),
@@ -113,6 +114,9 @@ impl Shown {
         }
         if let Some(time) = backend.grants.call_timeout {
             lines.push(("call_timeout", format!("{} s", time.as_secs())));
+        }
+        if let Some(path) = &backend.metadata_db {
+            lines.push(("metadata_db", path.display().to_string()));
         }
         if let Some(time) = backend.max_age {
             lines.push(("max_age", format!("{} s", time.as_secs())));

@@ -21,7 +21,14 @@ fn failures_of_the_service_have_the_codes_of_s3() {
         (S::BucketExists, (409, "BucketAlreadyOwnedByYou")),
         (S::BucketNotEmpty, (409, "BucketNotEmpty")),
         (S::InvalidRange { size: 1 }, (416, "InvalidRange")),
-        (S::NotModified { etag, modified }, (304, "NotModified")),
+        (
+            S::NotModified {
+                etag,
+                modified,
+                size: 1,
+            },
+            (304, "NotModified"),
+        ),
         (
             S::PreconditionFailed("If-Match"),
             (412, "PreconditionFailed"),

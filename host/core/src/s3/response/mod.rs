@@ -123,8 +123,13 @@ pub fn error(error: &Error, asked: &Asked<'_>, id: &RequestId) -> Reply {
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
     match error {
-        Error::Service(ServiceError::NotModified { etag, modified }) => {
+        Error::Service(ServiceError::NotModified {
+            etag,
+            modified,
+            size,
+        }) => {
             set_state(headers, etag, *modified);
+            headers.insert(CONTENT_LENGTH, (*size).into());
         }
         Error::Service(ServiceError::InvalidRange { size }) => {
             set(headers, CONTENT_RANGE, format_args!("bytes */{size}"));
@@ -200,6 +205,9 @@ pub fn finish(mut reply: Reply, method: &Method, id: &RequestId) -> Reply {
         *reply.body_mut() = ReplyBody::Empty;
     }
     let headers = reply.headers_mut();
+    if bodiless && method != Method::HEAD {
+        headers.remove(CONTENT_LENGTH);
+    }
     if let Some(length) = length
         && !bodiless
         && !headers.contains_key(CONTENT_LENGTH)

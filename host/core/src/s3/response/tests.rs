@@ -495,8 +495,12 @@ fn not_modified_has_a_tag_but_neither_body_nor_length() {
     let error = Error::from(ServiceError::NotModified {
         etag: TAG,
         modified: TIME,
+        size: 10,
     });
     let reply = super::error(&error, &asked("/"), &request_id());
+    let head = super::error(&error, &asked("/"), &request_id());
+    let head = finish(head, &Method::HEAD, &request_id());
+    assert_eq!(header(&head, "content-length"), "10");
     let reply = finish(reply, &Method::GET, &request_id());
     assert_eq!(reply.status(), StatusCode::NOT_MODIFIED);
     assert!(matches!(reply.body(), ReplyBody::Empty));
