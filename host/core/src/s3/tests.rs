@@ -184,7 +184,8 @@ async fn a_listing_tells_which_checksums_there_are() {
     );
 }
 
-fn md5_of(content: &str) -> String {
+/// What `Content-MD5` says of a body.
+pub(in crate::s3) fn md5_of(content: &str) -> String {
     use base64::Engine as _;
     use md5::{Digest as _, Md5};
     base64::engine::general_purpose::STANDARD.encode(Md5::digest(content))

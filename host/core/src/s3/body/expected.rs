@@ -120,7 +120,7 @@ fn content_md5(headers: &HeaderMap) -> Result<Option<[u8; 16]>, AuthError> {
 }
 
 /// Whether a header has a checksum that nobody here can verify.
-pub(super) fn has_unknown_checksum(headers: &HeaderMap) -> bool {
+pub fn has_unknown_checksum(headers: &HeaderMap) -> bool {
     const OTHERS: [HeaderName; 3] = [
         header::CHECKSUM_ALGORITHM,
         header::CHECKSUM_MODE,
@@ -137,7 +137,7 @@ pub(super) fn has_unknown_checksum(headers: &HeaderMap) -> bool {
 }
 
 /// Whether headers promise something by which a change of the body would be noticed.
-pub(super) fn has_digest(headers: &HeaderMap) -> bool {
+pub fn has_digest(headers: &HeaderMap) -> bool {
     let mut sums = ChecksumAlgorithm::ALL.into_iter().map(checksum::header);
     let trailer = headers.get(X_AMZ_TRAILER).map(http::HeaderValue::as_bytes);
     headers.contains_key(CONTENT_MD5)

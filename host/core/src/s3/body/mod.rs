@@ -15,6 +15,7 @@ mod tests;
 mod verify;
 
 pub use checksum::header as checksum_header;
+pub use expected::{has_digest, has_unknown_checksum};
 
 use super::auth::{AuthError, Authenticated};
 use crate::model::{ByteStream, Piece, Upload, UploadError, Wanted};
@@ -63,16 +64,6 @@ pub fn upload(
         wanted,
         pieces,
     })
-}
-
-/// Whether headers promise something by which a change of the body would be noticed.
-pub fn has_digest(headers: &HeaderMap) -> bool {
-    expected::has_digest(headers)
-}
-
-/// Whether a header has a checksum by an algorithm that nobody here knows.
-pub fn has_unknown_checksum(headers: &HeaderMap) -> bool {
-    expected::has_unknown_checksum(headers)
 }
 
 /// Why a document could not be read.

@@ -4,6 +4,7 @@ use crate::s3::address::{Address, AddressError};
 use crate::s3::auth::{Access, AuthError, Authenticator};
 use crate::s3::error::Code;
 use crate::s3::route::route;
+use crate::s3::tests::md5_of;
 use crate::service::{ETagCondition, WriteConditions};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -45,12 +46,6 @@ async fn parse(
     }
     let body = stream::iter([Ok(Bytes::from_static(body.as_bytes()))]).boxed();
     parse_request(request.body(body).unwrap()).await
-}
-
-fn md5_of(document: &str) -> String {
-    use base64::Engine as _;
-    use md5::{Digest as _, Md5};
-    base64::engine::general_purpose::STANDARD.encode(Md5::digest(document))
 }
 
 async fn code(method: &str, target: &str, headers: &[(&str, &str)], body: &'static str) -> Code {
