@@ -49,11 +49,7 @@ async fn objects_of_the_python_program_keep_etag_and_content_type() {
         let (etag, _) = head("deep/er/data.bin").await;
         assert!(etag.starts_with("\"x-"), "{etag}");
     }
-    let log = gateway.stderr();
-    assert!(
-        log.contains("imported the database of the Python program"),
-        "{log}"
-    );
+    gateway.until_said("imported the database of the Python program");
     let kept = fs::read_dir(database.parent().unwrap()).unwrap();
     let kept = kept.filter(|entry| {
         let name = entry.as_ref().unwrap().file_name();

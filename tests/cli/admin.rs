@@ -70,10 +70,9 @@ async fn requests_plugin_calls_and_knowledge_are_counted() {
         // What 32 hex digits look like, a client takes for an MD5.
         assert!(etag.starts_with("x-"), "{etag}");
     }
-    let warnings = gateway
-        .stderr()
-        .matches("the MD5 of this object is unknown")
-        .count();
+    let warning = "the MD5 of this object is unknown";
+    gateway.until_said(warning);
+    let warnings = gateway.stderr().matches(warning).count();
     assert_eq!(warnings, 1, "{}", gateway.stderr());
     s3.get("bucket", "missing").send().await.expect(404);
     let (status, text) = get(admin, "/metrics");

@@ -251,11 +251,7 @@ async fn a_full_account_is_said_at_the_start_and_refuses_uploads_as_s3_does() {
     assert_eq!(cloud.s3.fetch("bucket", "key").await, "some bytes");
     assert_eq!(cloud.files().len(), 1);
     let full = options(&cloud.simulator).start();
-    assert!(
-        full.stderr().contains("seems to be full"),
-        "{}",
-        full.stderr()
-    );
+    full.until_said("seems to be full");
     // It serves what is there all the same, and can be emptied.
     assert_eq!(full.s3().fetch("bucket", "key").await, "some bytes");
     full.s3().delete("bucket", "key").send().await.expect(204);

@@ -215,11 +215,7 @@ async fn a_corrupt_database_is_moved_aside_and_said_so() {
     .unwrap();
     gateway.restart();
     assert_eq!(gateway.s3().fetch("bucket", "dir/key").await, "body");
-    assert!(
-        gateway.stderr().contains("metadata.db"),
-        "{}",
-        gateway.stderr()
-    );
+    gateway.until_said("metadata.db");
     let kept = std::fs::read_dir(&config).unwrap().flatten().any(|entry| {
         std::fs::read(entry.path()).is_ok_and(|bytes| bytes.starts_with(b"this is no database"))
     });

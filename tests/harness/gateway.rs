@@ -208,6 +208,14 @@ impl Gateway {
         self.run.stderr.text()
     }
 
+    /// Waits until standard error contains a text; panics if it never does. What is logged before
+    /// an answer may be read after it.
+    #[track_caller]
+    pub fn until_said(&self, text: &str) {
+        let what = format!("{text:?} on standard error");
+        self.until(&what, || self.stderr().contains(text));
+    }
+
     /// Whether the process is still there.
     pub fn is_running(&mut self) -> bool {
         matches!(self.run.child.try_wait(), Ok(None))

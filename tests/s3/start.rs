@@ -163,6 +163,5 @@ fn a_variable_that_is_set_to_nothing_is_not_set() {
 #[test]
 fn a_variable_that_the_backend_has_no_use_for_is_a_warning() {
     let gateway = Options::default().env("PYS3LOCAL_ROOT_FOLDER", "x").start();
-    let said = "PYS3LOCAL_ROOT_FOLDER: the backend `local` has no such setting";
-    gateway.until("a warning", || gateway.stderr().contains(said));
+    gateway.until_said("PYS3LOCAL_ROOT_FOLDER: the backend `local` has no such setting");
 }
