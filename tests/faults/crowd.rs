@@ -1,32 +1,47 @@
 //! Very many connections: idle ones, and all at once.
 
 use pys3local_tests::Gateway;
-use pys3local_tests::client::{Connection, Socket};
+use pys3local_tests::client::{Connection, PATIENCE, Socket};
+use pys3local_tests::gateway::Options;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 /// How many connections this process can hold, up to `wanted`.
 fn connections(wanted: u64) -> usize {
     let most = rlimit::increase_nofile_limit(wanted + 500).unwrap();
-    let count = wanted.min(most.saturating_sub(500));
-    if count < wanted {
-        println!("only {count} connections: this process may not open more files");
+    let ports = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
+    let ports = ports.ok().and_then(|text| {
+        let mut bounds = text.split_whitespace().map(str::parse::<u64>);
+        let (first, last) = (bounds.next()?.ok()?, bounds.next()?.ok()?);
+        Some(last.saturating_sub(first))
+    });
+    let most = most.saturating_sub(500).min(ports.unwrap_or(wanted) / 2);
+    if most < wanted {
+        println!("only {most} connections: this process may not open more");
     }
-    usize::try_from(count).unwrap()
+    assert!(
+        most >= 100,
+        "this process may not open enough files or ports"
+    );
+    usize::try_from(wanted.min(most)).unwrap()
+}
+
+/// A connection that the gateway's system has accepted; nobody waits for it for ever.
+async fn open(gateway: &Gateway) -> Socket {
+    let opened = tokio::time::timeout(PATIENCE, Socket::open(gateway.address()));
+    opened.await.expect("a connection in time").unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ten_thousand_idle_connections_keep_nobody_out() {
     let (mut gateway, s3) = Gateway::with_bucket().await;
     s3.store("bucket", "key", "body").await;
-    let mut working = Connection::open(gateway.address()).await.unwrap();
-    let get = || s3.get("bucket", "key").sign().request;
-    assert_eq!(working.send(get()).await.unwrap().body, "body");
+    assert_eq!(s3.fetch("bucket", "key").await, "body");
     let before = gateway.usage();
 
     let mut idle = Vec::new();
     for number in 0..connections(10_000) {
-        idle.push(TcpStream::connect(gateway.address()).unwrap());
+        idle.push(open(&gateway).await);
         // Others come in between.
         if number % 250 == 0 {
             assert_eq!(s3.fetch("bucket", "key").await, "body");
@@ -43,6 +58,22 @@ async fn ten_thousand_idle_connections_keep_nobody_out() {
     gateway.until("their files are closed", || {
         gateway.usage().files <= before.files + 20
     });
+    assert!(gateway.is_running());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_may_not_open_more_files_makes_room_as_well() {
+    let limited = ["sh", "-c", "ulimit -n 160 && exec \"$0\" \"$@\""];
+    let options = Options::default().behind(limited.map(str::to_owned).to_vec());
+    let mut gateway = options.start();
+    let s3 = gateway.s3();
+    s3.create_bucket("bucket").await;
+    s3.store("bucket", "key", "body").await;
+    let mut idle = Vec::new();
+    for _ in 0..300 {
+        idle.push(open(&gateway).await);
+    }
+    assert_eq!(s3.fetch("bucket", "key").await, "body");
     assert!(gateway.is_running());
 }
 
@@ -100,4 +131,53 @@ async fn requests_that_are_sent_ahead_are_answered_in_their_order() {
         let at = rest.find(body);
         rest = &rest[at.unwrap_or_else(|| panic!("no body {number} in its place: {text}"))..];
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_are_kept_open_or_stall_keep_nobody_out() {
+    let options = Options::default().arg("--max-connections=4");
+    let mut gateway = options.start();
+    let s3 = gateway.s3();
+    s3.create_bucket("bucket").await;
+    s3.store("bucket", "key", "body").await;
+    let get = || s3.get("bucket", "key").sign().request;
+    // One that works all the time, beside those that are kept by clients that do not.
+    let mut working = Connection::open(gateway.address()).await.unwrap();
+    let mut kept = Vec::new();
+    for _ in 0..20 {
+        let mut connection = Connection::open(gateway.address()).await.unwrap();
+        assert_eq!(connection.send(get()).await.unwrap().body, "body");
+        kept.push(connection);
+        assert_eq!(working.send(get()).await.unwrap().body, "body");
+    }
+    // Half a head each.
+    let mut stalled = Vec::new();
+    for _ in 0..4 {
+        let mut socket = Socket::open(gateway.address()).await.unwrap();
+        let head = get().head();
+        socket.send(&head[..head.len() / 2]).await.unwrap();
+        stalled.push(socket);
+    }
+    assert_eq!(s3.fetch("bucket", "key").await, "body");
+    assert!(gateway.is_running());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_sends_no_more_gets_the_answers_to_all_that_it_has_sent() {
+    let (gateway, s3) = Gateway::with_bucket().await;
+    let large = pys3local_tests::data::bytes(1, 20 << 20);
+    s3.store("bucket", "large", large.clone()).await;
+    let put = s3.put("bucket", "small", "small").sign().request.head();
+    let get = |key| s3.get("bucket", key).sign().request.head();
+    let mut socket = Socket::open(gateway.address()).await.unwrap();
+    let all = [put, b"small".to_vec(), get("small"), get("large")].concat();
+    socket.send(&all).await.unwrap();
+    socket.finish().await.unwrap();
+    for expected in [&b""[..], b"small", &large] {
+        let answer = socket.answer().await.unwrap();
+        let (status, head, body) = answer.expect("an answer");
+        assert_eq!(status, 200, "{head}");
+        assert!(body == expected, "{} bytes", body.len());
+    }
+    assert!(socket.answer().await.unwrap().is_none());
 }

@@ -139,7 +139,7 @@ pub(super) struct ServeOptions {
     #[command(flatten)]
     pub(super) directories: Directories,
 
-    /// Connections at once; silent ones make room for more [default: 512]
+    /// Connections at once; those that wait for their clients make room for more [default: 512]
     #[arg(long, env = "PYS3LOCAL_MAX_CONNECTIONS", value_name = "N")]
     max_connections: Option<String>,
 

@@ -160,7 +160,7 @@ fn prepare_directories(settings: &Serve) -> Result<(), Failure> {
 /// Listens on what `flag` says, and answers where that is.
 async fn bind(address: &ListenAddress, flag: &str) -> Result<(TcpListener, SocketAddr), Failure> {
     let bound = async {
-        let listener = http::bind(&address.candidates().await?).await?;
+        let listener = http::bind(&address.candidates().await?)?;
         let address = listener.local_addr()?;
         Ok((listener, address))
     };

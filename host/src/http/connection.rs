@@ -1,125 +1,20 @@
 //! A connection: its timeouts, and how it ends.
 
+use super::crowd::{Link, Wait};
 use super::exchange;
 use super::metrics::Metrics;
 use super::patience::Patience;
 use super::server::{Limits, Stop};
 use axum::Router;
-use futures_util::task::AtomicWaker;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use hyper_util::service::TowerToHyperService;
-use std::collections::BTreeMap;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-/// What a connection is doing, as its two ends know it: the socket below hyper, and the
-/// exchange above it.
-#[derive(Default)]
-pub(super) struct Link {
-    phase: AtomicU8,
-    used: AtomicBool,
-    linger: AtomicBool,
-    /// Another connection needs the place of this one.
-    unwanted: AtomicBool,
-    /// Whoever waits for a request.
-    waiting: AtomicWaker,
-}
-
-/// No request.
-const IDLE: u8 = 0;
-/// The first bytes of a request are there.
-const HEAD: u8 = 1;
-/// A request is being answered.
-const BUSY: u8 = 2;
-
-impl Link {
-    pub(super) fn request_began(&self) {
-        self.used.store(true, Ordering::Relaxed);
-        self.phase.store(BUSY, Ordering::Relaxed);
-    }
-
-    pub(super) fn request_ended(&self) {
-        self.phase.store(IDLE, Ordering::Relaxed);
-    }
-
-    /// The client may still be sending when the connection is closed.
-    pub(super) fn linger(&self) {
-        self.linger.store(true, Ordering::Relaxed);
-    }
-
-    fn bytes_came(&self) -> bool {
-        let phase = &self.phase;
-        phase
-            .compare_exchange(IDLE, HEAD, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
-    }
-
-    /// Ends the connection if it still has no request.
-    fn make_way(&self) {
-        self.unwanted.store(true, Ordering::Release);
-        self.waiting.wake();
-    }
-
-    /// Whether nothing was ever received.
-    fn is_fresh(&self) -> bool {
-        !self.used.load(Ordering::Relaxed) && self.phase.load(Ordering::Relaxed) == IDLE
-    }
-}
-
-/// The open connections of a server, in the order in which they came.
-#[derive(Default)]
-pub(super) struct Crowd {
-    last: AtomicU64,
-    links: Mutex<BTreeMap<u64, Arc<Link>>>,
-}
-
-impl Crowd {
-    fn links(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Link>>> {
-        self.links.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Ends so many connections that never asked for anything, the oldest first. Others are left
-    /// alone.
-    pub(super) fn make_room(&self, count: usize) {
-        let links = self.links();
-        let wanted = |link: &&Arc<Link>| !link.unwanted.load(Ordering::Relaxed);
-        let fresh = links.values().filter(|link| link.is_fresh());
-        for link in fresh.filter(wanted).take(count) {
-            link.make_way();
-        }
-    }
-
-    /// A new connection.
-    pub(super) fn enter(self: &Arc<Self>) -> Member {
-        let number = self.last.fetch_add(1, Ordering::Relaxed);
-        let link = Arc::new(Link::default());
-        self.links().insert(number, Arc::clone(&link));
-        Member {
-            link,
-            crowd: Arc::clone(self),
-            number,
-        }
-    }
-}
-
-/// A connection that is in the crowd.
-pub(super) struct Member {
-    pub(super) link: Arc<Link>,
-    crowd: Arc<Crowd>,
-    number: u64,
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        self.crowd.links().remove(&self.number);
-    }
-}
 
 /// Serves one connection to its end, and answers whether that was a stop that broke it off.
 pub(super) async fn drive<S>(
@@ -140,6 +35,7 @@ where
     });
     let connection = http1::Builder::new()
         .header_read_timeout(None) // The socket has one, and one of its own for idle connections.
+        .half_close(true) // Who has asked for everything may say so, and gets all the answers.
         .serve_connection(TokioIo::new(socket), exchanges);
     let mut connection = pin!(connection);
     let ended = tokio::select! {
@@ -228,21 +124,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
             }
             return read;
         }
-        // Also during a request, which may end without another look at the socket.
-        this.link.waiting.register(cx.waker());
-        match this.link.phase.load(Ordering::Relaxed) {
+        match this.link.poll_wait(cx) {
             // As if the client had closed: nothing is lost.
-            IDLE => {
-                if this.link.unwanted.load(Ordering::Acquire) {
-                    return Poll::Ready(Ok(()));
-                }
-                this.idle.poll_end(cx).map(Ok)
+            Wait::Leaving(false) => Poll::Ready(Ok(())),
+            Wait::Request => this.idle.poll_end(cx).map(Ok),
+            Wait::Leaving(true) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Wait::Head => {
+                let ended = this.head.poll_end(cx);
+                ended.map(|()| Err(io::ErrorKind::TimedOut.into()))
             }
-            HEAD => this
-                .head
-                .poll_end(cx)
-                .map(|()| Err(io::ErrorKind::TimedOut.into())),
-            _ => {
+            Wait::Answer => {
                 this.idle.rest();
                 this.head.rest();
                 Poll::Pending
@@ -275,14 +166,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
+        let flushed = Pin::new(&mut self.inner).poll_flush(cx);
+        if flushed.is_ready() {
+            self.link.flushed();
+        }
+        self.watch_write(cx, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.closing.is_none() {
-            ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
-            if !this.link.linger.load(Ordering::Relaxed) {
+            this.link.closes();
+            let shut = Pin::new(&mut this.inner).poll_shutdown(cx);
+            ready!(this.watch_write(cx, shut))?;
+            if !this.link.lingers() {
                 return Poll::Ready(Ok(()));
             }
         }

@@ -1,7 +1,7 @@
 //! One request and its reply, whatever the application does.
 
 use super::body::RequestBody;
-use super::connection::Link;
+use super::crowd::Link;
 use super::log::Record;
 use super::metrics::{Metrics, Transfer};
 use crate::s3::Outcome;

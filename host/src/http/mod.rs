@@ -9,6 +9,7 @@
 
 mod body;
 mod connection;
+mod crowd;
 mod exchange;
 mod log;
 mod metrics;

@@ -1,6 +1,7 @@
 //! Listening, accepting, and stopping in order.
 
-use super::connection::{self, Crowd, Link};
+use super::connection;
+use super::crowd::{Crowd, Link};
 use super::metrics::Metrics;
 use super::tls::Tls;
 use axum::Router;
@@ -9,7 +10,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -18,8 +19,12 @@ use tokio_util::task::TaskTracker;
 /// What clients may use up.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections at once. A further one takes the place of one that never asked for anything, or waits.
+    /// Connections at once. A further one takes the place of one that waits for its client, or waits
+    /// itself while all of them are being answered.
     pub connections: usize,
+    /// How long a handshake, a first request or the head of one may take while others wait for the
+    /// place.
+    pub grace: Duration,
     /// How long a connection may stay open without a request.
     pub idle: Duration,
     /// How long the head of a request may take from its first byte.
@@ -38,6 +43,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
+            grace: Duration::from_secs(2),
             idle: Duration::from_secs(75),
             head: Duration::from_secs(30),
             silence: Duration::from_mins(1),
@@ -104,11 +110,15 @@ pub fn no_place() -> Option<(Handle, ())> {
     None
 }
 
-/// Listens on the first of `candidates` that can be had.
-pub async fn bind(candidates: &[SocketAddr]) -> io::Result<TcpListener> {
+/// Connections that the system keeps until we accept them; it may keep fewer. Beyond that clients
+/// have to try again, a second later.
+const BACKLOG: u32 = 4096;
+
+/// Listens on the first of `candidates` that can be had. Must be called within a tokio runtime.
+pub fn bind(candidates: &[SocketAddr]) -> io::Result<TcpListener> {
     let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in candidates {
-        match TcpListener::bind(address).await {
+        match listen(*address) {
             Ok(listener) => return Ok(listener),
             // The other candidate would listen beside whoever has the port.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
@@ -116,6 +126,18 @@ pub async fn bind(candidates: &[SocketAddr]) -> io::Result<TcpListener> {
         }
     }
     Err(failure)
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A port of connections that have just ended can be had; one that somebody listens on cannot.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves until `stop` asks otherwise, and answers when the last connection has ended.
@@ -131,7 +153,7 @@ pub async fn serve<G: Send + 'static>(
     place: impl Fn() -> Option<(Handle, G)> + Send,
 ) -> Drained {
     let slots = Arc::new(Semaphore::new(limits.connections));
-    let crowd = Arc::new(Crowd::default());
+    let crowd = Arc::new(Crowd::new(limits.grace));
     // Of a flood of connections not each has to wait until another one has ended.
     let some = (limits.connections / 16).max(1);
     let connections = TaskTracker::new();
@@ -199,6 +221,7 @@ async fn connect(
     let shaken = tokio::select! {
         biased;
         () = stop.gracefully() => return false, // Nothing was asked yet.
+        () = link.leaving() => return false,
         shaken = tls.accept(socket, limits.head) => shaken,
     };
     match shaken {
@@ -233,6 +256,7 @@ async fn accept(
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 // No file descriptors left, most likely. Some will come back.
+                crowd.make_room(some);
                 tracing::warn!(%error, "cannot accept connections; trying again");
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
@@ -240,8 +264,8 @@ async fn accept(
     }
 }
 
-/// Room for one more connection. Who has it may have got a request since it was asked to go, so
-/// another one is asked soon.
+/// Room for one more connection. Who has it may have got a request since it was asked to go, and
+/// others end theirs, so some are asked again soon.
 async fn room(slots: &Arc<Semaphore>, crowd: &Crowd, some: usize) -> Option<OwnedSemaphorePermit> {
     loop {
         if let Ok(slot) = slots.clone().try_acquire_owned() {

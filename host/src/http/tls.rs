@@ -210,15 +210,19 @@ mod tests {
         (dir, tls)
     }
 
-    async fn start(tls: Tls) -> (SocketAddr, Stop) {
-        let listener = bind(&["127.0.0.1:0".parse().unwrap()]).await.unwrap();
+    fn start(tls: Tls) -> (SocketAddr, Stop) {
+        start_with(tls, Limits::default())
+    }
+
+    fn start_with(tls: Tls, limits: Limits) -> (SocketAddr, Stop) {
+        let listener = bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
         let address = listener.local_addr().unwrap();
         let stop = Stop::default();
         let router = router(Arc::new(Fake::default()));
         tokio::spawn(serve(
             listener,
             router,
-            Limits::default(),
+            limits,
             stop.clone(),
             Metrics::default(),
             Some(tls),
@@ -251,7 +255,7 @@ mod tests {
     #[tokio::test]
     async fn requests_are_answered_over_tls_and_connections_end_properly() {
         let (_dir, tls) = load(ONE);
-        let (address, _stop) = start(tls.unwrap()).await;
+        let (address, _stop) = start(tls.unwrap());
         // `read_to_string` fails on a connection that was cut instead of closed.
         let text = ask(address, ONE.0).await.unwrap();
         assert!(
@@ -264,13 +268,35 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_speaks_plain_http_costs_only_its_connection() {
         let (_dir, tls) = load(ONE);
-        let (address, _stop) = start(tls.unwrap()).await;
+        let (address, _stop) = start(tls.unwrap());
         let mut socket = TcpStream::connect(address).await.unwrap();
         socket.write_all(get("/stream").as_bytes()).await.unwrap();
         let mut answer = Vec::new();
         let _ = socket.read_to_end(&mut answer).await;
         assert!(!answer.starts_with(b"HTTP"));
         assert!(ask(address, ONE.0).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn handshakes_that_do_not_get_on_make_room() {
+        let (_dir, tls) = load(ONE);
+        let limits = Limits {
+            connections: 2,
+            grace: Duration::from_millis(20),
+            head: Duration::from_hours(1),
+            ..Limits::default()
+        };
+        let (address, _stop) = start_with(tls.unwrap(), limits);
+        let mut stalled = [
+            TcpStream::connect(address).await.unwrap(),
+            TcpStream::connect(address).await.unwrap(),
+        ];
+        // The beginning of a greeting.
+        stalled[1].write_all(&[0x16, 3, 1, 1]).await.unwrap();
+        for _ in 0..2 {
+            let text = ask(address, ONE.0).await.unwrap();
+            assert!(text.ends_with("goodgood"), "{text}");
+        }
     }
 
     #[tokio::test(start_paused = true)]
