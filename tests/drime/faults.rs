@@ -2,7 +2,7 @@
 //! clients try again.
 
 use crate::{Cloud, MIB};
-use drime_sim::{BadToken, SameName, Switches, UploadAnswer};
+use drime_sim::{BadToken, Download, SameName, Simulator, Switches, TOKEN, UploadAnswer};
 use pys3local_tests::client::Reply;
 use pys3local_tests::data;
 
@@ -241,4 +241,46 @@ async fn a_replaced_entry_that_could_not_be_deleted_goes_later() {
         .gateway
         .until("it is gone", || cloud.files().len() == 1);
     assert_eq!(cloud.s3.fetch("bucket", "key").await, "newer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_the_key_of_the_account_nor_a_signed_url_of_the_service_is_logged() {
+    let simulator = Simulator::start(Switches::default()).await.unwrap();
+    let options = crate::options(&simulator).arg("--debug");
+    let gateway = options
+        .env("RUST_LOG", "trace")
+        .env("RUST_BACKTRACE", "1")
+        .start();
+    let s3 = gateway.s3();
+    s3.create_bucket("bucket").await;
+    let large = data::bytes(1, 11 * MIB);
+    s3.store("bucket", "large", large.clone()).await;
+    s3.store("bucket", "small", "small").await;
+    simulator.switch(|switches| switches.download = Download::Redirect);
+    assert!(s3.fetch("bucket", "large").await == large);
+    for fault in ["500", "html", "403"] {
+        for call in [
+            "storage:PUT /",
+            "storage:GET /",
+            "POST /uploads",
+            "GET /file-entries",
+        ] {
+            simulator.script(format!("{call}={fault}").parse().unwrap());
+            let _ = s3.put("bucket", "large", large.clone()).try_send().await;
+            let _ = s3.put("bucket", "small", "other").try_send().await;
+            let _ = s3.get("bucket", "large").try_send().await;
+            simulator.clear_scripts();
+        }
+    }
+    simulator.set_tokens(&["another"]);
+    let _ = s3.put("bucket", "small", "other").try_send().await;
+    let said = gateway.stdout() + &gateway.stderr();
+    assert!(said.contains("request failed"), "nothing has failed");
+    let secrets = [TOKEN, "X-Amz-Signature=", "Bearer "];
+    for line in said.lines() {
+        assert!(
+            !secrets.iter().any(|secret| line.contains(secret)),
+            "{line}"
+        );
+    }
 }

@@ -471,7 +471,7 @@ async fn a_trap_in_a_call_without_a_bucket_is_an_error_too() {
     let config = |call: &str| PluginConfig {
         kind: "hostile".into(),
         component: Some(guests::component("hostile")),
-        settings: [("trap".to_owned(), call.to_owned())].into(),
+        settings: [("misdeed".to_owned(), format!("{call}:trap"))].into(),
         ..PluginConfig::default()
     };
     let failed = open(config("configure"), options(&dir)).await;
@@ -491,7 +491,7 @@ async fn a_trap_in_a_call_without_a_bucket_is_an_error_too() {
 
     let config = config("choices");
     let component = Component::load(&config, &options(&dir)).await.unwrap();
-    let choices = component.choices("trap", &config.settings).await;
+    let choices = component.choices("misdeed", &config.settings).await;
     let failed = choices.err().unwrap().to_string();
     assert!(!failed.contains('\n'), "{failed}");
 }

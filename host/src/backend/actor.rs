@@ -13,10 +13,11 @@ use super::context::{ANSWER, Ctx};
 use super::engine::TICK;
 use super::grants::Grants;
 use super::guest_log::GuestLog;
-use super::load::{Guest, Loaded, one_line};
+use super::load::{Guest, Loaded, one_line, why};
 use super::metrics::Metrics;
 use super::outgoing::Outgoing;
 use super::pulse::NativeWork;
+use super::secrets::Secrets;
 use futures_util::future::BoxFuture;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -48,6 +49,8 @@ pub(super) struct Blueprint {
     pub(super) grants: Grants,
     pub(super) outgoing: Outgoing,
     pub(super) settings: Vec<(String, String)>,
+    /// What of these and of the granted variables must not be told on.
+    pub(super) secrets: Secrets,
     pub(super) single_bucket: bool,
     pub(super) durable: bool,
     /// What the first instance answered; later ones must agree.
@@ -57,16 +60,17 @@ pub(super) struct Blueprint {
 
 impl Blueprint {
     fn store(&self) -> wasmtime::Result<Store<Ctx>> {
-        self.store_with(&self.grants, self.outgoing.clone())
+        self.store_with(&self.grants, self.outgoing.clone(), &self.secrets)
     }
 
-    /// A store with grants of its own.
+    /// A store with grants and secrets of its own.
     pub(super) fn store_with(
         &self,
         grants: &Grants,
         outgoing: Outgoing,
+        secrets: &Secrets,
     ) -> wasmtime::Result<Store<Ctx>> {
-        let log = GuestLog::new(&self.name);
+        let log = GuestLog::new(&self.name, secrets);
         let ctx = Ctx::new(grants, outgoing, log)?;
         let mut store = Store::new(self.loaded.pre.engine(), ctx);
         store.limiter(|ctx| &mut ctx.limits);
@@ -275,7 +279,9 @@ async fn supervise(blueprint: &Blueprint, shared: &Arc<Shared>, mut queue: mpsc:
         let Err(error) = served else {
             return;
         };
-        let text = one_line(&format!("{error:#}"));
+        let text = why(&error);
+        // For the author of the plugin: where it was.
+        tracing::debug!(plugin = %blueprint.name, "{}", one_line(&format!("{error:#}")));
         if blueprint.configured.get().is_none() {
             // It has never worked: whoever starts the plugin says why, and starts it no more.
             shared.note_failure(text);
@@ -325,7 +331,10 @@ async fn serve(
             let configured = tokio::time::timeout(patience, configure)
                 .await
                 .map_err(|_| wasmtime::format_err!("configure took too long"))??
-                .map_err(|error| wasmtime::format_err!("{}", super::convert::text(&error)))?;
+                .map_err(|error| {
+                    let error = blueprint.secrets.hide_in(error);
+                    wasmtime::format_err!("{}", super::convert::text(&error))
+                })?;
             let first = blueprint.configured.get_or_init(|| configured.clone());
             if first.namespace != configured.namespace {
                 wasmtime::bail!("an instance answered another namespace than the first");

@@ -6,9 +6,10 @@ use super::convert;
 use super::engine;
 use super::error::OpenError;
 use super::grants::{DirGrant, Grants};
-use super::load::{BUILT_IN, Loaded, Origin, one_line};
+use super::load::{BUILT_IN, Loaded, Origin, one_line, why};
 use super::metrics::Metrics;
 use super::outgoing::Outgoing;
+use super::secrets::Secrets;
 use super::{Backend, BackendOptions, HostPattern, HostPatternError, PluginConfig};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -129,12 +130,15 @@ impl Component {
                 .await
                 .map_err(|error| OpenError::Engine(error.to_string()))??
         };
+        // A colour or a language is no secret.
+        let variables = config.grants.env.values().filter(|text| text.len() >= 8);
         let blueprint = Blueprint {
             name: kind.as_str().into(),
             loaded,
             outgoing: Outgoing::new(&config.grants.hosts),
             grants: config.grants.clone(),
             settings: Vec::new(),
+            secrets: Secrets::new(variables.cloned()),
             single_bucket: options.single_bucket,
             durable: options.durable,
             configured: OnceLock::new(),
@@ -194,9 +198,10 @@ impl Component {
         // A directory that is not there yet is no reason to offer nothing.
         grants.dirs.retain(|dir| dir.host.is_dir());
         let outgoing = Outgoing::new(&grants.hosts);
+        let secrets = self.secrets(settings);
         let settings: Vec<_> = settings.clone().into_iter().collect();
         let ask = async {
-            let mut store = self.blueprint.store_with(&grants, outgoing)?;
+            let mut store = self.blueprint.store_with(&grants, outgoing, &secrets)?;
             store.set_epoch_deadline(1);
             store.epoch_deadline_callback(runaway_watch());
             let loaded = &self.blueprint.loaded;
@@ -220,14 +225,25 @@ impl Component {
                 let choices = choices.into_iter().map(choice).filter(plain);
                 return Ok(choices.take(MOST_CHOICES).collect());
             }
-            Ok(Ok(Err(error))) => one_line(&convert::text(&error)),
-            Ok(Err(error)) => one_line(&format!("{error:#}")),
+            Ok(Ok(Err(error))) => convert::text(&secrets.hide_in(error)),
+            Ok(Err(error)) => why(&error),
             Err(_) => "it does not answer".into(),
         };
         Err(OpenError::Choices {
             plugin: self.kind.clone(),
             why,
         })
+    }
+
+    /// What must not be told on when the plugin gets these settings.
+    fn secrets(&self, settings: &BTreeMap<String, String>) -> Secrets {
+        let is_secret = |name: &str| {
+            let setting = self.description.setting(name);
+            setting.is_some_and(|setting| setting.kind == SettingKind::Secret)
+        };
+        let given = settings.iter().filter(|(name, _)| is_secret(name));
+        let given = given.map(|(_, value)| value.clone());
+        self.blueprint.secrets.with(given)
     }
 
     /// The settings that the plugin would get, with its defaults, and those of `given` that it
@@ -269,6 +285,7 @@ impl Component {
             grant_wishes(&mut self.blueprint.grants, &self.description, &settings)?;
             self.blueprint.outgoing = Outgoing::new(&self.blueprint.grants.hosts);
         }
+        self.blueprint.secrets = self.secrets(&settings);
         self.blueprint.settings = settings.into_iter().collect();
         super::start(self, unknown, options).await
     }
@@ -322,8 +339,9 @@ async fn describe(blueprint: &Blueprint) -> Result<Description, OpenError> {
             memory: blueprint.grants.memory,
             ..Grants::default()
         };
-        let mut store = blueprint.store_with(&nothing, Outgoing::new(&[]))?;
-        store.set_epoch_deadline(RUNAWAY);
+        let mut store = blueprint.store_with(&nothing, Outgoing::new(&[]), &Secrets::default())?;
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(runaway_watch());
         let instance = blueprint.loaded.pre.instantiate_async(&mut store).await?;
         let guest = blueprint.loaded.guest(&mut store, &instance)?;
         store
@@ -332,7 +350,7 @@ async fn describe(blueprint: &Blueprint) -> Result<Description, OpenError> {
     };
     let why = match tokio::time::timeout(Duration::from_secs(10), ask).await {
         Ok(Ok(description)) => return Ok(description.into()),
-        Ok(Err(error)) => one_line(&format!("{error:#}")),
+        Ok(Err(error)) => why(&error),
         Err(_) => "it does not say who it is".into(),
     };
     Err(OpenError::Configure { plugin, why })

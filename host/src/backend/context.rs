@@ -151,13 +151,14 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Ctx>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::secrets::Secrets;
     use super::*;
     use wasmtime::component::Component;
 
     /// Runs the start functions of a component with nothing granted.
     async fn start(text: &str) -> Result<()> {
         let engine = super::super::engine::engine(None)?;
-        let log = GuestLog::new(&"bomb".into());
+        let log = GuestLog::new(&"bomb".into(), &Secrets::default());
         let grants = Grants {
             memory: 1 << 20,
             ..Grants::default()

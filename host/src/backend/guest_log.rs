@@ -1,5 +1,6 @@
 //! A plugin's own words in our log: its `log` import, and whatever it prints.
 
+use super::secrets::Secrets;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +19,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub(super) struct GuestLog {
     plugin: Arc<str>,
+    secrets: Secrets,
     state: Arc<Mutex<State>>,
 }
 
@@ -28,7 +30,7 @@ struct State {
 }
 
 impl GuestLog {
-    pub(super) fn new(plugin: &Arc<str>) -> Self {
+    pub(super) fn new(plugin: &Arc<str>, secrets: &Secrets) -> Self {
         let state = State {
             line: Vec::new(),
             window: Instant::now(),
@@ -36,6 +38,7 @@ impl GuestLog {
         };
         Self {
             plugin: Arc::clone(plugin),
+            secrets: secrets.clone(),
             state: Arc::new(Mutex::new(state)),
         }
     }
@@ -59,6 +62,8 @@ impl GuestLog {
         if !self.admit() {
             return;
         }
+        // Before the line is cut: half a secret would not be found.
+        let message = self.secrets.hide(message);
         let cut = message.floor_char_boundary(LINE);
         let message: String = message
             .get(..cut)
@@ -79,7 +84,8 @@ impl GuestLog {
     fn printed(&self, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|&b| b == b'\n') {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            let room = LINE.saturating_sub(state.line.len());
+            let most = LINE + self.secrets.longest();
+            let room = most.saturating_sub(state.line.len());
             state.line.extend(piece.iter().take(room));
             if piece.ends_with(b"\n") {
                 let line = std::mem::take(&mut state.line);

@@ -301,6 +301,11 @@ fn first_line(error: &wasmtime::Error) -> String {
     one_line(&format!("{error:#}"))
 }
 
+/// Why an instance came to its end, in one line: the cause, without the way to it.
+pub(super) fn why(error: &wasmtime::Error) -> String {
+    one_line(&error.root_cause().to_string())
+}
+
 /// An error text of the engine as one line of bounded length.
 pub(super) fn one_line(text: &str) -> String {
     // What would move a terminal's cursor is no part of a line either.

@@ -26,6 +26,7 @@ mod plugin;
 mod pool;
 mod pulse;
 mod room;
+mod secrets;
 mod split;
 mod spool;
 mod stream;

@@ -4,7 +4,7 @@ use super::actor::{Actor, Blueprint, Busy, Job, Seat};
 use super::bindings::pys3local::storage::types::Error as GuestError;
 use super::context::Ctx;
 use super::convert;
-use super::load::{Guest, one_line};
+use super::load::{Guest, why};
 use super::pulse::Pulse;
 use crate::service::ports::StoreError;
 use futures_util::future::BoxFuture;
@@ -127,7 +127,10 @@ impl Pool {
         };
         self.blueprint.metrics.finished(function, name, begun);
         match outcome {
-            Ok(answer) => answer.map_err(convert::error),
+            Ok(answer) => {
+                let secrets = &self.blueprint.secrets;
+                answer.map_err(|error| convert::error(secrets.hide_in(error)))
+            }
             Err(why) => Err(StoreError::Unavailable(why)),
         }
     }
@@ -172,7 +175,7 @@ impl Pool {
         };
         match outcome {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(trap)) => Err(one_line(&format!("{trap:#}"))),
+            Ok(Err(trap)) => Err(why(&trap)),
             // The store was dropped with the call in it.
             Err(_) => Err(actor.last_failure()),
         }

@@ -23,6 +23,13 @@ pub enum Format {
     Json,
 }
 
+/// Where a library logs the very values that pass it, whatever `RUST_LOG` says: what a plugin prints,
+/// before its secrets are cut out, and the URLs that it asks for, which may be signed.
+const NEVER: [&str; 2] = [
+    "wasmtime_wasi::p2::write_stream=off",
+    "wasmtime_wasi_http::p3::bindings=off",
+];
+
 /// Starts logging. `RUST_LOG` decides what is logged, if it is set and makes sense.
 pub fn start(options: Options) {
     // A plugin that cannot connect says so itself, in better words, after it has tried again.
@@ -35,8 +42,11 @@ pub fn start(options: Options) {
         Ok(wanted) if !wanted.is_empty() => EnvFilter::try_new(wanted),
         _ => EnvFilter::try_new(level),
     };
+    let filter = filter.unwrap_or_else(|_| EnvFilter::new(level));
+    let never = NEVER.iter().filter_map(|place| place.parse().ok());
+    let filter = never.fold(filter, EnvFilter::add_directive);
     let log = tracing_subscriber::fmt()
-        .with_env_filter(filter.unwrap_or_else(|_| EnvFilter::new(level)))
+        .with_env_filter(filter)
         // Where nobody reads the log any more, that must not be complained of in the same place:
         // it would be a panic.
         .log_internal_errors(false)

@@ -186,6 +186,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn nothing_secret_is_in_the_debug_output_of_a_command_line() {
+        for line in [
+            "pys3local serve --secret-access-key hush",
+            "pys3local obscure hush",
+            "pys3local config add x --type y --set api_key=hush",
+            "pys3local plugin check x.wasm --set token=hush",
+        ] {
+            let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
+            let shown = format!("{arguments:?}");
+            assert!(!shown.contains("hush"), "{shown}");
+        }
+    }
+
     /// The help as a terminal of 100 columns would show it, without anybody's environment.
     fn help(path: &[&str]) -> String {
         let mut command = Arguments::command().term_width(100);

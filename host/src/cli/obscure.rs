@@ -1,7 +1,7 @@
 //! `pys3local obscure`.
 
 use super::Failure;
-use crate::config::secret;
+use crate::config::{SecretText, secret};
 use clap::Args;
 use std::io::{self, BufRead, IsTerminal, Write};
 
@@ -10,7 +10,7 @@ pub(super) struct ObscureOptions {
     /// The password; other users of the machine may see it in the list of processes
     // One in 64 obscured passwords begins with a dash.
     #[arg(allow_hyphen_values = true)]
-    password: Option<String>,
+    password: Option<SecretText>,
 
     /// The other way round: print the plain text of an obscured password
     #[arg(long)]
@@ -25,7 +25,7 @@ pub(super) fn run(options: ObscureOptions) -> Result<(), Failure> {
         "Password: "
     };
     let password = match password {
-        Some(password) => password,
+        Some(password) => password.expose().to_owned(),
         None => ask(prompt).map_err(|error| Failure::io("cannot read the password", &error))?,
     };
     let result = if reveal {

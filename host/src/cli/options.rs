@@ -82,7 +82,7 @@ pub(super) struct ServeOptions {
         hide_env_values = true,
         value_name = "SECRET"
     )]
-    secret_access_key: Option<String>,
+    secret_access_key: Option<SecretText>,
 
     /// File of further keys with their rights [default: access.toml in the config directory]
     #[arg(long, env = "PYS3LOCAL_ACCESS_FILE", value_name = "PATH")]
@@ -172,14 +172,13 @@ impl ServeOptions {
     /// What was given, and how: `matches` knows a flag from a variable.
     pub(super) fn into_raw(self, matches: Option<&ArgMatches>) -> RawServe {
         let origins = Origins(matches);
-        let secret = self.secret_access_key.map(SecretText::new);
         let domains = self.domain.into_iter();
         let domains = domains.filter_map(|name| origins.text("domain", Some(name)));
         RawServe {
             path: origins.path("path", self.path),
             listen: origins.text("listen", self.listen),
             access_key_id: origins.text("access_key_id", self.access_key_id),
-            secret_access_key: origins.of("secret_access_key", secret),
+            secret_access_key: origins.of("secret_access_key", self.secret_access_key),
             access_file: origins.of("access_file", self.access_file),
             tls_cert: origins.of("tls_cert", self.tls_cert),
             tls_key: origins.of("tls_key", self.tls_key),

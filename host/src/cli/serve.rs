@@ -67,7 +67,12 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
     for warning in startup::warnings(&settings, bound, temporary) {
         log::warn_loudly(log, &warning);
     }
-    let coloured = log::is_coloured(io::stdout().is_terminal());
+    let reader = if io::stdout().is_terminal() {
+        let bold = log::is_coloured(true);
+        startup::Reader::Person { bold }
+    } else {
+        startup::Reader::Log
+    };
     let addresses = startup::Addresses {
         bound,
         admin: admin.as_ref().map(|(_, address)| *address),
@@ -79,7 +84,7 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
             label: backend.label,
         },
         addresses,
-        coloured,
+        reader,
     ));
 
     let recovery = tokio::spawn(recover(service.clone(), settings.upload_expiry));

@@ -1,6 +1,7 @@
 //! What `serve` prints when it is ready, and what it warns of.
 
-use crate::config::{Access, SecretText, Serve};
+use crate::config::resolve::DEFAULT_KEY;
+use crate::config::{Access, Serve};
 use crate::service::BucketMode;
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -21,15 +22,24 @@ pub(super) struct Storage<'a> {
     pub(super) label: Option<u64>,
 }
 
+/// Who reads the text.
+#[derive(Clone, Copy)]
+pub(super) enum Reader {
+    /// A person at a terminal, perhaps one with colours.
+    Person { bold: bool },
+    /// A log, which is no place for secrets.
+    Log,
+}
+
 /// The text for stdout. It ends with a line on how to stop.
 pub(super) fn text(
     settings: &Serve,
     storage: &Storage<'_>,
     addresses: Addresses,
-    bold: bool,
+    reader: Reader,
 ) -> String {
     let Addresses { bound, admin } = addresses;
-    let (strong, plain) = if bold {
+    let (strong, plain) = if let Reader::Person { bold: true } = reader {
         ("\x1b[1m", "\x1b[0m")
     } else {
         ("", "")
@@ -104,9 +114,12 @@ pub(super) fn text(
          force_path_style = true\n\
          \n\
          Press Ctrl+C to stop.\n",
-        secret
-            .as_ref()
-            .map_or("(as in the file of keys)", SecretText::expose),
+        match (secret, reader) {
+            (None, _) => "(as in the file of keys)",
+            // Everybody knows the default.
+            (Some(secret), Reader::Log) if secret.expose() != DEFAULT_KEY => "(as it was given)",
+            (Some(secret), _) => secret.expose(),
+        },
         settings.region,
     );
     text
@@ -164,6 +177,7 @@ fn is_loopback(ip: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SecretText;
     use crate::config::{Given, Origin, Places, RawServe, resolve};
     use std::path::Path;
 
@@ -209,7 +223,12 @@ mod tests {
                 .as_ref()
                 .map(|_| LOOPBACK.parse().unwrap()),
         };
-        text(settings, &storage, addresses, false)
+        text(
+            settings,
+            &storage,
+            addresses,
+            Reader::Person { bold: false },
+        )
     }
 
     fn warned(raw: RawServe, bound: &str) -> Vec<String> {
@@ -283,6 +302,26 @@ mod tests {
 
         Press Ctrl+C to stop.
         ");
+    }
+
+    #[test]
+    fn an_own_secret_is_shown_to_a_person_and_not_to_a_log() {
+        let settings = settings(RawServe {
+            secret_access_key: flag(SecretText::new("hush")),
+            ..local()
+        });
+        assert!(shown(&settings, LOOPBACK).contains("secret_access_key = hush\n"));
+        let storage = Storage {
+            summary: "",
+            label: None,
+        };
+        let addresses = Addresses {
+            bound: LOOPBACK.parse().unwrap(),
+            admin: None,
+        };
+        let logged = text(&settings, &storage, addresses, Reader::Log);
+        assert!(!logged.contains("hush"), "{logged}");
+        assert!(logged.contains("secret_access_key = (as it was given)"));
     }
 
     #[test]

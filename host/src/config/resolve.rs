@@ -149,7 +149,8 @@ pub struct Serve {
     pub verify_reads: bool,
 }
 
-const DEFAULT_KEY: &str = "test";
+/// The access key, and its secret, when nobody gives others.
+pub const DEFAULT_KEY: &str = "test";
 const ACCESS_FILE: &str = "access.toml";
 const DEFAULT_PORT: u16 = 10001;
 const DEFAULT_REGION: &str = "us-east-1";

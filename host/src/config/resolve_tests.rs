@@ -370,3 +370,25 @@ fn a_certificate_and_its_key_come_together_or_not_at_all() {
     assert_eq!(error(raw(Some("/a"), None)), "--tls-cert: needs --tls-key");
     assert_eq!(error(raw(None, Some("/b"))), "--tls-key: needs --tls-cert");
 }
+
+#[test]
+fn nothing_secret_is_in_the_debug_output_of_what_was_resolved() {
+    let (dir, places) = configured(
+        "[mine]\ntype = \"mine\"\napi_key = \"hush-1\"\ntoken = \"hush-2\"\nenv = { TOKEN = \"hush-3\" }\n",
+    );
+    let keys = "[[key]]\naccess_key_id = \"a\"\nsecret_access_key = \"hush-4\"\n";
+    std::fs::write(dir.path().join("access.toml"), keys).unwrap();
+    let raw = RawServe {
+        backend_config: flag("--backend-config", "mine".to_owned()),
+        access_key_id: flag("--access-key-id", "b".to_owned()),
+        secret_access_key: flag("--secret-access-key", SecretText::new("hush-5")),
+        drime_api_key: env("DRIME_API_KEY", SecretText::new("hush-6")),
+        ..RawServe::default()
+    };
+    let shown = format!("{raw:?}");
+    assert!(!shown.contains("hush"), "{shown}");
+    let found = serve(raw, &places).unwrap();
+    assert_eq!(setting(&found, "token"), "hush-2");
+    let shown = format!("{found:?} {:#?}", found.backend);
+    assert!(!shown.contains("hush"), "{shown}");
+}

@@ -49,6 +49,12 @@ impl fmt::Debug for SecretText {
     }
 }
 
+impl From<String> for SecretText {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
 /// Why a text cannot be obscured.
 #[derive(Debug, thiserror::Error)]
 pub enum ObscureError {

@@ -97,6 +97,7 @@ pub(super) async fn answer(
         body,
         sent: 0,
         ended: false,
+        broken: false,
         record,
         exchange,
         metrics,
@@ -111,6 +112,7 @@ pub(super) struct ReplyStream {
     body: Body,
     sent: u64,
     ended: bool,
+    broken: bool,
     record: Option<Record>,
     exchange: Arc<Exchange>,
     metrics: Metrics,
@@ -132,6 +134,7 @@ impl http_body::Body for ReplyStream {
             Some(Ok(frame)) => self.sent += frame.data_ref().map_or(0, Bytes::len) as u64,
             Some(Err(error)) => {
                 tracing::warn!(%error, "a reply was broken off");
+                self.broken = true;
             }
             None => self.ended = true,
         }
@@ -149,7 +152,8 @@ impl http_body::Body for ReplyStream {
 
 impl Drop for ReplyStream {
     fn drop(&mut self) {
-        let whole = self.ended || http_body::Body::is_end_stream(&self.body);
+        let ended = self.ended || http_body::Body::is_end_stream(&self.body);
+        let whole = ended && !self.broken;
         let received = self.exchange.received.load(Ordering::Relaxed);
         let transfer = Transfer {
             received,

@@ -28,7 +28,7 @@ pub(super) struct AddOptions {
 
     /// A setting; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair, requires = "kind")]
-    settings: Vec<(String, String)>,
+    settings: Vec<(String, SecretText)>,
 
     /// A setting that is asked for without echo, or read as a line from a stdin that is no
     /// terminal; may be repeated
@@ -52,9 +52,9 @@ pub(super) struct AddOptions {
     json: bool,
 }
 
-fn pair(text: &str) -> Result<(String, String), &'static str> {
+fn pair(text: &str) -> Result<(String, SecretText), &'static str> {
     let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
-    Ok((key.to_owned(), value.to_owned()))
+    Ok((key.to_owned(), SecretText::new(value)))
 }
 
 /// `config add` on the command line.
@@ -81,7 +81,9 @@ pub(super) fn run(site: &Site, options: AddOptions) -> Result<(), Failure> {
         .map(|path| site.absolute(&path.display().to_string()));
     let component = component(site, &kind, component_file.as_deref())?;
     let description = component.description();
-    let mut given: BTreeMap<String, String> = options.settings.into_iter().collect();
+    let settings = options.settings.into_iter();
+    let settings = settings.map(|(key, value)| (key, value.expose().to_owned()));
+    let mut given: BTreeMap<String, String> = settings.collect();
     for key in options.secrets {
         let secret = Console.ask_secret(&format!("{key}: "));
         let secret = secret.map_err(|error| dialog::failed(&error))?;

@@ -7,7 +7,7 @@ use crate::backend::{
 use crate::cli::Failure;
 use crate::cli::backend::revealed;
 use crate::cli::options::Directories;
-use crate::config::{BackendConfig, Places};
+use crate::config::{BackendConfig, Places, SecretText};
 use clap::Args;
 use pys3local_core::contract::{FACTS, Fact, Rig};
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ pub(in crate::cli) struct CheckOptions {
 
     /// A setting of the plugin; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
-    settings: Vec<(String, String)>,
+    settings: Vec<(String, SecretText)>,
 
     /// A directory that the plugin may change; may be repeated [default: an empty one as `/`]
     #[arg(long = "dir", value_name = "GUEST=HOST", value_parser = dir)]
@@ -52,9 +52,9 @@ pub(in crate::cli) struct CheckOptions {
     directories: Directories,
 }
 
-fn setting(text: &str) -> Result<(String, String), &'static str> {
+fn setting(text: &str) -> Result<(String, SecretText), &'static str> {
     let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
-    Ok((name.to_owned(), value.to_owned()))
+    Ok((name.to_owned(), SecretText::new(value)))
 }
 
 fn dir(text: &str) -> Result<DirGrant, &'static str> {
@@ -148,7 +148,8 @@ async fn check(
     let component = Component::load(&config, &how).await.map_err(failed)?;
     let about = component.description();
     let mut settings = section.map_or_else(BTreeMap::new, |section| revealed(&section, about));
-    settings.extend(options.settings.iter().cloned());
+    let flags = options.settings.iter();
+    settings.extend(flags.map(|(name, value)| (name.clone(), value.expose().to_owned())));
     let backend = component.start(settings, &how).await.map_err(failed)?;
     let outcome = check_all(options, &backend, &name, dir.as_deref()).await;
     backend.shutdown();
@@ -262,7 +263,7 @@ mod tests {
 
     #[test]
     fn settings_and_directories_are_pairs() {
-        assert_eq!(setting("a=b=c"), Ok(("a".into(), "b=c".into())));
+        assert_eq!(setting("a=b=c"), Ok(("a".into(), SecretText::new("b=c"))));
         assert!(setting("a").is_err());
         let grant = dir("/=/srv/x").unwrap();
         assert_eq!((grant.guest.as_str(), grant.writable), ("/", true));

@@ -22,6 +22,7 @@ use crate::misdeeds::{self, SIZE, info, odd};
 use crate::outside;
 use bindings::exports::pys3local::storage::store::{ListQuery, ObjectBody, Page};
 use bindings::exports::pys3local::storage::{setup, store};
+use bindings::pys3local::storage::log;
 use bindings::pys3local::storage::types::{
     BucketInfo, ByteRange, Error, ObjectInfo, ObjectRef, Receipt, UploadOptions,
 };
@@ -32,36 +33,65 @@ pub(crate) struct Component;
 
 static SETTINGS: OnceLock<Vec<(String, String)>> = OnceLock::new();
 
-/// Traps if the config says so of this call.
-async fn trap_in(call: &str, settings: &[(String, String)]) {
-    if settings.iter().any(|(_, value)| value == call) {
-        misdeeds::commit("trap").await;
+/// Does in this call what the config says of it: `CALL:MISDEED`.
+async fn as_told_in(call: &str, settings: &[(String, String)]) {
+    let told = settings.iter().find(|(name, _)| name == "misdeed");
+    if let Some((at, misdeed)) = told.and_then(|(_, value)| value.split_once(':'))
+        && at == call
+    {
+        misdeeds::commit(misdeed).await;
     }
+}
+
+/// Says what it was told, in every way that there is.
+fn tell() -> Error {
+    let told = format!("{:?}", SETTINGS.get());
+    println!("{told}");
+    eprintln!("{told}");
+    log::write(log::Level::Error, &told);
+    Error::Other(told)
 }
 
 impl setup::Guest for Component {
     fn describe() -> setup::Description {
-        setup::Description {
+        let misdeed = misdeeds::in_describe();
+        let mut about = setup::Description {
             name: "hostile".into(),
             version: env!("CARGO_PKG_VERSION").into(),
             summary: "Does what it should not".into(),
-            settings: vec![setup::Setting {
-                name: "trap".into(),
-                help: "the call without a bucket in which to trap".into(),
-                kind: setup::SettingKind::Text,
-                required: false,
-                default: None,
-            }],
+            settings: vec![
+                setup::Setting {
+                    name: "misdeed".into(),
+                    help: "CALL:MISDEED, for the calls without a bucket".into(),
+                    kind: setup::SettingKind::Text,
+                    required: false,
+                    default: None,
+                },
+                setup::Setting {
+                    name: "token".into(),
+                    help: "is told to everybody in the bucket `tell`".into(),
+                    kind: setup::SettingKind::Secret,
+                    required: false,
+                    default: None,
+                },
+            ],
             hosts: Vec::new(),
             dirs: Vec::new(),
+        };
+        match misdeed {
+            "" => {}
+            "flood" => about.hosts = vec!["x".repeat(100); 200_000],
+            "huge-text" => about.summary = "text ".repeat(1 << 20),
+            _ => wit_bindgen::block_on(misdeeds::commit(misdeed)),
         }
+        about
     }
 
     async fn choices(
         _setting: String,
         settings: Vec<(String, String)>,
     ) -> Result<Vec<setup::Choice>, Error> {
-        trap_in("choices", &settings).await;
+        as_told_in("choices", &settings).await;
         Ok(Vec::new())
     }
 
@@ -69,7 +99,7 @@ impl setup::Guest for Component {
         settings: Vec<(String, String)>,
         _context: setup::Context,
     ) -> Result<setup::Configured, Error> {
-        trap_in("configure", &settings).await;
+        as_told_in("configure", &settings).await;
         let _ = SETTINGS.set(settings);
         Ok(setup::Configured {
             namespace: Some("hostile".into()),
@@ -86,7 +116,7 @@ impl setup::Guest for Component {
 
 impl store::Guest for Component {
     async fn list_buckets() -> Result<Vec<BucketInfo>, Error> {
-        trap_in("list-buckets", SETTINGS.get().map_or(&[], Vec::as_slice)).await;
+        as_told_in("list-buckets", SETTINGS.get().map_or(&[], Vec::as_slice)).await;
         let bucket = |name: &str| BucketInfo {
             name: name.into(),
             created: 0,
@@ -180,6 +210,8 @@ impl store::Guest for Component {
                 let arguments = std::env::args().count();
                 return Err(Error::Other(format!("{all:?} {arguments}")));
             }
+            "tell" => return Err(tell()),
+            "panic" => panic!("{:?}", SETTINGS.get()),
             "huge-text" => return Err(Error::Other("text ".repeat(1 << 20))),
             "long-version" => found.state.version = "v".repeat(256),
             _ => {}

@@ -7,6 +7,18 @@ use crate::guest::bindings::wasi::filesystem::types::{DescriptorFlags, OpenFlags
 use crate::guest::bindings::wit_stream;
 use wit_bindgen::StreamReader;
 
+/// What to do while it says who it is, when nobody can tell it: tests write over the dots.
+#[used]
+static IN_DESCRIBE: [u8; 32] = *b"in describe:....................";
+
+/// Nothing, unless a test has written something.
+pub(crate) fn in_describe() -> &'static str {
+    let text = core::hint::black_box(&IN_DESCRIBE);
+    let text = core::str::from_utf8(text).unwrap_or_default();
+    let (_, misdeed) = text.split_once(':').unwrap_or_default();
+    misdeed.trim_end_matches('.')
+}
+
 /// Bytes of an ordinary body: more than anything between guest and host can hold.
 pub(crate) const SIZE: u64 = 1 << 20;
 const HALF: usize = 1 << 19;
