@@ -15,6 +15,7 @@ mod exit_codes;
 mod hostile;
 mod obscure;
 mod packaging;
+mod plugins;
 mod program;
 mod secrets;
 mod terminal;

@@ -3,6 +3,8 @@
 
 use crate::program::{Home, output};
 use parse_dockerfile::{Command, Instruction};
+#[cfg(target_os = "linux")]
+use pys3local_tests::gateway::Options;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -144,4 +146,48 @@ fn completions_and_manual_are_printed() {
     let mut check = std::process::Command::new("bash");
     check.arg("-n");
     assert_eq!(output(check, &bash).code, Some(0));
+}
+
+/// What a container or the unit does to the program: everything is read-only but its own state, and
+/// it has no capabilities and gets no more.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn it_serves_on_a_read_only_system_without_any_capability() {
+    let unshared = std::process::Command::new("unshare")
+        .args(["-m", "true"])
+        .output();
+    if !unshared.is_ok_and(|done| done.status.success()) {
+        println!("skipped: this user may not make a mount namespace");
+        return;
+    }
+    let script = "set -e
+        mount --make-rprivate /
+        mount --bind \"$HOME\" \"$HOME\"
+        mount -o remount,bind,ro /
+        ! touch /pys3local-test 2>/dev/null
+        exec setpriv --no-new-privs --bounding-set=-all --inh-caps=-all \"$0\" \"$@\"";
+    let words = ["unshare", "-m", "sh", "-c", script].map(str::to_owned);
+    let mut gateway = Options::default().cold().behind(words.to_vec()).start();
+    let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.pid())).unwrap();
+    assert!(status.contains("\nNoNewPrivs:\t1\n"), "{status}");
+    assert!(status.contains("\nCapEff:\t0000000000000000\n"), "{status}");
+    let s3 = gateway.s3();
+    s3.create_bucket("bucket").await;
+    let body = pys3local_tests::data::bytes(1, 6 << 20);
+    s3.store("bucket", "key", body.clone()).await;
+    let upload = s3.create_upload("bucket", "parts").await;
+    let part = s3
+        .store_part("bucket", "parts", &upload, 1, body.clone())
+        .await;
+    let complete = s3.complete("bucket", "parts", &upload, &[(1, part)]);
+    complete.send().await.expect(200);
+    gateway.restart();
+    let s3 = gateway.s3();
+    assert!(s3.fetch("bucket", "parts").await == body);
+    assert_eq!(s3.keys("bucket").await, ["key", "parts"]);
+    let said = gateway.stderr();
+    assert!(
+        !said.contains(" WARN ") && !said.contains(" ERROR "),
+        "{said}"
+    );
 }
