@@ -38,7 +38,13 @@ def simulator():
 
 
 @pytest.fixture
-def gateway(simulator: Simulator, tmp_path):
+def keys() -> str:
+    """Further keys of the gateway's section."""
+    return ""
+
+
+@pytest.fixture
+def gateway(simulator: Simulator, tmp_path, keys):
     """A gateway over the simulated account."""
     origin = simulator.api.removesuffix("/api/v1")
     backend = f"""
@@ -47,6 +53,7 @@ api_key = "{simulator.token}"
 base_url = "{simulator.api}"
 root_folder = "backups/s3"
 hosts = ["{origin}", "{simulator.storage}"]
+{keys}
 """
     running = start_gateway(tmp_path, "--allow-bucket-creation", backend=backend)
     yield running
@@ -245,3 +252,66 @@ def test_files_that_are_there_twice_are_there_once_after_a_sync(rclone, simulato
         sync_and_check(rclone, tree)
     assert_synced(rclone, simulator, gateway, tree, tmp_path)
     assert len(simulator.files()) == len(TREE) - 1 + 20
+
+
+FOLDERS = 12
+FILES = 30
+
+
+@pytest.fixture
+def forest(tmp_path) -> Path:
+    """Some hundred files in folders."""
+    root = tmp_path / "forest"
+    for folder in range(FOLDERS):
+        for number in range(FILES):
+            path = root / f"folder {folder}" / f"file {number}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(noise(number * 10, number))
+    return root
+
+
+def asked(simulator: Simulator, work) -> dict[str, int]:
+    """The API calls that a step costs, by kind."""
+    before = simulator.counters()
+    work()
+    after = simulator.counters()
+    counts = {kind: after[kind] - before.get(kind, 0) for kind in after if not kind.startswith("storage ")}
+    return {kind: count for kind, count in counts.items() if count}
+
+
+def settle(simulator: Simulator, rclone) -> None:
+    """Waits until every object has its text, and everything is indexed."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        costs = asked(simulator, lambda: (rclone("size", f"remote:{BUCKET}"), time.sleep(1.5)))
+        if "change" not in costs and simulator.counters().get("change", 0) >= FOLDERS * FILES:
+            return
+        assert time.monotonic() < deadline, costs
+
+
+def sync_again(rclone, simulator) -> dict[str, int]:
+    return asked(simulator, lambda: rclone("sync", "forest", f"remote:{BUCKET}"))
+
+
+@pytest.mark.parametrize("keys", ['max_age = "1 h"'])
+def test_a_second_sync_of_an_unchanged_tree_costs_no_call_at_all(rclone, simulator, forest):
+    first = sync_again(rclone, simulator)
+    assert first["upload"] == FOLDERS * FILES
+    settle(simulator, rclone)
+    assert sync_again(rclone, simulator) == {}
+    assert asked(simulator, lambda: rclone("check", "forest", f"remote:{BUCKET}")) == {}
+    # And a file more costs itself.
+    (forest / "folder 3/one more").write_bytes(b"more")
+    costs = sync_again(rclone, simulator)
+    costs.pop("change", None)
+    assert costs == {"upload": 1}
+
+
+@pytest.mark.parametrize("keys", ["max_age = 4"])
+def test_after_max_age_a_second_sync_costs_a_look_at_each_folder(rclone, simulator, forest):
+    sync_again(rclone, simulator)
+    settle(simulator, rclone)
+    time.sleep(4.5)
+    costs = sync_again(rclone, simulator)
+    assert 0 < costs.pop("list") <= FOLDERS + 1
+    assert costs == {}

@@ -305,3 +305,37 @@ async fn two_gateways_meet_after_max_age() {
     assert_eq!(head.header("content-length"), Some("5"));
     assert_eq!(one.fetch("bucket", "locks/one").await, "other");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_is_listed_after_a_crash_however_the_service_lags_behind() {
+    for page_cap in [200, 10] {
+        let switches = Switches {
+            create_lag: 600_000,
+            delete_lag: 600_000,
+            page_cap,
+            ..Switches::default()
+        };
+        let (simulator, mut gateway, s3) = wary(switches, "max_age = 1\n").await;
+        // What is seeded is there from the start.
+        simulator.switch(|switches| switches.create_lag = 0);
+        seed(&simulator, "dir", 25);
+        simulator.switch(|switches| switches.create_lag = 600_000);
+        assert_eq!(s3.keys("bucket").await.len(), 25);
+        s3.store("bucket", "dir/new", "new").await;
+        s3.store("bucket", "dir/000003", "replaced").await;
+        s3.store("bucket", "other/deep/new", "new").await;
+        gateway.kill9();
+        gateway.restart();
+        let s3 = gateway.s3();
+        for _ in 0..3 {
+            let keys = s3.keys("bucket").await;
+            assert_eq!(keys.len(), 27, "{keys:?}");
+            assert!(keys.contains(&"dir/new".to_owned()));
+            let head = s3.head("bucket", "dir/000003").send().await.expect(200);
+            assert_eq!(head.header("content-length"), Some("8"));
+            assert_eq!(s3.fetch("bucket", "dir/000003").await, "replaced");
+            assert_eq!(s3.fetch("bucket", "other/deep/new").await, "new");
+            tokio::time::sleep(Duration::from_millis(600)).await;
+        }
+    }
+}

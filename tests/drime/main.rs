@@ -15,6 +15,7 @@ mod leftovers;
 mod objects;
 mod parts;
 mod portable;
+mod refresh;
 
 use drime_sim::{Simulator, Switches, TOKEN};
 use pys3local_tests::gateway::Options;

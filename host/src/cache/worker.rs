@@ -93,12 +93,13 @@ impl Write {
     fn note(&self, db: &Connection) -> rusqlite::Result<()> {
         match self {
             Self::Settle(bucket, key, ..) => {
-                tables::written(&BucketIndex::new(db, *bucket, None), key)
+                let index = BucketIndex::new(db, *bucket, None);
+                tables::written(&index, key, Timestamp::now())
             }
             Self::Forget(bucket, keys) => {
                 let index = BucketIndex::new(db, *bucket, None);
                 keys.iter()
-                    .try_for_each(|key| tables::forgotten(&index, key))
+                    .try_for_each(|key| tables::forgotten(&index, key, Timestamp::now()))
             }
             _ => Ok(()),
         }

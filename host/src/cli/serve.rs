@@ -215,7 +215,7 @@ fn service(settings: &Serve, backend: &Backend, cache: &SqliteCache) -> Result<S
 }
 
 /// When what is known of the storage is old.
-fn freshness(backend: &BackendConfig) -> Freshness {
+pub(super) fn freshness(backend: &BackendConfig) -> Freshness {
     Freshness {
         max_age: backend.max_age.unwrap_or(Freshness::default().max_age),
         exclusive: backend.exclusive,

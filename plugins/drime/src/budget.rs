@@ -1,22 +1,36 @@
 //! How many calls may be made: the service allows so many a minute and counts them for the
 //! whole account.
 
+use std::collections::VecDeque;
+
 /// Calls a minute until the service says its own number.
-const LIMIT: f64 = 2000.0;
+const LIMIT: usize = 2000;
+const MINUTE: u64 = 60_000;
 /// Who would have to wait longer than this is told to come back.
 const LONGEST_WAIT: u64 = 20_000;
+/// A client that has asked for something since may ask for more.
+const ACTIVE: u64 = 2_000;
+/// After so long it is worth asking again for a call that nobody waits for.
+const SPARE: u64 = 500;
 /// Failures in a row after which nobody asks for a while.
 const FAILURES: u32 = 12;
 /// The first such while; it doubles up to the last.
 const PAUSE: u64 = 1_000;
 const LONGEST_PAUSE: u64 = 30_000;
 
-/// A token bucket, and a breaker for when nothing works. Times are milliseconds.
+/// The calls of the last minute, and a breaker for when nothing works. Times are milliseconds.
+///
+/// Half of what a minute allows is made as it comes. The rest is spread over what is left of the
+/// minute, so that nobody has to wait long for its end.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    limit: f64,
-    tokens: f64,
-    filled: u64,
+    limit: usize,
+    /// When the calls of the last minute were made, or will be, in order.
+    calls: VecDeque<u64>,
+    /// What the service has said that remains, less what was asked since, and when.
+    remains: Option<(usize, u64)>,
+    /// The last call for a client.
+    active: Option<u64>,
     /// Nobody may ask before.
     closed_until: u64,
     failures: u32,
@@ -27,8 +41,9 @@ impl Default for Budget {
     fn default() -> Self {
         Self {
             limit: LIMIT,
-            tokens: LIMIT / 10.0,
-            filled: 0,
+            calls: VecDeque::new(),
+            remains: None,
+            active: None,
             closed_until: 0,
             failures: 0,
             pause: PAUSE,
@@ -37,51 +52,90 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// A tenth of the limit at once and nine tenths over the minute: never more than the limit.
-    fn burst(&self) -> f64 {
-        self.limit / 10.0
+    /// Calls in any minute: a few less than the limit, because calls take their time to arrive.
+    fn allowed(&self) -> usize {
+        self.limit - self.limit.div_ceil(32).min(self.limit - 1)
     }
 
-    fn rate(&self) -> f64 {
-        self.limit * 0.9 / 60_000.0
+    /// Whether a call need not wait for its turn.
+    fn is_free(&self, now: u64) -> bool {
+        let half = |count: usize| count * 2 <= self.limit;
+        // Others may use the account, too.
+        let used_up = |(remains, told)| half(remains) && told + MINUTE > now;
+        half(self.calls.len()) && !self.remains.is_some_and(used_up)
+    }
+
+    /// When the next call may be made.
+    fn next(&mut self, now: u64) -> u64 {
+        while self.calls.front().is_some_and(|at| at + MINUTE <= now) {
+            self.calls.pop_front();
+        }
+        let (used, allowed) = (self.calls.len(), self.allowed());
+        let last = self.calls.back().copied().unwrap_or_default();
+        let soonest = now.max(last).max(self.closed_until);
+        if let Some(behind) = used.checked_sub(allowed) {
+            // So many are never made in one minute.
+            let leaves = self.calls.get(behind).map_or(0, |at| at + MINUTE);
+            return soonest.max(leaves);
+        }
+        if self.is_free(now) {
+            return soonest;
+        }
+        let first = self.calls.front().copied().unwrap_or(now);
+        let rest = (first + MINUTE).saturating_sub(now.max(last));
+        soonest.max(last + rest / (allowed - used) as u64)
+    }
+
+    fn note_call(&mut self, at: u64) {
+        self.calls.push_back(at);
+        if let Some((remains, _)) = &mut self.remains {
+            *remains = remains.saturating_sub(1);
+        }
     }
 
     /// Takes a call: how long to wait before it is made, or in what time to ask again.
     pub(crate) fn take(&mut self, now: u64) -> Result<u64, u64> {
-        #[expect(clippy::cast_precision_loss, reason = "times are short")]
-        let grown = now.saturating_sub(self.filled) as f64 * self.rate();
-        self.tokens = (self.tokens + grown).min(self.burst());
-        self.filled = now;
-        let closed = self.closed_until.saturating_sub(now);
-        let missing = (1.0 - self.tokens).max(0.0) / self.rate();
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "not negative, and clamped by the cast"
-        )]
-        let wait = closed.max(missing.ceil() as u64);
+        let at = self.next(now);
+        let wait = at - now;
         if wait > LONGEST_WAIT {
             return Err(wait);
         }
-        self.tokens -= 1.0;
+        self.active = Some(at);
+        self.note_call(at);
         Ok(wait)
     }
 
+    /// Takes a call that nobody waits for, if no client could need it.
+    pub(crate) fn take_spare(&mut self, now: u64) -> Result<u64, u64> {
+        let at = self.next(now);
+        let is_active = self.active.is_some_and(|at| at + ACTIVE > now);
+        let is_spare = if is_active {
+            self.is_free(now)
+        } else {
+            self.calls.len() * 10 < self.allowed() * 9
+        };
+        if at > now + SPARE || !is_spare {
+            return Err((at - now).max(SPARE));
+        }
+        self.note_call(at);
+        Ok(at - now)
+    }
+
     /// Notes what an answer says about the limit.
-    pub(crate) fn note(&mut self, limit: Option<u32>, remaining: Option<u32>) {
+    pub(crate) fn note(&mut self, now: u64, limit: Option<u32>, remaining: Option<u32>) {
+        let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX / 2);
         if let Some(limit) = limit.filter(|limit| *limit > 0) {
-            self.limit = limit.into();
-            self.tokens = self.tokens.min(self.burst());
+            self.limit = number(limit);
         }
         if let Some(remaining) = remaining {
-            self.tokens = self.tokens.min(remaining.into());
+            self.remains = Some((number(remaining), now));
         }
     }
 
     /// The service asks for patience: everybody waits.
     pub(crate) fn close(&mut self, now: u64, millis: u64) {
         self.closed_until = self.closed_until.max(now + millis);
-        self.tokens = self.tokens.min(1.0);
+        self.remains = Some((0, now));
     }
 
     /// Something worked.
@@ -110,24 +164,66 @@ impl Budget {
 mod tests {
     use super::*;
 
+    /// When calls are made that come as soon as they can, several at once.
+    fn times(budget: &mut Budget, count: usize, at_once: usize) -> Vec<u64> {
+        let mut times: Vec<u64> = Vec::new();
+        for n in 0..count {
+            // The one that was made so many calls ago takes 150 ms.
+            let now = n.checked_sub(at_once).map_or(0, |n| times[n] + 150);
+            let now = now.max(times.last().copied().unwrap_or(0));
+            times.push(now + budget.take(now).unwrap());
+        }
+        times
+    }
+
     #[test]
     fn no_minute_has_more_calls_than_the_limit() {
+        for (limit, at_once) in [(60, 1), (60, 100), (2000, 8), (2000, 64), (1, 1), (2, 3)] {
+            let mut budget = Budget::default();
+            budget.note(0, Some(limit), None);
+            let limit = usize::try_from(limit).unwrap();
+            let mut now = 0;
+            let mut times = Vec::new();
+            for n in 0..limit * 4 {
+                match budget.take(now) {
+                    Ok(wait) => times.push(now + wait),
+                    Err(wait) => now += wait,
+                }
+                if n % at_once == 0 {
+                    now = now.max(times.last().copied().unwrap_or(0));
+                }
+            }
+            for (first, last) in times.iter().zip(times.iter().skip(limit)) {
+                assert!(first + MINUTE <= *last, "{limit}: {first} and {last}");
+            }
+        }
+    }
+
+    #[test]
+    fn half_of_a_minute_is_made_as_it_comes_and_the_rest_is_spread() {
         let mut budget = Budget::default();
-        budget.note(Some(60), None);
-        let mut times = Vec::new();
-        let mut now = 0;
-        for _ in 0..200 {
-            now += budget.take(now).unwrap();
-            times.push(now);
-        }
-        for (at, start) in times.iter().enumerate() {
-            let within = times
-                .iter()
-                .skip(at)
-                .filter(|t| **t < start + 60_000)
-                .count();
-            assert!(within <= 60, "{within} in a minute");
-        }
+        let times = times(&mut budget, 4_000, 8);
+        assert_eq!(times[999], 999 / 8 * 150);
+        let longest = times.windows(2).map(|pair| pair[1] - pair[0]).max();
+        assert!(longest.unwrap() <= 150, "{longest:?}");
+        assert!(times[1_936] <= MINUTE, "{}", times[1_936]);
+        assert!(times[3_872] <= 2 * MINUTE, "{}", times[3_872]);
+    }
+
+    #[test]
+    fn calls_that_nobody_waits_for_are_made_when_no_client_needs_them() {
+        let mut budget = Budget::default();
+        assert_eq!(budget.take_spare(0), Ok(0));
+        assert_eq!(budget.take(0), Ok(0));
+        assert_eq!(budget.take_spare(0), Ok(0));
+        let times = times(&mut budget, 1_500, 8);
+        let now = *times.last().unwrap();
+        assert!(budget.take_spare(now).is_err());
+        // The client has gone: there is something left of this minute, but not all of it.
+        let later = now + ACTIVE;
+        let spare = (0..1_000).filter(|_| budget.take_spare(later).is_ok());
+        assert!((1..450).contains(&spare.count()));
+        assert!(budget.take(later).is_ok());
     }
 
     #[test]
@@ -153,11 +249,22 @@ mod tests {
     }
 
     #[test]
-    fn what_remains_by_the_service_is_all_that_is_taken_at_once() {
+    fn when_others_use_the_account_every_call_waits_for_its_turn() {
         let mut budget = Budget::default();
-        budget.note(None, Some(2));
+        budget.note(0, None, Some(900));
         assert_eq!(budget.take(0), Ok(0));
-        assert_eq!(budget.take(0), Ok(0));
-        assert!(budget.take(0).unwrap() > 0);
+        assert!((20..40).contains(&budget.take(0).unwrap()));
+        // Long ago.
+        assert_eq!(budget.take(MINUTE + 100), Ok(0));
+        assert_eq!(budget.take(MINUTE + 100), Ok(0));
+    }
+
+    #[test]
+    fn after_a_pause_that_the_service_asked_for_not_all_come_at_once() {
+        let mut budget = Budget::default();
+        budget.close(0, 1_000);
+        let times = times(&mut budget, 10, 100);
+        assert!(times[0] >= 1_000);
+        assert!(times[9] >= times[0] + 200, "{times:?}");
     }
 }

@@ -104,6 +104,7 @@ pub struct Call {
     body: Option<Value>,
     rename: bool,
     repeat: bool,
+    spare: bool,
 }
 
 impl Call {
@@ -115,6 +116,7 @@ impl Call {
             body: None,
             rename: false,
             repeat: true,
+            spare: false,
         }
     }
 
@@ -126,6 +128,7 @@ impl Call {
             body: Some(body),
             rename: false,
             repeat: false,
+            spare: false,
         }
     }
 
@@ -133,6 +136,13 @@ impl Call {
     #[must_use]
     pub fn repeatable(mut self) -> Self {
         self.repeat = true;
+        self
+    }
+
+    /// Nobody waits for it: those for clients come first.
+    #[must_use]
+    pub fn spare(mut self) -> Self {
+        self.spare = true;
         self
     }
 
@@ -165,12 +175,13 @@ impl<N: Net> Client<N> {
     }
 
     /// Waits for a place in the budget.
-    async fn admit(&self) -> Result<(), Fault> {
+    async fn admit(&self, spare: bool) -> Result<(), Fault> {
         let now = self.net.now();
         let place = {
             let mut budget = self.budget.borrow_mut();
             match budget.broken(now) {
                 Some(left) => Err(left),
+                None if spare => budget.take_spare(now),
                 None => budget.take(now),
             }
         };
@@ -220,7 +231,7 @@ impl<N: Net> Client<N> {
     }
 
     async fn once(&self, call: &Call) -> Result<Value, Fault> {
-        self.admit().await?;
+        self.admit(call.spare).await?;
         let mut headers = self.headers(call.body.as_ref().map(|_| "application/json"));
         if call.rename {
             headers.push(("x-http-method-override", "PUT".into()));
@@ -245,7 +256,7 @@ impl<N: Net> Client<N> {
         kind: &str,
         payload: Payload<N::Body>,
     ) -> Result<Value, Fault> {
-        self.admit().await?;
+        self.admit(false).await?;
         let request = Request {
             method: "POST",
             url: format!("{}/{path}", self.base),
@@ -300,7 +311,8 @@ impl<N: Net> Client<N> {
                 .and_then(|text| text.trim().parse().ok())
         };
         let (limit, remaining) = (number("x-ratelimit-limit"), number("x-ratelimit-remaining"));
-        self.budget.borrow_mut().note(limit, remaining);
+        let now = self.net.now();
+        self.budget.borrow_mut().note(now, limit, remaining);
     }
 
     /// Opens a download: the head of its answer, which is 200, 206 or 416.
@@ -331,7 +343,7 @@ impl<N: Net> Client<N> {
     }
 
     async fn open(&self, path: &str, range: Option<&String>) -> Result<Answer<N::Body>, Fault> {
-        self.admit().await?;
+        self.admit(false).await?;
         let mut url = format!("{}/{path}", self.base);
         for _ in 0..HOPS {
             // The token is for the API alone.

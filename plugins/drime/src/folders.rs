@@ -1,16 +1,12 @@
-//! Folders: found, made once, and remembered until the service contradicts.
+//! What is remembered of folders, until the service contradicts.
+
+mod doubts;
 
 use crate::api::Entry;
-use crate::client::Call;
-use crate::names::{aside, encode};
-use crate::net::Net;
-use crate::{Drime, Error};
-use futures_util::lock::{Mutex, OwnedMutexGuard};
-use serde_json::json;
-use std::cell::RefCell;
+use crate::names::aside;
+use crate::places::Place;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
-use std::sync::Arc;
 
 /// For how long a folder is believed not to be there, in milliseconds.
 const ABSENT: u64 = 5_000;
@@ -18,14 +14,8 @@ const ABSENT: u64 = 5_000;
 const OVERLAY: u64 = 60_000;
 /// Rows and folders that are remembered in all.
 const REMEMBERED: usize = 40_000;
-/// For how long listings may lack an upload whose answer was lost, and at the most do.
-const UNCERTAIN: u64 = 10_000;
-const LOST: u64 = 1_500;
 /// Names of lost uploads, and of files that are there twice, that are remembered.
 const NAMES: usize = 10_000;
-/// Waits for a folder that is said to be there and is not listed yet.
-const LAG: [u64; 5] = [100, 200, 400, 1_000, 2_000];
-
 /// Before every entry, in their order.
 pub(crate) const FIRST: (i64, i64) = (i64::MIN, i64::MIN);
 
@@ -48,6 +38,13 @@ struct Folder {
 enum Change {
     New(Entry),
     Gone(i64),
+}
+
+/// What is known about a name in a folder.
+pub(crate) enum Known {
+    Is(i64),
+    Absent,
+    Unknown,
 }
 
 /// What is known about all folders; `None` is the top of the workspace.
@@ -97,56 +94,6 @@ impl Folders {
         rows
     }
 
-    /// Files that hide behind newer ones of their names, of which we know that they are whole:
-    /// the one with this id, and what we have put here lately.
-    pub(crate) fn hidden(&self, folder: Option<i64>, id: i64) -> Vec<i64> {
-        let Some(known) = self.known.get(&folder) else {
-            return Vec::new();
-        };
-        let Some((_, rows)) = &known.rows else {
-            return Vec::new();
-        };
-        let ours = known.changes.iter().filter_map(|(_, change)| match change {
-            Change::New(entry) => Some(entry.id),
-            Change::Gone(_) => None,
-        });
-        let whole: HashSet<i64> = ours.chain([id]).collect();
-        let mut newest: HashMap<&str, &Entry> = HashMap::new();
-        let files = || rows.iter().filter(|row| !row.folder);
-        for row in files().filter(|row| whole.contains(&row.id)) {
-            let counts = newest.entry(&row.name).or_insert(row);
-            if counts.age() < row.age() {
-                *counts = row;
-            }
-        }
-        let hidden = files().filter(|row| {
-            let counts = newest.get(row.name.as_str());
-            // Two entries of one content might go together.
-            counts.is_some_and(|counts| row.age() < counts.age() && row.version != counts.version)
-        });
-        hidden.map(|row| row.id).collect()
-    }
-
-    /// Whether anything may hide anywhere.
-    pub(crate) fn has_doubts(&self) -> bool {
-        !self.uncertain.is_empty() || !self.doubles.is_empty()
-    }
-
-    /// There are several files of this name.
-    pub(crate) fn note_double(&mut self, row: &Entry) {
-        if self.doubles.len() < NAMES {
-            self.doubles.insert(Place {
-                folder: row.parent,
-                name: row.name.clone(),
-            });
-        }
-    }
-
-    /// Whether there were several files of this name.
-    pub(crate) fn is_double(&self, place: &Place) -> bool {
-        self.doubles.contains(place)
-    }
-
     /// Corrects rows that were listed without being kept. Of our own new entries those younger
     /// than `behind` are added: the others are on earlier pages.
     pub(crate) fn correct(
@@ -186,7 +133,37 @@ impl Folders {
         *id = row.id.min(*id);
     }
 
-    fn keep_folders(&mut self, folder: Option<i64>, now: u64, rows: &[Entry]) {
+    /// Whether a folder has another one of this name in it.
+    pub(crate) fn below(&self, now: u64, parent: Option<i64>, name: &str) -> Known {
+        let Some(known) = self.known.get(&parent) else {
+            return Known::Unknown;
+        };
+        let found = known.below.get(name);
+        match (
+            found.or_else(|| known.below.get(&aside(name))),
+            known.folders_listed,
+        ) {
+            (Some(id), _) => Known::Is(*id),
+            (None, Some(at)) if at + ABSENT > now => Known::Absent,
+            (None, _) => Known::Unknown,
+        }
+    }
+
+    /// Whether a folder has one in it whose name differs from this one in case alone.
+    pub(crate) fn differs_in_case(&self, parent: Option<i64>, name: &str) -> bool {
+        let known = self.known.get(&parent);
+        let mut names = known.into_iter().flat_map(|known| known.below.keys());
+        names.any(|other| other.to_lowercase() == name.to_lowercase())
+    }
+
+    /// Whether the folders in a folder were ever listed.
+    pub(crate) fn was_listed(&self, folder: Option<i64>) -> bool {
+        let known = self.known.get(&folder);
+        known.is_some_and(|known| known.folders_listed.is_some())
+    }
+
+    /// Keeps a listing of the folders in a folder.
+    pub(crate) fn keep_folders(&mut self, folder: Option<i64>, now: u64, rows: &[Entry]) {
         self.make_room(rows.len());
         let known = self.known.entry(folder).or_default();
         let mut all = rows.to_vec();
@@ -265,49 +242,6 @@ impl Folders {
         self.make_room(REMEMBERED);
     }
 
-    /// An upload to this place may have succeeded or not. `before`: what counted there.
-    pub(crate) fn doubt_upload(&mut self, now: u64, place: &Place, before: Option<i64>) {
-        self.doubt_folder(now, place.folder);
-        if self.lost.len() >= NAMES {
-            self.lost.retain(|_, (_, at)| *at + LOST > now);
-        }
-        if self.lost.len() < NAMES {
-            self.lost.insert(place.clone(), (before, now));
-        }
-    }
-
-    /// What is in this folder is to be asked, also if it was just listed.
-    pub(crate) fn doubt_folder(&mut self, now: u64, folder: Option<i64>) {
-        self.stale(folder);
-        if self.uncertain.len() < REMEMBERED {
-            self.uncertain.insert(folder, now);
-        }
-    }
-
-    /// Whether an upload into this folder was lost. It is so for some seconds, because listings
-    /// may lag behind; the first question after that is the last one that is answered so.
-    pub(crate) fn is_uncertain(&mut self, now: u64, folder: Option<i64>) -> bool {
-        let Some(at) = self.uncertain.get(&folder) else {
-            return false;
-        };
-        if at + UNCERTAIN < now {
-            self.uncertain.remove(&folder);
-        }
-        true
-    }
-
-    /// Whether an upload to this place was just lost, and `found` is still what was there before.
-    pub(crate) fn may_come(&mut self, now: u64, place: &Place, found: Option<i64>) -> bool {
-        let Some((before, at)) = self.lost.get(place) else {
-            return false;
-        };
-        let may = *before == found && *at + LOST > now;
-        if !may {
-            self.lost.remove(place);
-        }
-        may
-    }
-
     /// A listing of this folder must come from the service.
     pub(crate) fn stale(&mut self, folder: Option<i64>) {
         if let Some(known) = self.known.get_mut(&folder) {
@@ -334,211 +268,4 @@ fn below(rows: &[Entry]) -> HashMap<String, i64> {
         *id = row.id.min(*id);
     }
     below
-}
-
-/// Locks by name, for as long as somebody wants them.
-#[derive(Default)]
-pub(crate) struct Locks(RefCell<HashMap<String, Arc<Mutex<()>>>>);
-
-impl Locks {
-    pub(crate) async fn lock(&self, name: String) -> OwnedMutexGuard<()> {
-        let lock = {
-            let mut locks = self.0.borrow_mut();
-            if locks.len() > 256 {
-                locks.retain(|_, lock| Arc::strong_count(lock) > 1);
-            }
-            Arc::clone(locks.entry(name).or_default())
-        };
-        lock.lock_owned().await
-    }
-}
-
-/// Where an object is or would be.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Place {
-    /// The folder that it is in.
-    pub(crate) folder: Option<i64>,
-    /// Its name there.
-    pub(crate) name: String,
-}
-
-impl<N: Net> Drime<N> {
-    /// The folder of a bucket.
-    pub(crate) async fn bucket(&self, bucket: &str) -> Result<Option<i64>, Error> {
-        if self.settings.single_bucket {
-            return Ok(self.root);
-        }
-        let found = self.find_folder(self.root, bucket).await?;
-        found.map(Some).ok_or(Error::NoSuchBucket)
-    }
-
-    /// Where the object of a key is; `None` if its folder is not there.
-    pub(crate) async fn place(&self, bucket: &str, key: &str) -> Result<Option<Place>, Error> {
-        let mut folder = self.bucket(bucket).await?;
-        let (folders, name) = path(key);
-        for next in folders {
-            match self.find_folder(folder, &next).await? {
-                Some(id) => folder = Some(id),
-                None => return Ok(None),
-            }
-        }
-        Ok(Some(Place { folder, name }))
-    }
-
-    /// The same, and makes its folders.
-    pub(crate) async fn make_place(&self, bucket: &str, key: &str) -> Result<Place, Error> {
-        let mut folder = self.bucket(bucket).await?;
-        let (folders, name) = path(key);
-        for next in folders {
-            folder = Some(self.make_folder(folder, &next).await?);
-        }
-        Ok(Place { folder, name })
-    }
-
-    fn known_folder(&self, parent: Option<i64>, name: &str) -> Known {
-        let folders = self.folders.borrow();
-        let Some(known) = folders.known.get(&parent) else {
-            return Known::Unknown;
-        };
-        let found = known
-            .below
-            .get(name)
-            .or_else(|| known.below.get(&aside(name)));
-        match (found, known.folders_listed) {
-            (Some(id), _) => Known::Is(*id),
-            (None, Some(at)) if at + ABSENT > self.client.net.now() => Known::Absent,
-            (None, _) => Known::Unknown,
-        }
-    }
-
-    fn was_listed(&self, folder: Option<i64>) -> bool {
-        let folders = self.folders.borrow();
-        let known = folders.known.get(&folder);
-        known.is_some_and(|known| known.folders_listed.is_some())
-    }
-
-    /// A folder by its name.
-    pub(crate) async fn find_folder(
-        &self,
-        parent: Option<i64>,
-        name: &str,
-    ) -> Result<Option<i64>, Error> {
-        if let Known::Unknown = self.known_folder(parent, name) {
-            let _one = self.locks.lock(format!("list {parent:?}")).await;
-            // Another call may have listed it meanwhile.
-            if let Known::Unknown = self.known_folder(parent, name) {
-                self.list_folders(parent).await?;
-            }
-        }
-        Ok(match self.known_folder(parent, name) {
-            Known::Is(id) => Some(id),
-            _ => None,
-        })
-    }
-
-    async fn list_folders(&self, parent: Option<i64>) -> Result<(), Error> {
-        let rows = self.list(parent, true).await?;
-        let now = self.client.net.now();
-        self.folders.borrow_mut().keep_folders(parent, now, &rows);
-        Ok(())
-    }
-
-    /// A folder by its name, made if it is not there.
-    pub(crate) async fn make_folder(&self, parent: Option<i64>, name: &str) -> Result<i64, Error> {
-        // What was listed some time ago is good enough: a name that is taken is refused.
-        if !self.was_listed(parent)
-            && let Some(id) = self.find_folder(parent, name).await?
-        {
-            return Ok(id);
-        }
-        let _one = self.locks.lock(format!("make {parent:?} {name}")).await;
-        if let Known::Is(id) = self.known_folder(parent, name) {
-            return Ok(id);
-        }
-        if let Some(id) = self.create_folder(parent, name).await? {
-            return Ok(id);
-        }
-        // Taken, and not by a folder of this name: by one that differs in case, or by a file.
-        let other = aside(name);
-        match self.create_folder(parent, &other).await? {
-            Some(id) => Ok(id),
-            None => Err(Error::Unavailable("a new folder does not show up".into())),
-        }
-    }
-
-    /// Makes a folder; `None` if its name is taken by something else.
-    pub(crate) async fn create_folder(
-        &self,
-        parent: Option<i64>,
-        name: &str,
-    ) -> Result<Option<i64>, Error> {
-        let workspace = self.settings.workspace;
-        let mut body = json!({"name": name, "workspaceId": workspace});
-        if let (Some(body), Some(parent)) = (body.as_object_mut(), parent) {
-            body.insert("parentId".into(), parent.into());
-        }
-        let call = Call::post(format!("folders?workspaceId={workspace}"), body);
-        let fault = match self.client.call(&call).await {
-            Ok(answer) => {
-                let made = Entry::of_answer(&answer)
-                    .filter(|made| made.name == name && made.parent == parent)
-                    .ok_or_else(|| {
-                        Error::Unavailable("Drime made another folder than asked for".into())
-                    })?;
-                let made = Entry {
-                    folder: true,
-                    ..made
-                };
-                let id = made.id;
-                self.folders.borrow_mut().add(self.client.net.now(), made);
-                return Ok(Some(id));
-            }
-            Err(fault) => fault,
-        };
-        if fault.is_gone() {
-            self.folders.borrow_mut().doubt();
-            return Err(Error::Unavailable("a folder has gone meanwhile".into()));
-        }
-        // After an answer that was lost, too, the folder may be there.
-        let lost = matches!(fault, crate::client::Fault::Broken(_));
-        if !fault.is_taken() && !lost {
-            return Err(fault.into());
-        }
-        for wait in [0].into_iter().chain(LAG) {
-            if wait > 0 {
-                self.client.net.sleep(wait).await;
-            }
-            self.list_folders(parent).await?;
-            if let Known::Is(id) = self.known_folder(parent, name) {
-                return Ok(Some(id));
-            }
-            let others = self.folders.borrow();
-            let differs_in_case = others.known.get(&parent).is_some_and(|known| {
-                known
-                    .below
-                    .keys()
-                    .any(|other| other.to_lowercase() == name.to_lowercase())
-            });
-            if differs_in_case {
-                return Ok(None);
-            }
-            if lost && wait >= 400 {
-                return Err(fault.into());
-            }
-        }
-        Ok(None)
-    }
-}
-
-enum Known {
-    Is(i64),
-    Absent,
-    Unknown,
-}
-
-/// The folders of a key and the name of its object.
-fn path(key: &str) -> (Vec<String>, String) {
-    let mut names: Vec<String> = key.split('/').flat_map(encode).collect();
-    let last = names.pop().unwrap_or_default();
-    (names, last)
 }

@@ -17,8 +17,10 @@ mod folders;
 #[cfg(target_family = "wasm")]
 mod guest;
 mod listing;
+mod locks;
 mod objects;
 mod parts;
+mod places;
 mod portable;
 mod scan;
 #[cfg(test)]
@@ -47,7 +49,7 @@ pub struct Drime<N> {
     root: Option<i64>,
     user: i64,
     folders: RefCell<folders::Folders>,
-    locks: folders::Locks,
+    locks: locks::Locks,
     /// Scans that are over: numbers from their cursors.
     scans: RefCell<std::collections::HashSet<u64>>,
     signed: RefCell<parts::Signed>,

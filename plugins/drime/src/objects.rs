@@ -2,8 +2,8 @@
 
 use crate::api::{self, Entry};
 use crate::client::{Call, Fault};
-use crate::folders::Place;
 use crate::net::{Answer, Net};
+use crate::places::Place;
 use crate::{Drime, Error};
 use serde_json::{Value, json};
 

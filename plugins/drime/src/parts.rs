@@ -268,7 +268,7 @@ impl<N: Net> Drime<N> {
     /// Makes the entry. If the answer is lost, the listing tells whether it was made.
     async fn register(
         &self,
-        place: &crate::folders::Place,
+        place: &crate::places::Place,
         upload: &Upload<'_>,
         size: u64,
         content_type: Option<&str>,

@@ -59,7 +59,7 @@ impl<N: Net> Drime<N> {
                 format!("file-entries/{id}?workspaceId={workspace}"),
                 json!({"description": text}),
             );
-            match self.client.call(&call).await {
+            match self.client.call(&call.spare()).await {
                 Ok(answer) => {
                     let kept = Entry::of_answer(&answer).and_then(|entry| entry.description);
                     // An answer without it says nothing; one that is cut says that it is too long.

@@ -3,7 +3,7 @@
 use crate::api::number;
 use crate::client::{Call, Client};
 use crate::net::Net;
-use crate::{Drime, Error, folders, parts, portable};
+use crate::{Drime, Error, locks, parts, portable};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 
@@ -161,7 +161,7 @@ impl<N: Net> Drime<N> {
             user,
             root: None,
             folders: RefCell::default(),
-            locks: folders::Locks::default(),
+            locks: locks::Locks::default(),
             scans: RefCell::default(),
             signed: RefCell::new(parts::Signed::default()),
             description: Cell::new(portable::LONGEST),

@@ -2,8 +2,8 @@
 
 use crate::api::Entry;
 use crate::client::Fault;
-use crate::folders::Place;
 use crate::net::{GIVEN_UP, Net, Payload};
+use crate::places::Place;
 use crate::{Drime, Error, Info, Known};
 use futures_util::future::LocalBoxFuture;
 use std::fmt::Write as _;

@@ -171,16 +171,16 @@ impl State {
 
     /// Makes a file, and does to those of its name what the switch says.
     pub(crate) fn create_file(&mut self, place: Place, file: NewFile) -> i64 {
-        let old: Vec<i64> = self
-            .live_children(place)
-            .filter(|entry| !entry.is_folder() && entry.name == file.name)
-            .map(|entry| entry.id)
-            .collect();
-        for id in old {
-            match self.switches.same_name {
-                SameName::KeepBoth => {}
-                SameName::Replace => self.bury(id, Life::Backup),
-                SameName::Trash => self.bury(id, Life::Trashed(self.clock.now())),
+        let fate = match self.switches.same_name {
+            SameName::KeepBoth => None,
+            SameName::Replace => Some(Life::Backup),
+            SameName::Trash => Some(Life::Trashed(self.clock.now())),
+        };
+        if let Some(fate) = fate {
+            let files = self.live_children(place).filter(|entry| !entry.is_folder());
+            let old = files.filter(|entry| entry.name == file.name);
+            for id in old.map(|entry| entry.id).collect::<Vec<i64>>() {
+                self.bury(id, fate);
             }
         }
         let blob = (file.data.file_name.clone(), Arc::clone(&file.data.blob));

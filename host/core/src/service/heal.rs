@@ -8,9 +8,9 @@ use super::digest::{Digests, digest};
 use super::locks::Place;
 use super::look::{adoption, describes};
 use super::portable::{first_lesson, has_words};
-use super::ports::{Lesson, Remembered, Row, StoreError, StoreListQuery, StoredObject};
+use super::ports::{Lesson, Remembered, Row, StoreError, StoreListQuery, StorePage, StoredObject};
 use super::{Inner, ServiceError};
-use crate::model::{BucketName, ETag, Metadata, ObjectKey, PartSizes, UploadError};
+use crate::model::{Bucket, BucketName, ETag, Metadata, ObjectKey, PartSizes, UploadError};
 
 /// An object may change so often while it is read.
 const ATTEMPTS: u32 = 3;
@@ -93,10 +93,17 @@ impl Inner {
             shallow: false,
             limit: PAGE,
         };
-        let page = self.store.list(&bucket, query).await?;
-        let keys: Vec<&ObjectKey> = page.entries.iter().map(|(key, _)| key).collect();
-        let remembered = self.cache.objects(&bucket, &keys).await?;
-        let next = keys.last().filter(|_| page.more).copied().cloned();
+        let mut page = self.list_page(&bucket, query.clone()).await?;
+        let mut remembered = self.rows_of(&bucket, &page).await?;
+        let is_unknown =
+            |found: &Remembered| found.row.as_ref().is_none_or(|row| row.etag.is_none());
+        if self.index.is_some() && remembered.iter().any(is_unknown) {
+            // An index has no texts that lie beside objects.
+            page = self.store.list(&bucket, query).await?;
+            remembered = self.rows_of(&bucket, &page).await?;
+        }
+        let last = page.entries.last().filter(|_| page.more);
+        let next = last.map(|(key, _)| key.clone());
         let mut adoptions = Vec::new();
         let objects = page.entries.into_iter().zip(remembered);
         let objects = objects.map(|((key, stored), Remembered { row, .. })| {
@@ -130,6 +137,15 @@ impl Inner {
             self.adopt(&bucket, adoptions).await;
         }
         Ok(SurveyPage { objects, next })
+    }
+
+    async fn rows_of(
+        &self,
+        bucket: &Bucket,
+        page: &StorePage,
+    ) -> Result<Vec<Remembered>, ServiceError> {
+        let keys: Vec<&ObjectKey> = page.entries.iter().map(|(key, _)| key).collect();
+        Ok(self.cache.objects(bucket, &keys).await?)
     }
 
     pub(super) async fn believe(

@@ -224,7 +224,11 @@ impl Cache for MemoryCache {
                 state.enqueue(bucket, key);
             }
             let part = index::Part(std::cell::RefCell::new(&mut state), bucket);
-            index::sure(crate::service::index::tables::written(&part, key));
+            index::sure(crate::service::index::tables::written(
+                &part,
+                key,
+                Timestamp::now(),
+            ));
         }
         self.hang_if(CacheFault::HangAfterSettle).await;
         Ok(())
@@ -246,7 +250,11 @@ impl Cache for MemoryCache {
                 .portable
                 .retain(|_, (of, at, _)| (&*of, &*at) != (bucket, *key));
             let part = index::Part(std::cell::RefCell::new(&mut state), bucket);
-            index::sure(crate::service::index::tables::forgotten(&part, key));
+            index::sure(crate::service::index::tables::forgotten(
+                &part,
+                key,
+                Timestamp::now(),
+            ));
         }
         Ok(())
     }

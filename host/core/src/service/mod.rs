@@ -325,7 +325,7 @@ impl Service {
     }
 
     /// Objects of a bucket behind `after`, each with its ETag if that is known. Unlike a listing
-    /// it changes nothing and waits for nobody.
+    /// it waits for no writer.
     pub async fn survey(
         &self,
         bucket: &BucketName,

@@ -18,8 +18,10 @@ const REST: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_secs(30);
 /// Objects that are taken from the queue at once.
 const BATCH: usize = 32;
-/// And of them so many are written at the same time, unless clients are writing.
+/// And of them so many are written at the same time.
 const WIDTH: usize = 4;
+/// While clients are writing, one is written now and then.
+const NOW_AND_THEN: Duration = Duration::from_millis(500);
 /// The first pause when the storage does not take more; it doubles.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
@@ -75,9 +77,20 @@ impl Inner {
         }
         let mut pause = PAUSE;
         loop {
-            let asked = match self.round(Timestamp::now() - REST, pause).await {
+            // Clients come first: their calls count against the same budget.
+            let idle = self.publishing.is_idle();
+            let batch = if idle { BATCH } else { 1 };
+            match self.round(Timestamp::now() - REST, pause, batch).await {
                 Ok(Round::Done) => {
                     pause = PAUSE;
+                    if !idle {
+                        tokio::time::sleep(NOW_AND_THEN).await;
+                    }
+                    continue;
+                }
+                // It knows when it can take more.
+                Ok(Round::Trouble(Some(asked))) => {
+                    tokio::time::sleep(asked.max(NOW_AND_THEN)).await;
                     continue;
                 }
                 Ok(Round::Nothing) if self.portable.waiting() > 0 => {
@@ -88,13 +101,12 @@ impl Inner {
                     let _ = tokio::time::timeout(LOOK, self.portable.news.notified()).await;
                     continue;
                 }
-                Ok(Round::Trouble(asked)) => asked.unwrap_or_default(),
+                Ok(Round::Trouble(None)) => {}
                 Err(error) => {
                     tracing::debug!(%error, "the queue of portable texts cannot be read");
-                    Duration::ZERO
                 }
-            };
-            tokio::time::sleep(asked.max(pause)).await;
+            }
+            tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
@@ -104,7 +116,7 @@ impl Inner {
             return Ok(0);
         }
         loop {
-            match self.round(Timestamp(i64::MAX), PAUSE).await? {
+            match self.round(Timestamp(i64::MAX), PAUSE, BATCH).await? {
                 Round::Done => {}
                 Round::Trouble(Some(asked)) if asked <= LAST_PAUSE => {
                     tokio::time::sleep(asked).await;
@@ -115,16 +127,19 @@ impl Inner {
     }
 
     /// Writes the head of the queue: what came into it at or before `since`.
-    async fn round(&self, since: Timestamp, pause: Duration) -> Result<Round, ServiceError> {
-        let queue = self.cache.portable_queue(since, BATCH).await?;
+    async fn round(
+        &self,
+        since: Timestamp,
+        pause: Duration,
+        batch: usize,
+    ) -> Result<Round, ServiceError> {
+        let queue = self.cache.portable_queue(since, batch).await?;
         self.portable
             .waiting
             .store(queue.waiting, Ordering::Relaxed);
         if queue.jobs.is_empty() {
             return Ok(Round::Nothing);
         }
-        // Clients come first: their calls count against the same budget.
-        let width = if self.publishing.is_idle() { WIDTH } else { 1 };
         let trouble = AtomicBool::new(false);
         let outcomes = futures_util::stream::iter(queue.jobs)
             .map(|job| {
@@ -141,7 +156,7 @@ impl Inner {
                     (number, outcome)
                 }
             })
-            .buffer_unordered(width);
+            .buffer_unordered(WIDTH);
         let outcomes: Vec<_> = outcomes.collect().await;
         let (mut over, mut later, mut asked) = (Vec::new(), Vec::new(), None);
         for (number, outcome) in outcomes {
@@ -163,7 +178,7 @@ impl Inner {
             return Ok(Round::Done);
         }
         // Behind the others: what always fails must not hold them up.
-        let again = Timestamp::now() - REST + asked.unwrap_or_default().max(pause);
+        let again = Timestamp::now() - REST + asked.unwrap_or(pause);
         self.cache.portable_later(later, again).await?;
         Ok(Round::Trouble(asked))
     }

@@ -228,12 +228,22 @@ fn read_folder(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Folder
     })
 }
 
-fn code(mark: Mark) -> i64 {
+/// The columns `mark` and `at`.
+fn columns(mark: Mark) -> (i64, Option<i64>) {
     match mark {
-        Mark::Seen => 0,
-        Mark::Ours => 1,
-        Mark::Doubtful => 2,
+        Mark::Seen => (0, None),
+        Mark::Ours(at) => (1, Some(at.0)),
+        Mark::Doubtful => (2, None),
     }
+}
+
+fn read_mark(row: &rusqlite::Row<'_>) -> rusqlite::Result<Mark> {
+    let at: Option<i64> = row.get(1)?;
+    Ok(match row.get(0)? {
+        0 => Mark::Seen,
+        1 => Mark::Ours(Timestamp(at.unwrap_or_default())),
+        _ => Mark::Doubtful,
+    })
 }
 
 impl Tables for BucketIndex<'_> {
@@ -284,39 +294,53 @@ impl Tables for BucketIndex<'_> {
     }
 
     fn drop_folder(&self, folder: &str) -> rusqlite::Result<()> {
-        self.clear_marks(folder)?;
-        self.db
-            .prepare_cached("DELETE FROM index_folders WHERE bucket_id = ?1 AND folder = ?2")?
-            .execute(params![self.bucket.0, folder])?;
+        for table in ["index_marks", "index_folders"] {
+            let delete = format!("DELETE FROM {table} WHERE bucket_id = ?1 AND folder = ?2");
+            let mut delete = self.db.prepare_cached(&delete)?;
+            delete.execute(params![self.bucket.0, folder])?;
+        }
         Ok(())
     }
 
     fn mark(&self, folder: &str, name: &str) -> rusqlite::Result<Option<Mark>> {
-        let found: Option<i64> = self
-            .db
+        self.db
             .prepare_cached(
-                "SELECT mark FROM index_marks WHERE bucket_id = ?1 AND folder = ?2 AND name = ?3",
+                "SELECT mark, at FROM index_marks
+                 WHERE bucket_id = ?1 AND folder = ?2 AND name = ?3",
             )?
-            .query_row(params![self.bucket.0, folder, name], |row| row.get(0))
-            .optional()?;
-        let marks = [Mark::Seen, Mark::Ours, Mark::Doubtful];
-        Ok(found.and_then(|found| marks.into_iter().find(|mark| code(*mark) == found)))
+            .query_row(params![self.bucket.0, folder, name], read_mark)
+            .optional()
     }
 
     fn put_mark(&self, folder: &str, name: &str, mark: Mark) -> rusqlite::Result<()> {
+        let (mark, at) = columns(mark);
         self.db
             .prepare_cached(
-                "INSERT OR REPLACE INTO index_marks (bucket_id, folder, name, mark)
-                 VALUES (?1, ?2, ?3, ?4)",
+                "INSERT OR REPLACE INTO index_marks (bucket_id, folder, name, mark, at)
+                 VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
-            .execute(params![self.bucket.0, folder, name, code(mark)])?;
+            .execute(params![self.bucket.0, folder, name, mark, at])?;
         Ok(())
     }
 
-    fn clear_marks(&self, folder: &str) -> rusqlite::Result<()> {
+    fn clear_marks(&self, folder: &str, ours: Timestamp) -> rusqlite::Result<()> {
         self.db
-            .prepare_cached("DELETE FROM index_marks WHERE bucket_id = ?1 AND folder = ?2")?
-            .execute(params![self.bucket.0, folder])?;
+            .prepare_cached(
+                "DELETE FROM index_marks
+                 WHERE bucket_id = ?1 AND folder = ?2 AND (at IS NULL OR at <= ?3)",
+            )?
+            .execute(params![self.bucket.0, folder, ours.0])?;
+        Ok(())
+    }
+
+    fn expire_marks(&self, ours: Timestamp) -> rusqlite::Result<()> {
+        self.db
+            .prepare_cached(
+                "DELETE FROM index_marks AS m WHERE bucket_id = ?1 AND at <= ?2 AND NOT EXISTS (
+                     SELECT 1 FROM index_folders f
+                     WHERE f.bucket_id = ?1 AND f.folder = m.folder AND f.began IS NOT NULL)",
+            )?
+            .execute(params![self.bucket.0, ours.0])?;
         Ok(())
     }
 

@@ -15,11 +15,13 @@ CREATE TABLE index_folders (
 ) WITHOUT ROWID;
 CREATE INDEX index_unscanned ON index_folders (bucket_id, folder) WHERE confirmed IS NULL;
 
--- Names in folders that are being looked at.
+-- Names in folders that are being looked at, or that were written lately.
 CREATE TABLE index_marks (
     bucket_id    INTEGER NOT NULL,
     folder       TEXT NOT NULL,
     name         TEXT NOT NULL,
     mark         INTEGER NOT NULL,      -- 0 told by an earlier page, 1 written or deleted by us, 2 told as an older object
+    at           INTEGER,               -- when we have done that
     PRIMARY KEY (bucket_id, folder, name)
 ) WITHOUT ROWID;
+CREATE INDEX index_marks_of_writes ON index_marks (bucket_id, at) WHERE at IS NOT NULL;

@@ -3,12 +3,11 @@
 use super::{Context, open};
 use crate::backend::Backend;
 use crate::cache::{NamespaceBinding, SqliteCache};
+use crate::cli::serve::freshness;
 use crate::cli::{Failure, backend};
 use crate::config::{Given, Origin, RawServe, SettingValue};
 use crate::model::{BucketName, ObjectKey};
-use crate::service::{
-    BucketMode, Freshness, Service, ServiceError, ServiceOptions, SurveyPage, Surveyed,
-};
+use crate::service::{BucketMode, Service, ServiceError, ServiceOptions, SurveyPage, Surveyed};
 use clap::Args;
 use clap::builder::FalseyValueParser;
 use futures_util::stream::{self, Stream};
@@ -134,7 +133,7 @@ impl WalkOptions {
                 BucketMode::Default
             },
             verify_reads: false,
-            freshness: Freshness::default(),
+            freshness: freshness(&settings.backend),
         };
         // Without `recover`: what is open belongs to a server that may be running.
         let service = Service::new(backend.store.clone(), Arc::new(namespace), options);

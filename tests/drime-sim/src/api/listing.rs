@@ -40,7 +40,8 @@ pub(super) fn list(state: &mut State, call: &Call) -> Result<Value, Refusal> {
             all.filter(|entry| entry.workspace == workspace).collect()
         }
     };
-    rows.retain(|entry| is_shown(state, call, entry, now));
+    let asked = Asked::read(call);
+    rows.retain(|entry| asked.shows(state, entry, now));
     rows.retain(|entry| filters.iter().all(|filter| filter.matches(entry)));
     sort(call, &mut rows);
 
@@ -146,25 +147,43 @@ fn children(state: &State, workspace: i64, parent: Option<i64>) -> impl Iterator
     ids.filter_map(|id| state.entries.get(id))
 }
 
-/// Whether a listing shows this entry now.
-fn is_shown(state: &State, call: &Call, entry: &Entry, now: Millis) -> bool {
-    if call.flag("starredOnly") || call.flag("sharedOnly") {
-        return false;
+/// Which entries are asked for.
+struct Asked<'a> {
+    nothing: bool,
+    deleted: bool,
+    backups: bool,
+    kind: Option<&'a str>,
+    text: Option<String>,
+}
+
+impl<'a> Asked<'a> {
+    fn read(call: &'a Call) -> Self {
+        Self {
+            nothing: call.flag("starredOnly") || call.flag("sharedOnly"),
+            deleted: call.flag("deletedOnly"),
+            backups: call.flag("backup"),
+            kind: call.query("type"),
+            text: call.query("query").map(str::to_lowercase),
+        }
     }
-    let lingers = now < entry.seen.until;
-    let of_this_kind = match entry.life {
-        _ if lingers => !call.flag("deletedOnly") && !call.flag("backup"),
-        Life::Live => !call.flag("deletedOnly") && !call.flag("backup"),
-        Life::Trashed(_) => call.flag("deletedOnly") || state.switches.list_trashed,
-        Life::Backup => call.flag("backup"),
-        Life::Gone => false,
-    };
-    let has_type = |kind: &str| entry.kind() == kind;
-    let has_text = |text: &str| entry.name.to_lowercase().contains(&text.to_lowercase());
-    of_this_kind
-        && now >= entry.seen.from
-        && call.query("type").is_none_or(has_type)
-        && call.query("query").is_none_or(has_text)
+
+    /// Whether a listing shows this entry now.
+    fn shows(&self, state: &State, entry: &Entry, now: Millis) -> bool {
+        let lingers = now < entry.seen.until;
+        let of_this_kind = match entry.life {
+            _ if lingers => !self.deleted && !self.backups,
+            Life::Live => !self.deleted && !self.backups,
+            Life::Trashed(_) => self.deleted || state.switches.list_trashed,
+            Life::Backup => self.backups,
+            Life::Gone => false,
+        };
+        let has_text = |text: &String| entry.name.to_lowercase().contains(text);
+        !self.nothing
+            && of_this_kind
+            && now >= entry.seen.from
+            && self.kind.is_none_or(|kind| entry.kind() == kind)
+            && self.text.as_ref().is_none_or(has_text)
+    }
 }
 
 fn sort(call: &Call, rows: &mut [&Entry]) {

@@ -1,20 +1,27 @@
 //! How pages of folders, own writes and listings meet in the index: rules over whatever keeps it.
 //!
-//! While a folder is being looked at, every key in it that is written or deleted gets a mark, in
-//! the transaction of its row. What a page says about a marked key, or about one that is just
-//! being written, does not count: the page may be older than the write. So pages that arrive late
-//! can neither bring deleted objects back nor hide new ones, whichever process writes.
+//! Every key that is written gets a mark, in the transaction of its row, and so does one that is
+//! deleted while its folder is being looked at. What a page says about a key that was marked since
+//! the look began, or about one that is just being written, does not count: the page may be older
+//! than the write. So pages that arrive late can neither bring deleted objects back nor hide new
+//! ones, whichever process writes. And because listings of a storage may lag behind, a page of the
+//! next moments that lacks a written key, or has an older object of it, is not believed either: the
+//! plugin that knew better may have died meanwhile, or belong to another process.
 
 use super::ports::{Applied, End, Folder, Found, Fresh, Run, Tail, TailPage};
 use crate::model::{Metadata, ObjectKey, Timestamp};
 use crate::service::ports::{Remembered, Row};
 use std::collections::HashSet;
+use std::time::Duration;
+
+/// For how long the listings of a storage may lack what was written.
+const LAG: Duration = Duration::from_mins(1);
 
 /// Why a name of a folder needs no further look in this run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mark {
-    /// We have written or deleted it since the run began.
-    Ours,
+    /// We have written it then, or deleted it.
+    Ours(Timestamp),
     /// It was told by an earlier page.
     Seen,
     /// An earlier page told another object of this key, older than the one that is known.
@@ -31,14 +38,16 @@ pub trait Tables {
     fn put_folder(&self, folder: &str, state: &Folder) -> Result<(), Self::Error>;
     /// The first folder that is this text or behind it.
     fn folder_from(&self, from: &str) -> Result<Option<(String, Folder)>, Self::Error>;
-    /// Forgets a folder and its marks.
+    /// Forgets a folder and all its marks.
     fn drop_folder(&self, folder: &str) -> Result<(), Self::Error>;
     /// The mark of a name in a folder.
     fn mark(&self, folder: &str, name: &str) -> Result<Option<Mark>, Self::Error>;
     /// Marks a name.
     fn put_mark(&self, folder: &str, name: &str, mark: Mark) -> Result<(), Self::Error>;
-    /// Removes the marks of a folder.
-    fn clear_marks(&self, folder: &str) -> Result<(), Self::Error>;
+    /// Removes the marks of a folder, but for [`Mark::Ours`] of after this time.
+    fn clear_marks(&self, folder: &str, ours: Timestamp) -> Result<(), Self::Error>;
+    /// Removes [`Mark::Ours`] of this time and before from all folders without a run.
+    fn expire_marks(&self, ours: Timestamp) -> Result<(), Self::Error>;
     /// The first key with a row of the bucket's own that is this text or behind it.
     fn key_from(&self, from: &str) -> Result<Option<ObjectKey>, Self::Error>;
     /// What is known about a key.
@@ -86,34 +95,32 @@ pub fn begin<T: Tables>(tables: &T, folder: &str, began: Timestamp) -> Result<()
     let mut state = tables.folder(folder)?.unwrap_or_default();
     let cursor = None;
     state.run = Some(Run { began, cursor });
-    tables.clear_marks(folder)?;
+    tables.clear_marks(folder, began - LAG)?;
     tables.put_folder(folder, &state)
 }
 
 /// Notes that a key was settled: its folders are known from now on, and what runs say about it
 /// does not count.
-pub fn written<T: Tables>(tables: &T, key: &ObjectKey) -> Result<(), T::Error> {
+pub fn written<T: Tables>(tables: &T, key: &ObjectKey, now: Timestamp) -> Result<(), T::Error> {
     if tables.folder("")?.is_none() {
         return Ok(());
     }
+    tables.expire_marks(now - LAG)?;
     for folder in chain(folder_of(key.as_str())) {
-        match tables.folder(folder)? {
-            None => tables.put_folder(folder, &Folder::default())?,
-            Some(Folder { run: Some(_), .. }) => {
-                let name = name_in(folder, key.as_str());
-                tables.put_mark(folder, name, Mark::Ours)?;
-            }
-            Some(_) => {}
+        if tables.folder(folder)?.is_none() {
+            tables.put_folder(folder, &Folder::default())?;
         }
+        let name = name_in(folder, key.as_str());
+        tables.put_mark(folder, name, Mark::Ours(now))?;
     }
     Ok(())
 }
 
 /// Notes that a key was forgotten: what runs say about it does not count.
-pub fn forgotten<T: Tables>(tables: &T, key: &ObjectKey) -> Result<(), T::Error> {
+pub fn forgotten<T: Tables>(tables: &T, key: &ObjectKey, now: Timestamp) -> Result<(), T::Error> {
     let folder = folder_of(key.as_str());
     if let Some(Folder { run: Some(_), .. }) = tables.folder(folder)? {
-        tables.put_mark(folder, name_in(folder, key.as_str()), Mark::Ours)?;
+        tables.put_mark(folder, name_in(folder, key.as_str()), Mark::Ours(now))?;
     }
     Ok(())
 }
@@ -145,15 +152,18 @@ pub fn apply<T: Tables>(
         state.newest = state.newest.max(Some(row.modified));
         let name = name_in(folder, key.as_str());
         let mark = tables.mark(folder, name)?;
-        if mark == Some(Mark::Ours) {
+        if matches!(mark, Some(Mark::Ours(at)) if at >= began) {
             continue;
         }
+        let lately = is_lately(mark, began);
         let Remembered { row: known, intent } = tables.remembered(&key)?;
         let rival = match (&known, mark) {
             (Some(known), _) if known.state.id == row.state.id => None,
+            // The page may be older.
+            (Some(known), _) if lately => Some(known),
             // Another page has told it, or will.
             (Some(known), Some(Mark::Seen | Mark::Doubtful)) => Some(known),
-            (Some(known), None) if !only_page && !known.state.version.is_empty() => Some(known),
+            (Some(known), _) if !only_page && !known.state.version.is_empty() => Some(known),
             _ => None,
         };
         let is_older = rival.is_some_and(|known| age(&row) < age(known));
@@ -168,11 +178,18 @@ pub fn apply<T: Tables>(
             }
             tables.put_row(&key, known.as_ref(), &row)?;
         }
-        if only_page {
+        if lately && is_older {
+            continue;
+        }
+        if lately {
+            // Told at last, or replaced by somebody else: from now on pages are believed.
+            tables.put_mark(folder, name, Mark::Seen)?;
+        } else if only_page {
             seen.insert(name.to_owned());
         } else if !newest_only {
             let now = match mark {
-                None | Some(Mark::Doubtful) if is_older => Mark::Doubtful,
+                Some(Mark::Seen) => Mark::Seen,
+                _ if is_older => Mark::Doubtful,
                 _ => Mark::Seen,
             };
             if mark != Some(now) {
@@ -199,10 +216,10 @@ pub fn apply<T: Tables>(
             state.tail = Some(tail(page, content(tables, folder)?));
             state.confirmed = Some(began);
             state.run = None;
-            tables.clear_marks(folder)?;
+            tables.clear_marks(folder, began - LAG)?;
         }
         End::Whole(page) => {
-            let left = sweep(tables, folder, &seen)?;
+            let left = sweep(tables, folder, &seen, began)?;
             applied.gone += left.gone;
             state = Folder {
                 // A key whose only object was told too early is found by another scan.
@@ -211,7 +228,7 @@ pub fn apply<T: Tables>(
                 newest: state.newest,
                 tail: page.map(|page| tail(page, left.content)),
             };
-            tables.clear_marks(folder)?;
+            tables.clear_marks(folder, began - LAG)?;
         }
     }
     tables.put_folder(folder, &state)?;
@@ -234,17 +251,27 @@ struct Left {
     doubtful: bool,
 }
 
+/// Whether it was written so shortly before a run began that the run may not know.
+fn is_lately(mark: Option<Mark>, began: Timestamp) -> bool {
+    matches!(mark, Some(Mark::Ours(at)) if at > began - LAG)
+}
+
 /// Removes what a complete run has not told.
-fn sweep<T: Tables>(tables: &T, folder: &str, seen: &HashSet<String>) -> Result<Left, T::Error> {
+fn sweep<T: Tables>(
+    tables: &T,
+    folder: &str,
+    seen: &HashSet<String>,
+    began: Timestamp,
+) -> Result<Left, T::Error> {
     let mut left = Left {
         content: 0,
         gone: 0,
         doubtful: false,
     };
     let is_there = |name: &str| match tables.mark(folder, name)? {
-        Some(Mark::Ours | Mark::Seen) => Ok(true),
+        Some(Mark::Seen) => Ok(true),
         Some(Mark::Doubtful) => Ok(false),
-        None => Ok(seen.contains(name)),
+        mark => Ok(is_lately(mark, began) || seen.contains(name)),
     };
     let mut from = folder.to_owned();
     while let Some(key) = tables.key_from(&from)? {

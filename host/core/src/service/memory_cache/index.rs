@@ -47,8 +47,10 @@ impl Tables for Part<'_> {
     }
 
     fn drop_folder(&self, folder: &str) -> Result<(), Infallible> {
-        self.clear_marks(folder)?;
-        self.0.borrow_mut().index.folders.remove(&self.at(folder));
+        let mut state = self.0.borrow_mut();
+        let marks = &mut state.index.marks;
+        marks.retain(|(bucket, of, _), _| bucket != self.1 || of != folder);
+        state.index.folders.remove(&self.at(folder));
         Ok(())
     }
 
@@ -63,10 +65,23 @@ impl Tables for Part<'_> {
         Ok(())
     }
 
-    fn clear_marks(&self, folder: &str) -> Result<(), Infallible> {
+    fn clear_marks(&self, folder: &str, ours: Timestamp) -> Result<(), Infallible> {
         let mut state = self.0.borrow_mut();
         let marks = &mut state.index.marks;
-        marks.retain(|(bucket, of, _), _| bucket != self.1 || of != folder);
+        marks.retain(|(bucket, of, _), mark| {
+            bucket != self.1 || of != folder || matches!(mark, Mark::Ours(at) if *at > ours)
+        });
+        Ok(())
+    }
+
+    fn expire_marks(&self, ours: Timestamp) -> Result<(), Infallible> {
+        let mut state = self.0.borrow_mut();
+        let Folders { folders, marks } = &mut state.index;
+        marks.retain(|(bucket, of, _), mark| {
+            let folder = folders.get(&(bucket.clone(), of.clone()));
+            let is_run = folder.is_some_and(|folder| folder.run.is_some());
+            bucket != self.1 || is_run || !matches!(mark, Mark::Ours(at) if *at <= ours)
+        });
         Ok(())
     }
 
@@ -120,8 +135,26 @@ impl MemoryCache {
             .collect()
     }
 
+    /// Marks that runs have made.
     pub(crate) fn marks(&self) -> usize {
-        self.state().index.marks.len()
+        let state = self.state();
+        let marks = state.index.marks.values();
+        marks.filter(|mark| !matches!(mark, Mark::Ours(_))).count()
+    }
+
+    /// As if all that was written had been written then.
+    pub(crate) fn age_marks(&self, then: Timestamp) {
+        for mark in self.state().index.marks.values_mut() {
+            if matches!(mark, Mark::Ours(_)) {
+                *mark = Mark::Ours(then);
+            }
+        }
+    }
+
+    /// Marks of what was written.
+    pub(crate) fn own_marks(&self) -> usize {
+        let others = self.marks();
+        self.state().index.marks.len() - others
     }
 }
 

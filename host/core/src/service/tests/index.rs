@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::Timestamp;
 use crate::service::index::{Fresh, IndexCache};
-use crate::service::ports::StoreListQuery;
+use crate::service::ports::{Store as _, StoreListQuery};
 use crate::service::{ListObjects, ObjectPage};
 use proptest::prelude::*;
 
@@ -211,6 +211,54 @@ async fn an_answer_that_arrives_late_neither_hides_nor_brings_back() {
 }
 
 #[tokio::test]
+async fn what_was_just_written_outlasts_listings_that_lag_behind() {
+    for rows in [2, 100] {
+        let f = indexed(rows, Duration::ZERO, false);
+        for raw in ["a/old", "a/replaced", "b/other"] {
+            f.plant(raw, b"planted");
+        }
+        f.keys().await;
+        f.crawled().await;
+        let replaced = f.store.stat(&root(), &key("a/replaced"), None).await;
+        let replaced = replaced.unwrap();
+        f.put("a/new", b"new").await.unwrap();
+        f.put("a/replaced", b"ours").await.unwrap();
+        f.put("deep/er/new", b"new").await.unwrap();
+        // Its listings show nothing of that yet, and the old object; and we have crashed.
+        f.store.lag(&key("a/new"), None);
+        f.store.lag(&key("a/replaced"), Some(replaced));
+        f.store.lag(&key("deep/er/new"), None);
+        let f = f.restarted();
+        f.service.recover().await.unwrap();
+        let keys = ["a/new", "a/old", "a/replaced", "b/other", "deep/er/new"];
+        for _ in 0..3 {
+            assert_eq!(f.keys().await, keys, "pages of {rows}");
+            assert_eq!(f.head("a/replaced").await.unwrap().etag, md5(b"ours"));
+        }
+        // When they have caught up, others count again.
+        f.store.catch_up();
+        assert_eq!(f.keys().await, keys, "pages of {rows}");
+        f.plant("a/replaced", b"theirs");
+        assert_eq!(f.head("a/replaced").await.unwrap().size, 6);
+        assert_eq!(f.cache.marks(), 0);
+        assert!(f.cache.own_marks() > 0);
+    }
+}
+
+#[tokio::test]
+async fn marks_of_writes_expire() {
+    let f = indexed(100, NEVER, true);
+    f.keys().await;
+    f.crawled().await;
+    let long_ago = Timestamp::now() - NEVER;
+    f.put("dir/old", b"x").await.unwrap();
+    f.cache.age_marks(long_ago);
+    f.put("other/new", b"x").await.unwrap();
+    // Of the key and of its folder.
+    assert_eq!(f.cache.own_marks(), 2);
+}
+
+#[tokio::test]
 async fn an_object_that_is_gone_or_another_is_corrected_by_a_read() {
     let f = indexed(100, NEVER, false);
     f.put("gone", b"gone").await.unwrap();
@@ -332,13 +380,21 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             let f = indexed(rows, Duration::ZERO, false);
+            let mut ours = std::collections::HashSet::new();
             for some in events.chunks(steps) {
                 for event in some {
                     match event {
                         Event::Put(key) => drop(f.put(key, key.as_bytes()).await.unwrap()),
                         Event::Delete(key) => f.delete(key).await.unwrap(),
                         Event::Plant(key) => f.plant(key, b"planted"),
+                        // What we have just written is not given up so easily.
+                        Event::Uproot(raw) if ours.contains(raw) => {}
                         Event::Uproot(raw) => f.store.uproot(&root(), &key(raw)),
+                    }
+                    match event {
+                        Event::Put(key) => drop(ours.insert(key)),
+                        Event::Delete(key) => drop(ours.remove(key)),
+                        Event::Plant(_) | Event::Uproot(_) => {}
                     }
                 }
                 for (prefix, shallow, after) in [
