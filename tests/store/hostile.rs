@@ -170,6 +170,21 @@ async fn an_instance_that_dies_again_and_again_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_lost_says_what_brought_its_instance_down() {
+    for (misdeed, words) in [
+        ("trap", &["unreachable"][..]),
+        ("panic", &["unreachable"]),
+        ("spin", &["computed for too long", "no progress"]),
+        ("never", &["no progress"]),
+    ] {
+        let hostile = Hostile::start().await;
+        let answer = hostile.stat(misdeed, "key").await.unwrap_err().to_string();
+        let told = words.iter().any(|word| answer.contains(word));
+        assert!(told, "{misdeed}: {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_that_breaks_ends_in_an_error() {
     for misdeed in [
         "short-body",

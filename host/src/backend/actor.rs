@@ -321,7 +321,7 @@ async fn serve(
     let instance = blueprint.loaded.pre.instantiate_async(&mut store).await?;
     let guest = Arc::new(blueprint.loaded.guest(&mut store, &instance)?);
     let patience = blueprint.grants.call_timeout;
-    store
+    let ended = store
         .run_concurrent(async |accessor| {
             let configure = guest.setup.call_configure(
                 accessor,
@@ -364,7 +364,12 @@ async fn serve(
             Ok(())
         })
         .await
-        .flatten()
+        .flatten();
+    // Before its calls, which are dropped with the store, look for it.
+    if let Err(error) = &ended {
+        shared.note_failure(why(error));
+    }
+    ended
 }
 
 /// Ends a guest that computes for [`RUNAWAY`] ticks while the event loop gets no turn.

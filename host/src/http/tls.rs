@@ -233,6 +233,17 @@ mod tests {
 
     /// The answer to a request of a client that trusts this certificate only.
     async fn ask(address: SocketAddr, trusted: &str) -> io::Result<String> {
+        let mut stream = connect(address, trusted).await?;
+        stream.write_all(get("/stream").as_bytes()).await?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await?;
+        Ok(text)
+    }
+
+    async fn connect(
+        address: SocketAddr,
+        trusted: &str,
+    ) -> io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(trusted.as_bytes()) {
             roots.add(certificate.unwrap()).unwrap();
@@ -245,11 +256,7 @@ mod tests {
         let socket = TcpStream::connect(address).await?;
         let name = "localhost".try_into().unwrap();
         let connector = TlsConnector::from(Arc::new(config));
-        let mut stream = connector.connect(name, socket).await?;
-        stream.write_all(get("/stream").as_bytes()).await?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text).await?;
-        Ok(text)
+        connector.connect(name, socket).await
     }
 
     #[tokio::test]
@@ -275,6 +282,22 @@ mod tests {
         let _ = socket.read_to_end(&mut answer).await;
         assert!(!answer.starts_with(b"HTTP"));
         assert!(ask(address, ONE.0).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_says_it_is_done_gets_its_answers() {
+        let (_dir, tls) = load(ONE);
+        let (address, _stop) = start(tls.unwrap());
+        let mut stream = connect(address, ONE.0).await.unwrap();
+        let request = get("/stream").replace("connection: close\r\n", "");
+        stream
+            .write_all(request.repeat(3).as_bytes())
+            .await
+            .unwrap();
+        stream.shutdown().await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        assert_eq!(text.matches("goodgood").count(), 3, "{text}");
     }
 
     #[tokio::test]
