@@ -157,6 +157,11 @@ async fn a_call_that_never_returns_costs_one_instance() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_waits_for_nothing_costs_one_instance() {
+    is_survived("stuck").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_instance_that_dies_again_and_again_comes_back() {
     let hostile = Hostile::start().await;
     for _ in 0..5 {

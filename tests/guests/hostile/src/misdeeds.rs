@@ -2,6 +2,7 @@
 
 use crate::guest::bindings::pys3local::storage::log;
 use crate::guest::bindings::pys3local::storage::types::{Entry, ObjectInfo, ObjectRef};
+use crate::guest::bindings::wasi::clocks::monotonic_clock::wait_for;
 use crate::guest::bindings::wasi::filesystem::preopens::get_directories;
 use crate::guest::bindings::wasi::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
 use crate::guest::bindings::wit_stream;
@@ -68,7 +69,11 @@ pub(crate) async fn commit(misdeed: &str) {
                 hoard.push(core::hint::black_box(vec![1_u8; 1 << 20]));
             }
         }
-        "never" => core::future::pending().await,
+        "never" => loop {
+            wait_for(1_000_000_000_000).await;
+        },
+        // With nothing to wait for, not even the time.
+        "stuck" => core::future::pending().await,
         "stack-bomb" => drop(core::hint::black_box(descend(1))),
         "hoard" => hoard().await,
         "log-flood" => {
