@@ -310,17 +310,16 @@ async fn two_gateways_meet_after_max_age() {
 async fn what_was_acknowledged_is_listed_after_a_crash_however_the_service_lags_behind() {
     for page_cap in [200, 10] {
         let switches = Switches {
-            create_lag: 600_000,
-            delete_lag: 600_000,
             page_cap,
             ..Switches::default()
         };
         let (simulator, mut gateway, s3) = wary(switches, "max_age = 1\n").await;
-        // What is seeded is there from the start.
-        simulator.switch(|switches| switches.create_lag = 0);
         seed(&simulator, "dir", 25);
-        simulator.switch(|switches| switches.create_lag = 600_000);
         assert_eq!(s3.keys("bucket").await.len(), 25);
+        simulator.switch(|switches| {
+            switches.create_lag = 600_000;
+            switches.delete_lag = 600_000;
+        });
         s3.store("bucket", "dir/new", "new").await;
         s3.store("bucket", "dir/000003", "replaced").await;
         s3.store("bucket", "other/deep/new", "new").await;

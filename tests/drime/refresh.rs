@@ -21,8 +21,10 @@ struct Two {
 impl Two {
     async fn new() -> Self {
         let (simulator, gateway, s3) = wary(Switches::default(), LONG).await;
+        // Not by the gateway itself: what it has just written is not given up so soon.
+        let dir = simulator.seed_folder(Some(bucket(&simulator)), "dir");
+        simulator.seed_file(Some(dir), "old", b"old").unwrap();
         s3.store("bucket", "dir/mine", "mine").await;
-        s3.store("bucket", "dir/old", "old").await;
         indexed(&simulator, &s3).await;
         let other = crate::gateway(&simulator);
         Self {
@@ -159,6 +161,8 @@ async fn odd_refreshes_are_one_clear_line() {
 #[tokio::test(flavor = "multi_thread")]
 async fn migrate_and_verify_list_from_the_index() {
     let two = Two::new().await;
+    let delete = two.s3.delete("bucket", "dir/old").send().await;
+    delete.expect(204);
     for n in 0..50 {
         let key = format!("dir/{n:02}");
         two.s3.store("bucket", &key, "bytes").await;
@@ -174,15 +178,15 @@ async fn migrate_and_verify_list_from_the_index() {
         (text, two.simulator.counters())
     };
     let (nothing, costs) = run("migrate");
-    assert!(nothing.contains("Already cached: 52"), "{nothing}");
+    assert!(nothing.contains("Already cached: 51"), "{nothing}");
     // The way to the root folder alone, and what is in it.
     assert_eq!(costs.get("list"), Some(&3), "{costs:?}");
     let (whole, costs) = run("verify");
-    assert!(whole.contains("Total files: 52"), "{whole}");
-    assert_eq!(costs.get("download"), Some(&52), "{costs:?}");
+    assert!(whole.contains("Total files: 51"), "{whole}");
+    assert_eq!(costs.get("download"), Some(&51), "{costs:?}");
     // What was forgotten is in the texts beside the objects, which are not read.
     program.ok(&["cache", "cleanup", "--backend-config", "cloud"]);
     let (learned, costs) = run("migrate");
-    assert!(learned.contains("Migrated: 52"), "{learned}");
+    assert!(learned.contains("Migrated: 51"), "{learned}");
     assert_eq!(costs.get("download"), None, "{costs:?}");
 }
