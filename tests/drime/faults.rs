@@ -284,3 +284,56 @@ async fn neither_the_key_of_the_account_nor_a_signed_url_of_the_service_is_logge
         );
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_web_page_in_place_of_an_object_is_neither_served_nor_believed() {
+    let cloud = Cloud::new().await;
+    for (key, size) in [("dir/small", 29), ("dir/large", 1 << 20)] {
+        let body = data::bytes(1, size);
+        let put = cloud.s3.put("bucket", key, body.clone());
+        let put = put.header("x-amz-meta-colour", "blue").send().await;
+        let etag = put.expect(200).etag().to_owned();
+        cloud.until_described();
+        for (range, last) in [
+            (None, size),
+            (Some("bytes=0-9"), 10),
+            (Some("bytes=2-19"), 20),
+        ] {
+            for times in [1, 2, 40] {
+                cloud.script(&format!(
+                    "GET /file-entries={}",
+                    vec!["html"; times].join(",")
+                ));
+                let mut get = cloud.s3.get("bucket", key);
+                if let Some(range) = range {
+                    get = get.header("range", range);
+                }
+                let reply = get.send().await;
+                if reply.status.is_success() {
+                    let from =
+                        range.map_or(0, |range| usize::from(range.starts_with("bytes=2")) * 2);
+                    assert!(
+                        reply.body == body.slice(from..last),
+                        "{key} {range:?} {times}"
+                    );
+                    assert_eq!(reply.header("x-amz-meta-colour"), Some("blue"));
+                } else {
+                    assert!(times > 1, "{key} {range:?}");
+                    assert_eq!(
+                        reply.status,
+                        503,
+                        "{key} {range:?} {times}: {}",
+                        reply.text()
+                    );
+                }
+                cloud.simulator.clear_scripts();
+                let head = cloud.s3.head("bucket", key).send().await.expect(200);
+                assert_eq!(head.etag(), etag);
+                assert_eq!(head.header("x-amz-meta-colour"), Some("blue"));
+                let length = size.to_string();
+                assert_eq!(head.header("content-length"), Some(length.as_str()));
+                assert!(cloud.s3.fetch("bucket", key).await == body);
+            }
+        }
+    }
+}

@@ -8,8 +8,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// A gateway that takes nothing for granted, over an account with a bucket.
-pub(crate) async fn wary(switches: Switches, keys: &str) -> (Simulator, Gateway, S3) {
-    let simulator = Simulator::start(switches).await.unwrap();
+pub(crate) async fn wary(
+    account: impl Into<drime_sim::Options>,
+    keys: &str,
+) -> (Simulator, Gateway, S3) {
+    let simulator = Simulator::start(account).await.unwrap();
     let root = simulator.seed_folder(None, "backups");
     let root = simulator.seed_folder(Some(root), "s3");
     simulator.seed_folder(Some(root), "bucket");
@@ -284,6 +287,35 @@ async fn rows_that_move_while_a_folder_is_listed_are_not_lost() {
     for n in 1..400 {
         assert!(keys.contains(&format!("flat/{n:06}")), "{n} is missing");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_new_rows_of_one_second_hides_none_on_the_page_before() {
+    let account = drime_sim::Options {
+        switches: Switches {
+            page_cap: 20,
+            ..Switches::default()
+        },
+        clock: drime_sim::Clock::frozen(),
+        ..drime_sim::Options::default()
+    };
+    let (simulator, _gateway, s3) = wary(account, "max_age = 1\n").await;
+    seed(&simulator, "dir", 41);
+    assert_eq!(s3.keys("bucket").await.len(), 41);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(s3.keys("bucket").await.len(), 41);
+    s3.delete("bucket", "dir/000040").send().await.expect(204);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert_eq!(s3.keys("bucket").await.len(), 40);
+    let dir = simulator.find("backups/s3/bucket/dir")[0];
+    for name in ["y", "z"] {
+        simulator.seed_file(Some(dir), name, b"new").unwrap();
+    }
+    simulator.remove(simulator.find("backups/s3/bucket/dir/000000")[0]);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let keys = s3.keys("bucket").await;
+    assert!(keys.contains(&"dir/y".to_owned()) && keys.contains(&"dir/z".to_owned()));
+    assert!(!keys.contains(&"dir/000000".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

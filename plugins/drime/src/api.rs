@@ -94,6 +94,8 @@ pub struct Page {
     pub current: u64,
     /// Whether another one follows.
     pub more: bool,
+    /// How many rows a page has.
+    pub per: Option<u64>,
     /// Rows of all pages up to this one, if it is known how many a page has.
     pub so_far: Option<u64>,
 }
@@ -109,10 +111,9 @@ impl Page {
                 .and_then(|n| u64::try_from(n).ok())
         };
         let current = field("current_page").unwrap_or(asked);
-        let before = current
-            .saturating_sub(1)
-            .checked_mul(field("per_page").unwrap_or(0));
-        let full = field("per_page").is_some_and(|per| rows.len() as u64 >= per);
+        let per = field("per_page").filter(|per| *per > 0);
+        let before = current.saturating_sub(1).checked_mul(per.unwrap_or(0));
+        let full = per.is_some_and(|per| rows.len() as u64 >= per);
         let more = match field("last_page") {
             Some(last) => current < last,
             None => full || answer.get("next_page").is_some_and(|next| !next.is_null()),
@@ -121,6 +122,7 @@ impl Page {
             entries: rows.iter().filter_map(Entry::read).collect(),
             current,
             more,
+            per,
             so_far: before.map(|before| before + rows.len() as u64),
         })
     }

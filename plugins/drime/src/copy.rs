@@ -26,7 +26,17 @@ impl<N: Net> Drime<N> {
             Some(entry) if entry.id != id => return Err(Error::Changed),
             Some(_) => {}
         }
+        // The copy has the name of its source until it is renamed, and whatever has that name there
+        // might be taken for it, or be replaced. So the service copies only what needs no other
+        // name and finds none of it; the gateway reads and writes the rest.
         let place = self.make_place(bucket, key).await?;
+        if from.name != place.name || known.is_some() {
+            return Err(Error::Unsupported);
+        }
+        let there = self.rows(place.folder, LISTED).await?;
+        if there.iter().any(|row| row.name == place.name) {
+            return Err(Error::Unsupported);
+        }
         let workspace = self.settings.workspace;
         let body =
             json!({"entryIds": [id], "destinationId": place.folder, "workspaceId": workspace});
@@ -37,9 +47,11 @@ impl<N: Net> Drime<N> {
         let answer = match self.client.call(&call).await {
             Ok(answer) => answer,
             Err(fault) if fault.is_gone() => return Err(Error::Changed),
-            // It has been out of order for weeks: the gateway reads and writes then.
+            // It has been out of order for weeks: the gateway reads and writes then. A copy whose
+            // answer was lost is removed when that is published.
             Err(Fault::Broken(_)) => {
-                self.folders.borrow_mut().stale(place.folder);
+                let now = self.client.net.now();
+                self.folders.borrow_mut().doubt_upload(now, &place, None);
                 return Err(Error::Unsupported);
             }
             Err(fault) => return Err(fault.into()),
@@ -49,53 +61,17 @@ impl<N: Net> Drime<N> {
             .and_then(Value::as_array)
             .and_then(|list| list.first());
         let Some(made) = made.and_then(Entry::read) else {
+            let now = self.client.net.now();
+            self.folders.borrow_mut().doubt_upload(now, &place, None);
             return Err(Error::Unavailable(
                 "Drime does not say what it has copied".into(),
             ));
         };
-        let made = if made.name == place.name {
-            made
-        } else {
-            match self.rename(made.id, &place.name).await {
-                Ok(renamed) => Entry {
-                    name: renamed.name,
-                    ..made
-                },
-                Err(fault) if fault.is_taken() => {
-                    // The copy is safe, so the old one may step aside for it.
-                    let mut old: Vec<i64> = self
-                        .entries(&place, 0)
-                        .await?
-                        .iter()
-                        .map(|e| e.id)
-                        .collect();
-                    old.extend(known.as_ref().and_then(Known::number));
-                    old.sort_unstable();
-                    old.dedup();
-                    old.retain(|other| *other != made.id);
-                    self.remove(place.folder, &old).await?;
-                    let renamed = self.rename(made.id, &place.name).await?;
-                    Entry {
-                        name: renamed.name,
-                        ..made
-                    }
-                }
-                Err(fault) => {
-                    self.remove(made.parent, &[made.id]).await?;
-                    return Err(fault.into());
-                }
-            }
-        };
+        if made.name != place.name {
+            // Somebody else has made one of this name meanwhile.
+            self.remove(made.parent, &[made.id]).await?;
+            return Err(Error::Unsupported);
+        }
         self.publish(&place, size, Some(made), known).await
-    }
-
-    async fn rename(&self, id: i64, name: &str) -> Result<Entry, Fault> {
-        let workspace = self.settings.workspace;
-        let call = Call::update(
-            format!("file-entries/{id}?workspaceId={workspace}"),
-            json!({"name": name}),
-        );
-        let answer = self.client.call(&call).await?;
-        Entry::of_answer(&answer).ok_or_else(|| Fault::Broken("an odd answer to a rename".into()))
     }
 }

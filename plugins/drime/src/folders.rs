@@ -117,6 +117,31 @@ impl Folders {
         }
     }
 
+    /// The files at a place by what was listed or made lately.
+    pub(crate) fn lately(&self, now: u64, place: &Place) -> Vec<Entry> {
+        let Some(known) = self.known.get(&place.folder) else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        if let Some((listed, rows)) = &known.rows
+            && listed + OVERLAY >= now
+        {
+            found.extend(rows.iter().filter(|row| row.name == place.name).cloned());
+        }
+        // Our own changes are kept also where no listing is.
+        for (at, change) in &known.changes {
+            let counts = match change {
+                Change::New(entry) => entry.name == place.name,
+                Change::Gone(_) => true,
+            };
+            if at + OVERLAY > now && counts {
+                apply(&mut found, change.clone());
+            }
+        }
+        found.retain(|row| !row.folder);
+        found
+    }
+
     /// What is in a folder that we have just made: nobody need be asked, the first time.
     pub(crate) fn just_made(&mut self, folder: Option<i64>, now: u64) -> Option<Vec<Entry>> {
         let known = self.known.get_mut(&folder)?;

@@ -50,8 +50,8 @@ pub struct Drime<N> {
     user: i64,
     folders: RefCell<folders::Folders>,
     locks: locks::Locks,
-    /// Scans that are over: numbers from their cursors.
-    scans: RefCell<std::collections::HashSet<u64>>,
+    /// Scans that are over: numbers from their cursors, and whether their folders kept still.
+    scans: RefCell<std::collections::HashMap<u64, bool>>,
     signed: RefCell<parts::Signed>,
     /// How long a description the service is known to keep.
     description: Cell<usize>,

@@ -9,7 +9,9 @@ use std::fmt::Write as _;
 use std::rc::Rc;
 
 /// Rows that are asked for; the service may give fewer.
-const PER_PAGE: u32 = 200;
+const PER_PAGE: u64 = 200;
+/// Newest rows that are asked for to know which one was the last: some share a second.
+const NEWEST: u64 = 50;
 /// Folders are found anew when a page says that they are gone.
 const FRESH_FOLDER_WAITS: [u64; 3] = [200, 400, 800];
 
@@ -20,6 +22,9 @@ pub(crate) struct Cursor {
     pub(crate) page: u64,
     /// Where the run began again: only rows created then or later.
     pub(crate) since: Option<i64>,
+    /// Rows of a page. From the second page on it is one less than the first page has, so that
+    /// the second begins with the last row of the first, unless rows were deleted in between.
+    pub(crate) per: Option<u64>,
 }
 
 /// A page of a listing.
@@ -28,6 +33,8 @@ pub(crate) struct Listed {
     pub(crate) rows: Vec<Entry>,
     /// Where the next page is.
     pub(crate) next: Option<Cursor>,
+    /// The ages of all rows that the service has listed, whether they belong there or not.
+    pub(crate) ages: Vec<(i64, i64)>,
     /// How many rows the service has listed from the start up to here.
     pub(crate) so_far: Option<u64>,
 }
@@ -41,8 +48,9 @@ impl<N: Net> Drime<N> {
         at: Cursor,
     ) -> Result<Listed, Error> {
         let asked = at.page.max(1);
+        let per = at.per.unwrap_or(PER_PAGE);
         let mut path = format!(
-            "drive/file-entries?page={asked}&perPage={PER_PAGE}&orderBy=created_at&orderDir=asc&workspaceId={}",
+            "drive/file-entries?page={asked}&perPage={per}&orderBy=created_at&orderDir=asc&workspaceId={}",
             self.settings.workspace
         );
         if let Some(id) = folder {
@@ -77,6 +85,7 @@ impl<N: Net> Drime<N> {
             .ok_or_else(|| Error::Unavailable("Drime's answer is no listing".into()))?;
         let so_far = page.so_far.filter(|_| at.since.is_none());
         let newest = page.entries.iter().map(|row| row.created).max();
+        let ages = page.entries.iter().map(Entry::age).collect();
         let workspace = self.settings.workspace;
         let rows = page.entries.into_iter().filter(|row| {
             row.parent == folder
@@ -95,14 +104,33 @@ impl<N: Net> Drime<N> {
             Some(Cursor {
                 page: 1,
                 since: Some(since),
+                per: None,
             })
         } else {
+            let overlapping = page.per.filter(|per| *per > 1 && at.since.is_none());
             page.more.then_some(Cursor {
                 page: asked + 1,
                 since: at.since,
+                per: at.per.or(overlapping.map(|per| per - 1)),
             })
         };
-        Ok(Listed { rows, next, so_far })
+        Ok(Listed {
+            rows,
+            next,
+            ages,
+            so_far,
+        })
+    }
+
+    /// The age of the newest row of a folder.
+    pub(crate) async fn newest_row(&self, folder: Option<i64>) -> Option<(i64, i64)> {
+        let call = Call::get(format!(
+            "drive/file-entries?page=1&perPage={NEWEST}&orderBy=created_at&orderDir=desc&workspaceId={}&folderId={}",
+            self.settings.workspace, folder?
+        ));
+        let answer = self.client.call(&call).await.ok()?;
+        let page = Page::read(&answer, 1)?;
+        page.entries.iter().map(Entry::age).max()
     }
 
     /// How many rows a folder has; `None` if the service does not say.

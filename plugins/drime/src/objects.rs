@@ -13,7 +13,7 @@ pub(crate) const LISTED: u64 = 5_000;
 /// The pause between questions for an upload that may show up late, in milliseconds.
 const LAG: u64 = 400;
 /// How often an object may be replaced while it is opened.
-const REPLACED: u32 = 8;
+pub(crate) const REPLACED: u32 = 8;
 
 /// What is known about an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -236,30 +236,34 @@ impl<N: Net> Drime<N> {
         let is_double = self.folders.borrow().is_double(&place);
         let mut ids: Vec<i64> = if let (Some(id), false) = (known, is_double) {
             let now = self.client.net.now();
-            let rows = self
-                .folders
-                .borrow()
-                .rows(place.folder, now.saturating_sub(60_000));
-            let others = rows.iter().flat_map(|rows| rows.iter());
-            let same = others.filter(|row| !row.folder && row.name == place.name);
-            let mut ids: Vec<i64> = same.map(|row| row.id).collect();
-            ids.push(id);
-            ids
+            let same = self.folders.borrow().lately(now, &place);
+            same.iter().map(|row| row.id).chain([id]).collect()
         } else {
             let entries = self.entries(&place, LISTED).await?;
             entries.iter().map(|entry| entry.id).chain(known).collect()
         };
         ids.sort_unstable();
         ids.dedup();
-        self.remove(place.folder, &ids).await
+        // Somebody else has replaced or deleted it: what has the name now goes, too.
+        for _ in 0..REPLACED {
+            if self.remove(place.folder, &ids).await? {
+                break;
+            }
+            let entries = self.entries(&place, 0).await?;
+            ids = entries.iter().map(|entry| entry.id).collect();
+        }
+        Ok(())
     }
 
-    /// Deletes entries of one folder. That they are not there is no error.
-    pub(crate) async fn remove(&self, folder: Option<i64>, ids: &[i64]) -> Result<(), Error> {
+    /// Deletes entries of one folder, and says whether all were there. That they are not is no
+    /// error.
+    pub(crate) async fn remove(&self, folder: Option<i64>, ids: &[i64]) -> Result<bool, Error> {
         if ids.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
-        match self.delete_ids(ids).await {
+        let outcome = self.delete_ids(ids).await;
+        let all = outcome.is_ok();
+        match outcome {
             Err(fault) if fault.is_gone() && ids.len() > 1 => {
                 for id in ids {
                     match self.delete_ids(&[*id]).await {
@@ -276,7 +280,7 @@ impl<N: Net> Drime<N> {
         for id in ids {
             folders.remove(now, folder, *id);
         }
-        Ok(())
+        Ok(all)
     }
 
     /// To the trash, and from there to nowhere if so set: the service wants two calls for that.

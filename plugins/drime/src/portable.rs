@@ -46,7 +46,8 @@ impl<N: Net> Drime<N> {
         let age = if uncertain { JUST_LISTED } else { LISTED };
         self.rows(place.folder, age).await?;
         let hidden = self.folders.borrow().hidden(place.folder, id);
-        self.remove(place.folder, &hidden).await
+        self.remove(place.folder, &hidden).await?;
+        Ok(())
     }
 
     async fn describe(&self, known: &Known, texts: &[String]) -> Result<(), Error> {

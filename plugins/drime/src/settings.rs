@@ -7,6 +7,11 @@ use crate::{Drime, Error, locks, parts, portable};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 
+/// The pause before a start is tried again if the service does not say how long, and for how long
+/// that goes on at most, in milliseconds. The gateway gives a start a minute.
+const PAUSE: u32 = 2_000;
+const LONGEST_START: u64 = 45_000;
+
 /// Where the API is.
 pub const BASE: &str = "https://app.drime.cloud/api/v1";
 
@@ -137,28 +142,13 @@ pub async fn warn_if_full<N: Net>(client: &Client<N>, workspace: i64) {
 }
 
 impl<N: Net> Drime<N> {
-    /// Checks the account and finds the root folder, which is made if it is not there.
+    /// Checks the account and finds the root folder, which is made if it is not there. While the
+    /// service allows no calls it is waited for.
     pub async fn start(net: N, settings: Settings) -> Result<Self, Error> {
         let client = Client::new(net, settings.base.clone(), settings.token.clone());
-        let user = user(&client).await?;
-        if settings.workspace != 0 {
-            let there = workspaces(&client).await?;
-            if !there.iter().any(|(id, _)| *id == settings.workspace) {
-                let names: Vec<String> = there
-                    .iter()
-                    .map(|(id, name)| format!("{id} ({name})"))
-                    .collect();
-                return Err(Error::Other(format!(
-                    "this account has no workspace {}: set workspace_id to one of {}",
-                    settings.workspace,
-                    names.join(", ")
-                )));
-            }
-        }
-        warn_if_full(&client, settings.workspace).await;
         let mut drime = Self {
             client,
-            user,
+            user: 0,
             root: None,
             folders: RefCell::default(),
             locks: locks::Locks::default(),
@@ -167,14 +157,48 @@ impl<N: Net> Drime<N> {
             description: Cell::new(portable::LONGEST),
             settings,
         };
+        let begun = drime.client.net.now();
+        loop {
+            let delay = match drime.connect().await {
+                Ok(()) => return Ok(drime),
+                Err(Error::Throttled(delay)) => u64::from(delay.unwrap_or(PAUSE)),
+                Err(error) => return Err(error),
+            };
+            if drime.client.net.now() + delay > begun + LONGEST_START {
+                return Err(Error::Unavailable(format!(
+                    "Drime allows this account no more calls for now: try again in {} s",
+                    delay.div_ceil(1_000)
+                )));
+            }
+            drime.client.net.sleep(delay).await;
+        }
+    }
+
+    async fn connect(&mut self) -> Result<(), Error> {
+        self.user = user(&self.client).await?;
+        let workspace = self.settings.workspace;
+        if workspace != 0 {
+            let there = workspaces(&self.client).await?;
+            if !there.iter().any(|(id, _)| *id == workspace) {
+                let names: Vec<String> = there
+                    .iter()
+                    .map(|(id, name)| format!("{id} ({name})"))
+                    .collect();
+                return Err(Error::Other(format!(
+                    "this account has no workspace {workspace}: set workspace_id to one of {}",
+                    names.join(", ")
+                )));
+            }
+        }
+        warn_if_full(&self.client, workspace).await;
         let mut root = None;
-        for name in drime.settings.root.clone() {
-            root = Some(drime.make_folder(root, &name).await?);
+        for name in self.settings.root.clone() {
+            root = Some(self.make_folder(root, &name).await?);
         }
         // The listing shows that the workspace can be read at all.
-        drime.rows(root, 0).await?;
-        drime.root = root;
-        Ok(drime)
+        self.rows(root, 0).await?;
+        self.root = root;
+        Ok(())
     }
 
     /// What tells this storage from every other.

@@ -4,7 +4,7 @@ use super::*;
 use crate::net::{Answer, Broken, GIVEN_UP, Net, Payload, Request};
 use futures_util::FutureExt as _;
 use serde_json::{Value, json};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
 
 /// What the next request whose URL contains the text gets instead of an answer.
@@ -12,6 +12,8 @@ enum Trick {
     Status(u16, Value),
     LostBefore,
     LostAfter,
+    /// An answer, before which somebody else has deleted a file and made another.
+    Meddled(&'static str, &'static str),
 }
 
 #[derive(Default)]
@@ -84,11 +86,16 @@ impl Account {
                 .map(|(row, _)| row.clone())
                 .filter(|row| row["parent_id"] == parent && (!only || row["type"] == "folder"))
                 .collect();
+            let mut all = all;
+            if arg("orderDir").is_some_and(|order| order == "desc") {
+                all.reverse();
+            }
             let cap = if self.page_cap == 0 {
                 200
             } else {
                 self.page_cap
             };
+            let cap = cap.min(arg("perPage").unwrap().parse().unwrap());
             let page: usize = arg("page").unwrap().parse().unwrap();
             let last = if all.len() > page * cap {
                 page + 1
@@ -100,6 +107,11 @@ impl Account {
                 200,
                 &json!({"data": data, "current_page": page, "last_page": last, "per_page": cap}),
             );
+        }
+        if let Some(id) = path.strip_prefix("folders/") {
+            let id: i64 = id.strip_suffix("/count").unwrap().parse().unwrap();
+            let count = self.rows.iter().filter(|(row, _)| row["parent_id"] == id);
+            return reply(200, &json!({"count": count.count()}));
         }
         if path == "folders" {
             let parent = json["parentId"].as_i64().unwrap_or(0);
@@ -154,6 +166,16 @@ impl Account {
             self.rows
                 .retain(|(row, _)| !ids.contains(&row["id"].as_i64().unwrap()));
             return reply(200, &json!({"status": "success"}));
+        }
+        if path == "file-entries/duplicate" {
+            let found = self
+                .rows
+                .iter()
+                .find(|(row, _)| row["id"] == json["entryIds"][0]);
+            let (row, bytes) = found.unwrap().clone();
+            let (name, parent) = (row["name"].as_str().unwrap(), &json["destinationId"]);
+            let made = self.add(name, parent.as_i64().unwrap(), false, bytes);
+            return reply(200, &json!({"entries": [made]}));
         }
         if let Some(hash) = path.strip_prefix("file-entries/download/") {
             let found = self
@@ -211,7 +233,13 @@ impl Net for Fake {
                 account.answer(&request.url, &body);
                 Err(Broken("reset".into()))
             }
-            None => {
+            trick => {
+                if let Some(Trick::Meddled(gone, new)) = trick {
+                    let at = account.rows.iter().position(|(row, _)| row["name"] == gone);
+                    let (row, _) = account.rows.remove(at.unwrap());
+                    let parent = row["parent_id"].as_i64().unwrap();
+                    account.add(new, parent, false, Vec::new());
+                }
                 let answer = account.answer(&request.url, &body);
                 let range = request.headers.iter().find(|(name, _)| *name == "range");
                 let range = range.filter(|_| !account.ignores_range && answer.status == 200);
@@ -496,6 +524,153 @@ fn a_scan_brings_every_row_of_a_folder_page_by_page() {
     assert_eq!(keys, ["a", "b", "c", "d", long.as_str()]);
     folders.dedup();
     assert_eq!(folders, ["e/"]);
+}
+
+#[test]
+fn a_scan_loses_no_row_when_others_delete_and_create_meanwhile() {
+    for meddled in ["orderDir=desc", "/count", "page=2&", "page=3&", "page=4&"] {
+        let (fake, writer) = started();
+        for n in 0..12 {
+            put(&writer, &format!("k{n:02}"), b"", None).unwrap();
+        }
+        fake.0.borrow_mut().page_cap = 4;
+        let reader = open(&fake).unwrap();
+        let trick = Trick::Meddled("k00", "new");
+        fake.0.borrow_mut().tricks.push_back((meddled, trick));
+        let (mut keys, mut cursor, mut last) = (BTreeSet::new(), None, None);
+        loop {
+            let page = now(reader.scan("bucket", "", cursor.as_deref())).unwrap();
+            keys.extend(page.entries.into_iter().map(|item| item.key));
+            if page.next.is_none() {
+                break;
+            }
+            cursor.clone_from(&page.next);
+            last = page.next;
+        }
+        assert!(fake.0.borrow().tricks.is_empty(), "{meddled}");
+        for n in 1..12 {
+            assert!(keys.contains(&format!("k{n:02}")), "{meddled}: {n} is lost");
+        }
+        // What is gone may be among them, so that its end alone does not tell about the folder.
+        assert!(
+            now(reader.scan("bucket", "", last.as_deref())).is_err(),
+            "{meddled}"
+        );
+    }
+}
+
+#[test]
+fn an_undisturbed_scan_asks_for_each_page_once() {
+    let (fake, writer) = started();
+    for n in 0..12 {
+        put(&writer, &format!("k{n:02}"), b"", None).unwrap();
+    }
+    fake.0.borrow_mut().page_cap = 4;
+    let reader = open(&fake).unwrap();
+    let mut cursor = None;
+    let mut pages = 0;
+    loop {
+        let page = now(reader.scan("bucket", "", cursor.as_deref())).unwrap();
+        pages += 1;
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, 4);
+}
+
+fn known_of(info: &Info) -> Known {
+    Known {
+        id: info.id.clone(),
+        version: info.version.clone(),
+    }
+}
+
+#[test]
+fn a_delete_by_an_id_that_is_gone_takes_what_has_the_name_now() {
+    let (fake, one) = started();
+    let first = put(&one, "d/k", b"one", None).unwrap();
+    let other = open(&fake).unwrap();
+    put(&other, "d/k", b"by the other", Some(&first)).unwrap();
+    now(one.delete("bucket", "d/k", Some(known_of(&first)))).unwrap();
+    assert!(fake.0.borrow().names().is_empty());
+}
+
+#[test]
+fn an_overwrite_of_an_id_that_is_gone_takes_what_has_the_name_now() {
+    let (fake, one) = started();
+    let first = put(&one, "d/k", b"one", None).unwrap();
+    let other = open(&fake).unwrap();
+    put(&other, "d/k", b"by the other", Some(&first)).unwrap();
+    put(&one, "d/k", b"three", Some(&first)).unwrap();
+    assert_eq!(fake.0.borrow().names(), ["k"]);
+    assert_eq!(get(&one, "d/k", None).unwrap(), b"three");
+}
+
+#[test]
+fn two_writes_at_a_time_leave_one_entry_however_old_the_listing_is() {
+    let (fake, drime) = started();
+    put(&drime, "d/seed", b"", None).unwrap();
+    fake.1.set(fake.1.get() + 120_000);
+    // Neither knows of the other.
+    put(&drime, "d/k", b"one", None).unwrap();
+    put(&drime, "d/k", b"two", None).unwrap();
+    assert_eq!(fake.0.borrow().names(), ["seed", "k"]);
+}
+
+#[test]
+fn a_copy_is_left_to_the_gateway_where_it_could_hit_something_else() {
+    let (fake, drime) = started();
+    let source = put(&drime, "p/src", b"source", None).unwrap();
+    let old = put(&drime, "q/dst", b"old", None).unwrap();
+    put(&drime, "q/src", b"precious", None).unwrap();
+    let targets = [("q/dst", Some(&old)), ("q/new", None), ("q/src", None)];
+    for (target, known) in targets {
+        let copied = now(drime.copy(
+            ("bucket", "p/src", &known_of(&source)),
+            ("bucket", target),
+            known.map(known_of),
+            6,
+        ));
+        assert_eq!(copied, Err(Error::Unsupported), "{target}");
+    }
+    assert_eq!(fake.0.borrow().names(), ["src", "dst", "src"]);
+}
+
+#[test]
+fn a_copy_whose_answer_was_lost_goes_when_the_gateway_has_written_another() {
+    let (fake, drime) = started();
+    let source = put(&drime, "p/k", b"source", None).unwrap();
+    put(&drime, "q/other", b"", None).unwrap();
+    let lost = Trick::LostAfter;
+    fake.0.borrow_mut().tricks.push_back(("duplicate", lost));
+    let copied = now(drime.copy(
+        ("bucket", "p/k", &known_of(&source)),
+        ("bucket", "q/k"),
+        None,
+        6,
+    ));
+    assert_eq!(copied, Err(Error::Unsupported));
+    assert_eq!(fake.0.borrow().names(), ["k", "other", "k"]);
+    put(&drime, "q/k", b"source", None).unwrap();
+    assert_eq!(fake.0.borrow().names(), ["k", "other", "k"]);
+    now(drime.delete("bucket", "q/k", None)).unwrap();
+    assert_eq!(fake.0.borrow().names(), ["k", "other"]);
+}
+
+#[test]
+fn a_service_that_allows_no_calls_at_the_start_is_waited_for() {
+    let fake = Fake::default();
+    let slow = || Trick::Status(429, json!({}));
+    let tricks = (0..8).map(|_| ("loggedUser", slow()));
+    fake.0.borrow_mut().tricks.extend(tricks);
+    assert!(open(&fake).is_ok());
+    let tricks = (0..500).map(|_| ("loggedUser", slow()));
+    fake.0.borrow_mut().tricks.extend(tricks);
+    let begun = fake.1.get();
+    assert!(matches!(open(&fake), Err(Error::Unavailable(why)) if why.contains("try again in")));
+    assert!(fake.1.get() - begun < 60_000);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::api::Entry;
 use crate::client::Fault;
 use crate::net::{GIVEN_UP, Net, Payload};
+use crate::objects::REPLACED;
 use crate::places::Place;
 use crate::{Drime, Error, Info, Known};
 use futures_util::future::LocalBoxFuture;
@@ -142,18 +143,14 @@ impl<N: Net> Drime<N> {
         let mut old: Vec<i64> = known.and_then(|known| known.number()).into_iter().collect();
         {
             let mut folders = self.folders.borrow_mut();
-            if let Some(rows) = folders.rows(place.folder, now.saturating_sub(60_000)) {
-                let same = rows
-                    .iter()
-                    .filter(|row| !row.folder && row.name == place.name && row.age() < entry.age());
-                old.extend(same.map(|row| row.id));
-            }
+            let same = folders.lately(now, place).into_iter();
+            old.extend(same.filter(|row| row.age() < entry.age()).map(|row| row.id));
             folders.add(now, entry.clone());
         }
         old.sort_unstable();
         old.dedup();
         old.retain(|id| *id != entry.id);
-        if let Err(error) = self.remove(place.folder, &old).await {
+        if let Err(error) = self.remove_older(place, &entry, old.clone()).await {
             // The new one counts, because it is newer; they are looked for again.
             self.folders.borrow_mut().doubt_folder(now, place.folder);
             self.client.net.warn(&format!(
@@ -161,5 +158,24 @@ impl<N: Net> Drime<N> {
             ));
         }
         Ok(info)
+    }
+
+    /// Deletes what an entry has replaced. If somebody else was faster, what they have put in its
+    /// place goes, too, if it is older.
+    async fn remove_older(
+        &self,
+        place: &Place,
+        entry: &Entry,
+        mut old: Vec<i64>,
+    ) -> Result<(), Error> {
+        for _ in 0..REPLACED {
+            if self.remove(place.folder, &old).await? {
+                break;
+            }
+            let entries = self.entries(place, 0).await?;
+            let older = entries.iter().filter(|other| other.age() < entry.age());
+            old = older.map(|other| other.id).collect();
+        }
+        Ok(())
     }
 }

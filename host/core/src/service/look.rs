@@ -44,6 +44,8 @@ pub(super) struct Fetched {
 const LOOKS_WITHOUT_LOCK: u32 = 3;
 /// And so often at all: under the lock only somebody else on the same storage can change it.
 const LOOKS: u32 = 8;
+/// So often an object is opened anew because the storage sends something else.
+const OPENINGS: u32 = 3;
 
 /// An imported row has no version. It describes an object that was not modified after it, give
 /// or take the resolution of old file systems.
@@ -62,6 +64,7 @@ impl Inner {
         }
         let mut own_guard = None;
         let mut trust_row = true;
+        let mut openings = 0;
         let mut deletions = self.deletions.load(Ordering::SeqCst);
         let mut remembered = self.remembered(place).await?;
         for look in 0..LOOKS {
@@ -73,8 +76,18 @@ impl Inner {
             }
             let row = remembered.row.as_ref().filter(|_| trust_row);
             let fetched = match self.fetch(place, want, row).await {
-                Ok(fetched) => match row {
+                Ok(fetched) => match remembered.row.as_ref() {
+                    Some(row) if self.contradicts(want, row, &fetched.stored) => {
+                        openings += 1;
+                        remembered = self.check_size(place, row, openings).await?;
+                        continue;
+                    }
                     Some(row) if describes(self.store.trust(), row, &fetched.stored) => {
+                        if !trust_row && matches!(want, Want::Bytes(Some(Section::Part(_)))) {
+                            // Where that part lies only the row says.
+                            trust_row = true;
+                            continue;
+                        }
                         let mut row = row.clone();
                         let trust = self.store.trust();
                         if let Some(lesson) = adoption(trust, &place.key, &row, &fetched.stored) {
@@ -150,6 +163,31 @@ impl Inner {
             }
         }
         Err(StoreError::Changed.into())
+    }
+
+    /// Whether what was opened under an id has another size than the row of this id says, where an
+    /// id has the same content for ever: then the one or the other is wrong.
+    fn contradicts(&self, want: Want, row: &Row, stored: &StoredObject) -> bool {
+        let is_same = row.state.id == stored.state.id && row.size != stored.size;
+        is_same && matches!(want, Want::Bytes(_)) && self.store.trust() == RowTrust::Indexed
+    }
+
+    /// Asks the storage for the size of an object under whose id something else was opened. If the
+    /// row is right, a web page of some gateway was sent with success, perhaps: that may pass.
+    async fn check_size(
+        &self,
+        place: &Place,
+        row: &Row,
+        openings: u32,
+    ) -> Result<Remembered, ServiceError> {
+        let stored = self.store.stat(&place.bucket, &place.key, None).await?;
+        if !describes(self.store.trust(), row, &stored) {
+            self.correct(place, Some(row.clone()), &stored).await;
+        } else if openings >= OPENINGS {
+            let why = "the storage sends something else than the object".into();
+            return Err(StoreError::Unavailable(why).into());
+        }
+        self.remembered(place).await
     }
 
     /// The head of the object that has this key now; `None` if there is none.
@@ -236,6 +274,9 @@ impl Inner {
         let asked = Some(range.clone());
         let (mut stored, bytes) = self.store.get(bucket, key, asked, known).await?;
         if let Some(stat) = stat.filter(|stat| stat.state == stored.state) {
+            if stat.size != stored.size {
+                return Err(StoreError::Changed);
+            }
             // A store that goes straight to an object tells less of it.
             stored = stat;
         }

@@ -100,6 +100,7 @@ mod tests {
                 changed: 3,
                 gone: 0,
                 folders: 7,
+                ..Applied::default()
             },
             counts: IndexCounts {
                 folders: 120,

@@ -64,6 +64,8 @@ pub(super) struct Index {
     buckets: Mutex<HashMap<Bucket, Arc<Crawl>>>,
     /// Folders that are being asked about.
     flights: Locks<(Bucket, String)>,
+    /// Folders of several pages, and how often each was only looked at since it was scanned.
+    looks: Mutex<HashMap<(Bucket, String), u64>>,
 }
 
 impl Index {
@@ -72,6 +74,7 @@ impl Index {
             freshness,
             buckets: Mutex::default(),
             flights: Locks::default(),
+            looks: Mutex::default(),
         }
     }
 
@@ -86,6 +89,10 @@ impl Index {
 
     fn buckets(&self) -> MutexGuard<'_, HashMap<Bucket, Arc<Crawl>>> {
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn looks(&self) -> MutexGuard<'_, HashMap<(Bucket, String), u64>> {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn progress(&self) -> Vec<IndexProgress> {

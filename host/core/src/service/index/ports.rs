@@ -105,6 +105,9 @@ pub struct Applied {
     pub gone: u64,
     /// Folders that were not known.
     pub folders: u64,
+    /// When the oldest object was made that pages had told before. Those that we have just
+    /// written do not count.
+    pub familiar: Option<Timestamp>,
 }
 
 impl std::ops::AddAssign for Applied {
@@ -113,6 +116,10 @@ impl std::ops::AddAssign for Applied {
         self.changed += other.changed;
         self.gone += other.gone;
         self.folders += other.folders;
+        self.familiar = match (self.familiar, other.familiar) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
     }
 }
 

@@ -8,7 +8,11 @@ use crate::service::{Inner, ServiceError};
 
 /// Pages of newest rows after which it is simpler to scan the whole folder.
 const NEWEST_PAGES: u32 = 16;
-/// Folders of one page that are not all new.
+/// So often at least a folder of several pages is only looked at before it is scanned again, and
+/// so often for each so many rows: the scan costs a call then for each look.
+const LOOKS: u64 = 20;
+const ROWS_A_LOOK: u64 = 100;
+/// Folders of one page that are not all new: so many are not made between two looks.
 const MANY: usize = 50;
 
 impl Inner {
@@ -37,6 +41,7 @@ impl Inner {
         let began = Timestamp::now();
         self.cache.begin_run(bucket, folder, began).await?;
         if let (Some(_), Some(tail)) = (known.confirmed, known.tail)
+            && self.may_confirm(bucket, folder).await?
             && self
                 .confirm(bucket, folder, began, tail, known.newest)
                 .await?
@@ -44,6 +49,22 @@ impl Inner {
             return Ok(());
         }
         self.scan(bucket, folder, began, None).await.map(drop)
+    }
+
+    /// Whether a look at the end of a folder is enough this time. A count can be right by chance,
+    /// so now and then the folder is scanned all the same: the more seldom the larger it is.
+    async fn may_confirm(&self, bucket: &Bucket, folder: &str) -> Result<bool, ServiceError> {
+        let Some(index) = &self.index else {
+            return Ok(false);
+        };
+        let place = (bucket.clone(), folder.to_owned());
+        let looks = index.looks().get(&place).copied().unwrap_or(0);
+        if looks >= LOOKS && looks >= self.cache.content(bucket, folder).await? / ROWS_A_LOOK {
+            index.looks().remove(&place);
+            return Ok(false);
+        }
+        index.looks().insert(place, looks + 1);
+        Ok(true)
     }
 
     /// Scans a folder from its start, unless that was done since `since`.
@@ -120,9 +141,7 @@ impl Inner {
             };
             on_page = (page.entries.len() + page.folders.len()) as u64;
             told += i64::try_from(on_page).unwrap_or(i64::MAX);
-            if pages == 0 {
-                reaches_back = reaches(&page, newest);
-            }
+            let many = has_enough_folders(&page, newest);
             let next = page.next;
             let found = found(page.entries, page.folders, End::Newest);
             let applied = self.cache.apply_run(bucket, folder, began, found).await?;
@@ -130,6 +149,9 @@ impl Inner {
                 return Ok(true);
             };
             self.note_progress(bucket, applied);
+            if pages == 0 {
+                reaches_back = many || reaches(applied, newest);
+            }
             added += i64::try_from(applied.new + applied.folders).unwrap_or(i64::MAX);
             let Some(next) = next else {
                 break;
@@ -154,11 +176,14 @@ impl Inner {
                 return Ok(false);
             };
             let page = self.store.scan(bucket, folder, Some(cursor)).await?;
-            let reaches_back = reaches(&page, newest);
+            let many = has_enough_folders(&page, newest);
             let found = found(page.entries, page.folders, End::Newest);
             let applied = self.cache.apply_run(bucket, folder, began, found).await?;
-            let nothing_new = applied.is_none_or(|applied| applied.new + applied.folders == 0);
-            if !nothing_new || !reaches_back {
+            let Some(applied) = applied else {
+                return Ok(true);
+            };
+            let reaches_back = many || reaches(applied, newest);
+            if applied.new + applied.folders > 0 || !reaches_back {
                 return Ok(false);
             }
         }
@@ -190,14 +215,17 @@ fn standstill() -> ServiceError {
     ServiceError::Internal("the store's scan does not move on".into())
 }
 
-/// Whether a page begins before everything that was made since `newest` was.
-fn reaches(page: &ScanPage, newest: Option<Timestamp>) -> bool {
-    let times = page.entries.iter().map(|(_, stored)| stored.modified);
-    match times.min() {
-        Some(oldest) => Some(oldest) <= newest,
-        // Folders have no times. But so many are not made between two looks.
-        None => newest.is_none() && !page.folders.is_empty() || page.folders.len() >= MANY,
-    }
+/// Whether a page begins before everything that was made since `newest` was: it has an object that
+/// was told by then. The time alone does not say so, because many are made in one second.
+fn reaches(applied: Applied, newest: Option<Timestamp>) -> bool {
+    let familiar = applied.familiar;
+    familiar.is_some() && familiar <= newest
+}
+
+/// The same for a page of folders alone. They have no times.
+fn has_enough_folders(page: &ScanPage, newest: Option<Timestamp>) -> bool {
+    let folders = page.folders.len();
+    page.entries.is_empty() && (newest.is_none() && folders > 0 || folders >= MANY)
 }
 
 /// A page of a whole scan, the cursor that led to it, and the one of the page before.

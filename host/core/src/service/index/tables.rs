@@ -157,6 +157,7 @@ pub fn apply<T: Tables>(
         }
         let lately = is_lately(mark, began);
         let Remembered { row: known, intent } = tables.remembered(&key)?;
+        applied.meet(known.as_ref(), &row, mark);
         let rival = match (&known, mark) {
             (Some(known), _) if known.state.id == row.state.id => None,
             // The page may be older.
@@ -233,6 +234,17 @@ pub fn apply<T: Tables>(
     }
     tables.put_folder(folder, &state)?;
     Ok(Some(applied))
+}
+
+impl Applied {
+    /// Takes note of an object that was told before, unless we have just written it.
+    fn meet(&mut self, known: Option<&Row>, told: &Row, mark: Option<Mark>) {
+        let is_known = known.is_some_and(|known| known.state.id == told.state.id);
+        if is_known && !matches!(mark, Some(Mark::Ours(_))) {
+            let oldest = self.familiar.unwrap_or(told.modified);
+            self.familiar = Some(oldest.min(told.modified));
+        }
+    }
 }
 
 fn tail(page: TailPage, content: u64) -> Tail {

@@ -157,6 +157,27 @@ async fn what_others_write_is_seen_when_what_is_known_is_old() {
 }
 
 #[tokio::test]
+async fn an_index_that_is_wrong_although_its_counts_are_right_is_mended() {
+    let f = indexed(3, Duration::ZERO, false);
+    for n in 0..10 {
+        f.plant(&format!("dir/{n}"), b"old");
+    }
+    assert_eq!(f.keys().await.len(), 10);
+    f.crawled().await;
+    f.cache.forget(&root(), &[&key("dir/1")]).await.unwrap();
+    f.store.uproot(&root(), &key("dir/2"));
+    assert!(
+        f.keys().await.contains(&"dir/2".to_owned()),
+        "nobody can know"
+    );
+    for _ in 0..25 {
+        f.keys().await;
+    }
+    let keys = f.keys().await;
+    assert!(keys.contains(&"dir/1".to_owned()) && !keys.contains(&"dir/2".to_owned()));
+}
+
+#[tokio::test]
 async fn an_exclusive_storage_is_asked_once_and_never_again() {
     let f = indexed(3, Duration::ZERO, true);
     f.plant("dir/1", b"x");
