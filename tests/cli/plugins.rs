@@ -71,6 +71,52 @@ fn a_plugin_that_is_not_the_pinned_one_serves_nothing() {
 }
 
 #[test]
+fn a_plugin_may_not_write_where_the_program_keeps_what_it_trusts() {
+    let path = released();
+    let home = Home::new();
+    let dir = home.0.path().display();
+    let section = |host: &str, writable: bool| {
+        format!(
+            "[mine]\ntype = \"mine\"\ncomponent = \"{path}\"\n\
+             dirs = [{{ guest = \"/\", host = \"{host}\", writable = {writable} }}]\n"
+        )
+    };
+    let home = Home::with_backends(&section(&format!("{dir}/.."), true));
+    let said = home.fails(
+        1,
+        &[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--backend-config",
+            "mine",
+        ],
+    );
+    assert!(said.contains("error: no plugin may write to"), "{said}");
+    let config = home.config();
+    let open = section(config.to_str().unwrap(), true);
+    fs::write(home.config().join("backends.toml"), open).unwrap();
+    let said = home.fails(
+        1,
+        &[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--backend-config",
+            "mine",
+        ],
+    );
+    assert!(said.contains("pys3local itself relies on"), "{said}");
+}
+
+#[test]
+fn a_check_of_no_fact_is_a_mistake() {
+    let home = Home::new();
+    let said = home.fails(2, &["plugin", "check", &released(), "--only", "zzz"]);
+    assert!(said.contains("--only zzz"), "{said}");
+}
+
+#[test]
 fn a_plugin_is_installed_listed_used_and_removed() {
     let home = Home::new();
     let path = released();
@@ -109,7 +155,7 @@ fn a_plugin_is_installed_listed_used_and_removed() {
     home.ok(&["plugin", "remove", "mine"]);
     assert!(!installed.exists());
     let gone = home.fails(1, &["plugin", "remove", "mine"]);
-    assert!(gone.contains("hint: there are: local, drime"), "{gone}");
+    assert!(gone.contains("hint: no plugin is installed"), "{gone}");
 
     // What is no plugin is not installed, and one that lies there is named as unusable.
     let rubbish = home.0.path().join("rubbish.wasm");

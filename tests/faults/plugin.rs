@@ -278,6 +278,72 @@ async fn handles_that_a_plugin_keeps_come_back() {
     assert!(gateway.is_running());
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn streams_that_a_plugin_keeps_leave_files_to_the_others() {
+    let (mut gateway, s3) = hostile();
+    is_fine(&s3).await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", gateway.pid())).unwrap();
+    let most = limits
+        .lines()
+        .find(|line| line.starts_with("Max open files"));
+    let most = most.unwrap().split_whitespace().nth(3).unwrap();
+    let most: usize = most.parse().unwrap();
+    // More than once: each instance has its share, and keeps to it.
+    for _ in 0..6 {
+        let _ = s3.head("hoard-streams", "key").try_send().await;
+    }
+    let fds = format!("/proc/{}/fd", gateway.pid());
+    let open = std::fs::read_dir(fds).unwrap().count();
+    assert!(open < most * 3 / 4, "{open} of {most}");
+    fine_in_the_end(&s3).await;
+    assert!(gateway.is_running());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_wakes_up_now_and_then_may_go_on() {
+    let (gateway, s3) = hostile();
+    let _ = s3.head("background", "key").send().await;
+    tokio::time::sleep(std::time::Duration::from_secs(6)).await;
+    assert!(!gateway.stderr().contains("died"), "{}", gateway.stderr());
+    is_fine(&s3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_conditional_writes_as_there_may_be_calls_do_not_wait_for_each_other() {
+    let toml =
+        "[few]\ntype = \"local\"\npath = \"{data}\"\nmax_calls = 1\ncall_timeout = \"20 s\"\n";
+    let gateway = Options::default().backend("few", toml).start();
+    let s3 = gateway.s3();
+    s3.create_bucket("bucket").await;
+    let puts: Vec<_> = (0..12)
+        .map(|n| {
+            let put = s3.put("bucket", &format!("key {n}"), vec![b'x'; 100_000]);
+            tokio::spawn(put.header("if-none-match", "*").send())
+        })
+        .collect();
+    for put in puts {
+        put.await.unwrap().expect(200);
+    }
+    // Of one key, with deletions in between, which wait for the key and not for a turn.
+    let calls: Vec<_> = (0..24)
+        .map(|n| {
+            let s3 = s3.clone();
+            let call = match n % 3 {
+                0 => s3.put("bucket", "one", vec![b'y'; 100_000]),
+                1 => s3.put("bucket", "one", "z").header("if-match", "*"),
+                _ => s3.delete("bucket", "one"),
+            };
+            tokio::spawn(call.send())
+        })
+        .collect();
+    for call in calls {
+        let reply = call.await.unwrap();
+        assert!(!reply.status.is_server_error(), "{}", reply.text());
+    }
+    assert_eq!(s3.keys("bucket").await.len() / 12, 1);
+}
+
 #[tokio::test]
 async fn bucket_names_that_are_none_are_not_shown() {
     let (_gateway, s3) = hostile();

@@ -131,8 +131,9 @@ struct Shared {
     /// Seats that are taken, and word of the last one that was left.
     seats: AtomicUsize,
     left: Notify,
-    /// Turns of the event loop, seen by the watchdog.
+    /// Turns of the event loop that the watchdog has asked for.
     turns: AtomicU64,
+    asked: Notify,
     in_flight: AtomicUsize,
     /// Whether there is an instance to take calls.
     ready: AtomicBool,
@@ -166,6 +167,7 @@ impl Actor {
             seats: AtomicUsize::new(0),
             left: Notify::new(),
             turns: AtomicU64::new(0),
+            asked: Notify::new(),
             in_flight: AtomicUsize::new(0),
             ready: AtomicBool::new(false),
             retired: AtomicBool::new(false),
@@ -328,7 +330,7 @@ async fn serve(
                 blueprint.settings.clone(),
                 blueprint.context(),
             );
-            let configured = tokio::time::timeout(patience, configure)
+            let configured = alive(shared, tokio::time::timeout(patience, configure))
                 .await
                 .map_err(|_| wasmtime::format_err!("configure took too long"))??
                 .map_err(|error| {
@@ -340,26 +342,14 @@ async fn serve(
                 wasmtime::bail!("an instance answered another namespace than the first");
             }
             shared.ready.store(true, Ordering::Relaxed);
-            let mut tick = tokio::time::interval(TICK);
-            tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
-                tokio::select! {
-                    biased;
-                    job = queue.recv() => match job {
-                        Some(job) => drop(accessor.spawn(Run(job, Arc::clone(&guest)))?),
-                        None => break,
-                    },
-                    _ = tick.tick(), if shared.in_flight.load(Ordering::Relaxed) > 0 => {
-                        shared.turns.fetch_add(1, Ordering::Relaxed);
-                    }
-                }
+            while let Some(job) = alive(shared, queue.recv()).await {
+                accessor.spawn(Run(job, Arc::clone(&guest)))?;
             }
             // Retired or shut down: the calls that are still there get their time.
             let end = tokio::time::Instant::now() + patience;
             while shared.in_flight.load(Ordering::Relaxed) > 0 && tokio::time::Instant::now() < end
             {
-                tick.tick().await;
-                shared.turns.fetch_add(1, Ordering::Relaxed);
+                alive(shared, tokio::time::sleep(TICK)).await;
             }
             Ok(())
         })
@@ -372,7 +362,23 @@ async fn serve(
     ended
 }
 
-/// Ends a guest that computes for [`RUNAWAY`] ticks while the event loop gets no turn.
+/// Waits, and answers the watchdog meanwhile.
+async fn alive<F: Future>(shared: &Shared, work: F) -> F::Output {
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            () = shared.asked.notified() => {
+                shared.turns.fetch_add(1, Ordering::Relaxed);
+            }
+            done = &mut work => return done,
+        }
+    }
+}
+
+/// Ends a guest that computes for [`RUNAWAY`] ticks while the event loop gets no turn. At each tick
+/// that finds a guest running, the event loop is asked for a sign of life; it answers when the
+/// guest returns to it.
 fn watch(store: &mut Store<Ctx>, shared: Arc<Shared>) {
     let (mut seen, mut held) = (0, 0);
     store.set_epoch_deadline(1);
@@ -383,6 +389,7 @@ fn watch(store: &mut Store<Ctx>, shared: Arc<Shared>) {
         if held > RUNAWAY {
             wasmtime::bail!("the plugin computed for too long without a pause");
         }
+        shared.asked.notify_one();
         Ok(UpdateDeadline::Continue(1))
     });
 }

@@ -116,8 +116,7 @@ impl Component {
     /// Finds, checks and compiles the component that `config` names, and asks it who it is. The
     /// settings in `config` play no part. Must be called within a tokio runtime.
     pub async fn load(config: &PluginConfig, options: &BackendOptions) -> Result<Self, OpenError> {
-        let engine_error =
-            |error: wasmtime::Error| OpenError::Engine(one_line(&format!("{error:#}")));
+        let engine_error = |error: wasmtime::Error| OpenError::Engine(why(&error));
         let kind = config.kind.clone();
         let engine = engine::engine(options.compile_cache.as_deref()).map_err(engine_error)?;
         let plugin_dir = options.plugin_dir.as_deref();
@@ -135,7 +134,7 @@ impl Component {
         let blueprint = Blueprint {
             name: kind.as_str().into(),
             loaded,
-            outgoing: Outgoing::new(&config.grants.hosts),
+            outgoing: Outgoing::new(&config.grants.hosts, config.grants.call_timeout),
             grants: config.grants.clone(),
             settings: Vec::new(),
             secrets: Secrets::new(variables.cloned()),
@@ -197,7 +196,7 @@ impl Component {
         let mut grants = self.reach(settings)?;
         // A directory that is not there yet is no reason to offer nothing.
         grants.dirs.retain(|dir| dir.host.is_dir());
-        let outgoing = Outgoing::new(&grants.hosts);
+        let outgoing = Outgoing::new(&grants.hosts, grants.call_timeout);
         let secrets = self.secrets(settings);
         let settings: Vec<_> = settings.clone().into_iter().collect();
         let ask = async {
@@ -283,7 +282,8 @@ impl Component {
         let (settings, unknown) = self.check_settings(settings)?;
         if self.is_built_in() {
             grant_wishes(&mut self.blueprint.grants, &self.description, &settings)?;
-            self.blueprint.outgoing = Outgoing::new(&self.blueprint.grants.hosts);
+            let grants = &self.blueprint.grants;
+            self.blueprint.outgoing = Outgoing::new(&grants.hosts, grants.call_timeout);
         }
         self.blueprint.secrets = self.secrets(&settings);
         self.blueprint.settings = settings.into_iter().collect();
@@ -339,7 +339,11 @@ async fn describe(blueprint: &Blueprint) -> Result<Description, OpenError> {
             memory: blueprint.grants.memory,
             ..Grants::default()
         };
-        let mut store = blueprint.store_with(&nothing, Outgoing::new(&[]), &Secrets::default())?;
+        let mut store = blueprint.store_with(
+            &nothing,
+            Outgoing::new(&[], nothing.call_timeout),
+            &Secrets::default(),
+        )?;
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(runaway_watch());
         let instance = blueprint.loaded.pre.instantiate_async(&mut store).await?;

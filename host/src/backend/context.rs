@@ -8,6 +8,7 @@ use super::overlay;
 use super::pulse::NativeWork;
 use std::future::Future;
 use std::sync::{Arc, OnceLock};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime::{Engine, Result, StoreLimits, StoreLimitsBuilder};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
@@ -31,8 +32,14 @@ pub(super) struct Ctx {
     table: ResourceTable,
     pub(super) limits: StoreLimits,
     pub(super) native: Arc<NativeWork>,
+    /// Handles that are not in the table (any more).
+    handles: Arc<Semaphore>,
     log: GuestLog,
 }
+
+/// What a body that the host moves for a plugin holds open: a file, a directory, a connection. The
+/// plugin may have dropped its own handle of it long ago.
+pub(super) type Handle = OwnedSemaphorePermit;
 
 impl Ctx {
     /// What an instance gets under these grants; nothing at all without any.
@@ -63,27 +70,45 @@ impl Ctx {
             .build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(handles());
+        let handles = Arc::new(Semaphore::new(handles()));
+        let mut http = WasiHttpCtx::new();
+        http.set_field_size_limit(HEADERS);
         Ok(Self {
             wasi: wasi.build(),
-            http: WasiHttpCtx::new(),
-            hooks: Hooks(outgoing),
+            http,
+            hooks: Hooks(outgoing, Arc::clone(&handles)),
             table,
             limits,
             native: Arc::default(),
+            handles,
             log,
         })
     }
+
+    /// A handle for a body; `None` if the plugin has too many.
+    pub(super) fn handle(&self) -> Option<Handle> {
+        hold(&self.handles)
+    }
 }
 
-/// Handles (open files, requests …) that one instance may hold. All of them together leave half of
-/// the files that may be open to the rest of the program, so that a plugin that keeps what it
-/// gets hurts only itself.
+fn hold(handles: &Arc<Semaphore>) -> Option<Handle> {
+    Arc::clone(handles).try_acquire_owned().ok()
+}
+
+/// Bytes that the names and values of one set of HTTP fields may take.
+const HEADERS: usize = 16 << 10;
+/// More handles no plugin needs, however many files may be open: each may keep some memory.
+const MOST_HANDLES: usize = 4096;
+
+/// Handles (open files, requests …) that one instance may hold itself, and as many that its bodies
+/// hold. All of them together leave half of the files that may be open to the rest of the program,
+/// so that a plugin that keeps what it gets hurts only itself.
 fn handles() -> usize {
     static EACH: OnceLock<usize> = OnceLock::new();
     *EACH.get_or_init(|| {
         let files = rlimit::Resource::NOFILE.get_soft().unwrap_or(1024);
         let files = usize::try_from(files).unwrap_or(usize::MAX).min(1 << 20);
-        files / 2 / super::cores()
+        (files / 4 / super::cores()).min(MOST_HANDLES)
     })
 }
 
@@ -106,7 +131,7 @@ impl WasiHttpView for Ctx {
     }
 }
 
-struct Hooks(Outgoing);
+struct Hooks(Outgoing, Arc<Semaphore>);
 
 type Transfer = Box<dyn Future<Output = std::result::Result<(), Error>> + Send>;
 type Answer = std::result::Result<(http::Response<WasiBody>, Transfer), Error>;
@@ -118,7 +143,8 @@ impl WasiHttpHooks for Hooks {
         options: Option<RequestOptions>,
         _: Transfer,
     ) -> Box<dyn Future<Output = Answer> + Send> {
-        Box::new(self.0.clone().send(request, options))
+        let handle = hold(&self.1);
+        Box::new(self.0.clone().send(request, options, handle))
     }
 }
 
@@ -163,7 +189,10 @@ mod tests {
             memory: 1 << 20,
             ..Grants::default()
         };
-        let mut store = wasmtime::Store::new(&engine, Ctx::new(&grants, Outgoing::new(&[]), log)?);
+        let mut store = wasmtime::Store::new(
+            &engine,
+            Ctx::new(&grants, Outgoing::new(&[], grants.call_timeout), log)?,
+        );
         store.limiter(|ctx| &mut ctx.limits);
         store.set_epoch_deadline(1000);
         let component = Component::new(&engine, wat::parse_str(text).unwrap())?;

@@ -4,6 +4,7 @@
 //! meanwhile or whose name is no UTF-8. Here the type comes with the name, an entry that vanishes
 //! is left out, and so is a name that no plugin could use.
 
+use super::context::Handle;
 use rustix::fs::{AtFlags, Dir, FileType};
 use std::fs::File;
 use std::pin::Pin;
@@ -25,6 +26,7 @@ type Report = oneshot::Sender<std::result::Result<(), ErrorCode>>;
 pub(super) struct Names {
     dir: Dir,
     report: Option<Report>,
+    _handle: Handle,
 }
 
 fn code(error: rustix::io::Errno) -> ErrorCode {
@@ -33,9 +35,13 @@ fn code(error: rustix::io::Errno) -> ErrorCode {
 
 impl Names {
     /// Starts over at the first entry, whatever the descriptor was used for before.
-    pub(super) fn read(dir: &File) -> std::result::Result<Self, ErrorCode> {
+    pub(super) fn read(dir: &File, handle: Handle) -> std::result::Result<Self, ErrorCode> {
         let dir = Dir::read_from(dir).map_err(code)?;
-        Ok(Self { dir, report: None })
+        Ok(Self {
+            dir,
+            report: None,
+            _handle: handle,
+        })
     }
 
     /// `report` hears how the reading ended.

@@ -56,8 +56,10 @@ impl Drop for Lent {
     }
 }
 
-struct Reader {
+struct Reader<H> {
     file: Arc<File>,
+    /// Is kept for as long as the file is.
+    _handle: H,
     offset: u64,
     state: Next,
 }
@@ -96,10 +98,11 @@ fn fill(file: &File, room: &mut [u8], offset: u64) -> io::Result<usize> {
     }
 }
 
-/// The bytes of `file` from `offset` to its end.
-pub(super) fn read(file: Arc<File>, offset: u64) -> ByteStream {
+/// The bytes of `file` from `offset` to its end. `handle` is dropped with the file.
+pub(super) fn read<H: Send + 'static>(file: Arc<File>, handle: H, offset: u64) -> ByteStream {
     let reader = Reader {
         file,
+        _handle: handle,
         offset,
         state: Next::First,
     };
@@ -220,7 +223,7 @@ mod tests {
                 .await
                 .unwrap();
             for offset in [5, 6, 5 + length / 2, 5 + length] {
-                let got: Vec<_> = read(Arc::clone(&file), offset as u64).collect().await;
+                let got: Vec<_> = read(Arc::clone(&file), (), offset as u64).collect().await;
                 let got: Vec<_> = got.into_iter().map(Result::unwrap).collect();
                 assert!(
                     got.concat() == data[(offset - 5).min(length)..length],

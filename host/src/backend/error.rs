@@ -61,6 +61,18 @@ pub enum OpenError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// A grant would let a plugin write what the program itself relies on.
+    #[error(
+        "no plugin may write to {}: pys3local itself relies on {} in it",
+        dir.display(),
+        own.display()
+    )]
+    OwnPlace {
+        /// The directory that was to be granted.
+        dir: PathBuf,
+        /// What is in it.
+        own: PathBuf,
+    },
     /// The plugin refused its configuration, or died over it.
     #[error("the plugin {plugin} does not start: {why}")]
     Configure {

@@ -43,7 +43,7 @@ pub use grants::{DirGrant, Grants, HostPattern, HostPatternError};
 use crate::service::ports::{RowTrust, Store, StoreError};
 use bindings::exports::pys3local::storage::setup;
 use bindings::pys3local::storage::types::Error as GuestError;
-use pool::Pool;
+use pool::{About, Pool};
 use pulse::Pulse;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -82,6 +82,9 @@ pub struct BackendOptions {
     pub plugin_dir: Option<PathBuf>,
     /// Where compiled plugins are kept; `None` compiles at each start.
     pub compile_cache: Option<PathBuf>,
+    /// Config, database and the like: no plugin that is not built in may write to a directory
+    /// that holds one of them, or plugins, or compiled ones.
+    pub trusted: Vec<PathBuf>,
     /// Where parts are kept for plugins that cannot take parts.
     pub spool: PathBuf,
     /// How many bytes may wait there; `None` for [`DEFAULT_SPOOL_LIMIT`].
@@ -162,6 +165,9 @@ async fn start(
     for dir in &mut blueprint.grants.dirs {
         dir.host = canonical(&dir.host)?;
     }
+    for dir in &blueprint.grants.dirs {
+        keep_off(options, dir, is_built_in)?;
+    }
     let dirs: Vec<String> = blueprint
         .grants
         .dirs
@@ -171,6 +177,10 @@ async fn start(
     let pool = Pool::start(Arc::new(blueprint)).map_err(|e| OpenError::Engine(e.to_string()))?;
     let configured = first_answer(&pool, &kind).await?;
     let namespace = match configured.namespace {
+        Some(name) if name.contains(char::is_control) => {
+            let why = "its namespace is no line of text".into();
+            return Err(OpenError::Configure { plugin: kind, why });
+        }
         Some(name) if !name.is_empty() && name.len() <= 1024 => format!("{kind}:{name}"),
         _ if !dirs.is_empty() => format!("{kind}:{}", dirs.join(":")),
         _ => {
@@ -178,6 +188,13 @@ async fn start(
             return Err(OpenError::Configure { plugin: kind, why });
         }
     };
+    if configured
+        .label
+        .is_some_and(|label| i64::try_from(label).is_err())
+    {
+        let why = "its label is larger than any number that the database keeps".into();
+        return Err(OpenError::Configure { plugin: kind, why });
+    }
     if configured.capabilities.stateless {
         let cores = cores();
         pool.grow(cores)
@@ -213,6 +230,29 @@ async fn start(
     })
 }
 
+/// What the program itself trusts is no plugin's to write, and better not to be read: passwords
+/// are there, and compiled code.
+fn keep_off(options: &BackendOptions, dir: &DirGrant, is_built_in: bool) -> Result<(), OpenError> {
+    let trusted = options.trusted.iter().chain(&options.plugin_dir);
+    let trusted = trusted.chain(&options.compile_cache);
+    let mut trusted = trusted.filter_map(|path| path.canonicalize().ok());
+    let Some(own) = trusted.find(|path| path.starts_with(&dir.host)) else {
+        return Ok(());
+    };
+    if dir.writable && !is_built_in {
+        return Err(OpenError::OwnPlace {
+            dir: dir.host.clone(),
+            own,
+        });
+    }
+    tracing::warn!(
+        "{} is open to the plugin, and with it {}, where this program keeps what it trusts",
+        dir.host.display(),
+        own.display()
+    );
+    Ok(())
+}
+
 fn canonical(dir: &Path) -> Result<PathBuf, OpenError> {
     let unusable = |source| OpenError::Directory {
         path: dir.into(),
@@ -230,7 +270,7 @@ fn canonical(dir: &Path) -> Result<PathBuf, OpenError> {
 async fn first_answer(pool: &Arc<Pool>, kind: &str) -> Result<setup::Configured, OpenError> {
     // Any call does: it is run after the configuration, or lost with the instance.
     let answer = pool
-        .call("configure", &Pulse::new(), |_, _, _| {
+        .call("configure", About::NOTHING, &Pulse::new(), |_, _, _| {
             Box::pin(async { Ok(Ok(())) })
         })
         .await;
@@ -254,14 +294,19 @@ async fn first_answer(pool: &Arc<Pool>, kind: &str) -> Result<setup::Configured,
 /// What the plugin demands of parts.
 async fn part_rules(pool: &Arc<Pool>, kind: &str) -> Result<split::Rules, OpenError> {
     let answer = pool
-        .call("rules", &Pulse::new(), |accessor, guest, _| {
-            Box::pin(async move {
-                match &guest.multipart {
-                    Some(guest) => guest.call_rules(accessor).await.map(Ok),
-                    None => Ok(Err(GuestError::Unsupported)),
-                }
-            })
-        })
+        .call(
+            "rules",
+            About::NOTHING,
+            &Pulse::new(),
+            |accessor, guest, _| {
+                Box::pin(async move {
+                    match &guest.multipart {
+                        Some(guest) => guest.call_rules(accessor).await.map(Ok),
+                        None => Ok(Err(GuestError::Unsupported)),
+                    }
+                })
+            },
+        )
         .await;
     let rules = answer.map_err(|error| OpenError::Configure {
         plugin: kind.into(),

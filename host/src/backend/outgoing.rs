@@ -1,10 +1,12 @@
 //! The outgoing HTTP client behind `wasi:http/client`: one connection pool per plugin, TLS by
 //! rustls, and the grants checked for every request and every address.
 
+use super::context::Handle;
 use super::grants::{HostPattern, is_reachable};
 use super::pulse::{NativeWork, Pulse, WatchedRequest};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -17,12 +19,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::time::Sleep;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(15);
 /// How long the first byte of an answer may take if the plugin does not say.
 const FIRST_BYTE: Duration = Duration::from_mins(1);
+/// How long the next piece of an answer may take if the plugin does not say.
+const BETWEEN_PIECES: Duration = Duration::from_mins(1);
 /// How long an unused connection is kept.
 const IDLE: Duration = Duration::from_mins(1);
 
@@ -37,17 +42,20 @@ type Transfer = Box<dyn Future<Output = Result<(), Error>> + Send>;
 pub(super) struct Outgoing {
     hosts: Arc<[HostPattern]>,
     client: Client<HttpsConnector<HttpConnector<Resolver>>, Body>,
+    /// The longest time between two pieces of an answer, whatever the plugin says.
+    patience: Duration,
 }
 
 impl Outgoing {
-    pub(super) fn new(hosts: &[HostPattern]) -> Self {
+    /// To these hosts. An answer that does not go on for `patience` is given up.
+    pub(super) fn new(hosts: &[HostPattern], patience: Duration) -> Self {
         let system = |name: String| -> Pin<Box<dyn Future<Output = Found> + Send>> {
             Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
         };
-        Self::with_lookup(hosts, Arc::new(system))
+        Self::with_lookup(hosts, patience, Arc::new(system))
     }
 
-    fn with_lookup(hosts: &[HostPattern], lookup: Lookup) -> Self {
+    fn with_lookup(hosts: &[HostPattern], patience: Duration, lookup: Lookup) -> Self {
         let hosts: Arc<[HostPattern]> = hosts.into();
         let mut tcp = HttpConnector::new_with_resolver(Resolver {
             hosts: Arc::clone(&hosts),
@@ -65,7 +73,11 @@ impl Outgoing {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .build(tls);
-        Self { hosts, client }
+        Self {
+            hosts,
+            client,
+            patience,
+        }
     }
 
     /// Whether some grant allows a request to this URI. An address in it must be public or
@@ -74,10 +86,12 @@ impl Outgoing {
         self.hosts.iter().any(|pattern| pattern.allows(uri))
     }
 
+    /// `handle` is the plugin's, for as long as it (or a client, for it) reads the answer.
     pub(super) async fn send(
         self,
         request: http::Request<WasiBody>,
         options: Option<RequestOptions>,
+        handle: Option<Handle>,
     ) -> Result<(http::Response<WasiBody>, Transfer), Error> {
         if !self.permits(request.uri()) {
             tracing::warn!(
@@ -86,9 +100,12 @@ impl Outgoing {
             );
             return Err(Error::HttpRequestDenied);
         }
-        let patience = options
-            .and_then(|o| o.first_byte_timeout)
-            .unwrap_or(FIRST_BYTE);
+        let handle = handle.ok_or(Error::ConnectionLimitReached)?;
+        let (first, between) = options.map_or((None, None), |options| {
+            (options.first_byte_timeout, options.between_bytes_timeout)
+        });
+        let first = first.unwrap_or(FIRST_BYTE);
+        let between = between.unwrap_or(BETWEEN_PIECES).min(self.patience);
         // Waiting for the next piece of the body is no fault of the other side: only taking the
         // bytes and answering must go on.
         let pulse = Pulse::new();
@@ -98,9 +115,9 @@ impl Outgoing {
         let native = NativeWork::default();
         let response = tokio::select! {
             answer = answer => answer.map_err(|error| Error::Connect(io::Error::other(error)))?,
-            () = pulse.stalled(patience, &native) => return Err(Error::HttpResponseTimeout),
+            () = pulse.stalled(first, &native) => return Err(Error::HttpResponseTimeout),
         };
-        let response = response.map(|body| body.map_err(Error::Hyper).boxed_unsync());
+        let response = response.map(|body| Timely::new(body, between, handle).boxed_unsync());
         Ok((response, Box::new(async { Ok(()) })))
     }
 }
@@ -135,6 +152,63 @@ impl tower_service::Service<Name> for Resolver {
             }
             Ok(reachable.into_iter())
         })
+    }
+}
+
+/// The body of an answer: an error takes the place of a piece that does not come in time.
+struct Timely {
+    body: Option<Incoming>,
+    patience: Duration,
+    sleep: Option<Pin<Box<Sleep>>>,
+    _handle: Handle,
+}
+
+impl Timely {
+    fn new(body: Incoming, patience: Duration, handle: Handle) -> Self {
+        Self {
+            body: Some(body),
+            patience,
+            sleep: None,
+            _handle: handle,
+        }
+    }
+}
+
+impl http_body::Body for Timely {
+    type Data = bytes::Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<bytes::Bytes>, Error>>> {
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        if let Poll::Ready(next) = Pin::new(body).poll_frame(cx) {
+            self.sleep = None;
+            return Poll::Ready(next.map(|frame| frame.map_err(Error::Hyper)));
+        }
+        let patience = self.patience;
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+        if sleep.as_mut().poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.body = None;
+        Poll::Ready(Some(Err(Error::ConnectionReadTimeout)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body
+            .as_ref()
+            .is_none_or(http_body::Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        let hint = self.body.as_ref().map(http_body::Body::size_hint);
+        hint.unwrap_or_default()
     }
 }
 

@@ -5,7 +5,7 @@
 //! recognises its own private stream type. With these, the native bodies of `stream` survive the
 //! trip through a plugin, and a slow disk holds up no other call.
 
-use super::context::Ctx;
+use super::context::{Ctx, Handle};
 use super::directory;
 use super::disk;
 use super::stream::{BodyProducer, take_body};
@@ -55,15 +55,16 @@ fn add_files(linker: &mut Linker<Ctx>) -> Result<()> {
     files.func_wrap(
         "[method]descriptor.read-via-stream",
         |mut store: StoreContextMut<Ctx>, (descriptor, offset): (Resource<Descriptor>, u64)| {
+            let handle = handle(store.data());
             let file = match store.data_mut().ctx().table.get(&descriptor)? {
                 Descriptor::File(f) if f.open_mode.contains(OpenMode::READ) => {
-                    Ok(Arc::clone(&f.file))
+                    handle.map(|handle| (Arc::clone(&f.file), handle))
                 }
                 Descriptor::File(_) => Err(FsError::BadDescriptor),
                 Descriptor::Dir(_) => Err(FsError::IsDirectory),
             };
             let (body, done) = match file {
-                Ok(file) => watched(disk::read(file, offset), FsError::from),
+                Ok((file, handle)) => watched(disk::read(file, handle, offset), FsError::from),
                 Err(error) => (futures_util::stream::empty().boxed(), finished(Err(error))),
             };
             Ok(((
@@ -76,11 +77,12 @@ fn add_files(linker: &mut Linker<Ctx>) -> Result<()> {
         "[method]descriptor.write-via-stream",
         |mut store: StoreContextMut<Ctx>,
          (descriptor, data, offset): (Resource<Descriptor>, StreamReader<u8>, u64)| {
+            let handle = handle(store.data());
             let file = match store.data_mut().ctx().table.get(&descriptor)? {
                 Descriptor::File(f)
                     if f.open_mode.contains(OpenMode::WRITE) && !f.perms.write_not_permitted() =>
                 {
-                    Ok(Arc::clone(&f.file))
+                    handle.map(|handle| (Arc::clone(&f.file), handle))
                 }
                 Descriptor::File(_) => Err(FsError::NotPermitted),
                 Descriptor::Dir(_) => Err(FsError::BadDescriptor),
@@ -90,7 +92,11 @@ fn add_files(linker: &mut Linker<Ctx>) -> Result<()> {
             let working = store.data().native.begin();
             tokio::spawn(async move {
                 let done = match file {
-                    Ok(file) => disk::write(file, body, offset).await.map_err(FsError::from),
+                    Ok((file, handle)) => {
+                        let done = disk::write(file, body, offset).await;
+                        drop(handle);
+                        done.map_err(FsError::from)
+                    }
                     Err(error) => Err(error),
                 };
                 drop(working);
@@ -102,9 +108,10 @@ fn add_files(linker: &mut Linker<Ctx>) -> Result<()> {
     files.func_wrap(
         "[method]descriptor.read-directory",
         |mut store: StoreContextMut<Ctx>, (descriptor,): (Resource<Descriptor>,)| {
+            let handle = handle(store.data());
             let opened = match store.data_mut().ctx().table.get(&descriptor)? {
                 Descriptor::Dir(dir) if dir.open_mode.contains(OpenMode::READ) => {
-                    directory::Names::read(&dir.dir)
+                    handle.and_then(|handle| directory::Names::read(&dir.dir, handle))
                 }
                 Descriptor::Dir(_) => Err(FsError::BadDescriptor),
                 Descriptor::File(_) => Err(FsError::NotDirectory),
@@ -139,6 +146,11 @@ fn add_files(linker: &mut Linker<Ctx>) -> Result<()> {
             Box::pin(async move { Ok((sync(accessor, &descriptor, File::sync_data).await?,)) })
         },
     )
+}
+
+/// What a body holds open, or the error of a plugin that has too many.
+fn handle(ctx: &Ctx) -> std::result::Result<Handle, FsError> {
+    ctx.handle().ok_or(FsError::InsufficientMemory)
 }
 
 /// A descriptor that can be synced and read: WASI opens directories only to look names up.

@@ -4,7 +4,7 @@ use super::bindings::exports::pys3local::storage as exports;
 use super::bindings::pys3local::storage::types::Error as GuestError;
 use super::convert;
 use super::layout::{self, Layouts};
-use super::pool::Pool;
+use super::pool::{About, Pool, THE_BUCKET};
 use super::pulse::{Patient, Pulse};
 use super::split::{Rules, Window};
 use super::spool::{Begun, Spool};
@@ -42,31 +42,40 @@ fn names(bucket: &Bucket, key: &ObjectKey) -> (String, String) {
     (bucket.as_str().to_owned(), key.as_str().to_owned())
 }
 
-/// Shortens a call without bodies: `call!(self, "stat", |accessor, guest| expression)`.
+/// Shortens a call without bodies: `call!(self, "list", About::NOTHING, |accessor, guest| expression)`.
 macro_rules! call {
-    ($self:ident, $name:literal, |$accessor:ident, $guest:ident| $call:expr) => {
+    ($self:ident, $name:literal, $about:expr, |$accessor:ident, $guest:ident| $call:expr) => {
         $self
             .pool
-            .call($name, &Pulse::new(), move |$accessor, $guest, _ticket| {
-                Box::pin(async move { $call.await })
-            })
+            .call(
+                $name,
+                $about,
+                &Pulse::new(),
+                move |$accessor, $guest, _ticket| Box::pin(async move { $call.await }),
+            )
             .await
     };
 }
 
 /// The same for an optional interface.
 macro_rules! optional_call {
-    ($self:ident, $interface:ident, $name:literal, |$accessor:ident, $guest:ident| $call:expr) => {
+    ($self:ident, $interface:ident, $name:literal, $about:expr,
+     |$accessor:ident, $guest:ident| $call:expr) => {
         $self
             .pool
-            .call($name, &Pulse::new(), move |$accessor, guest, _ticket| {
-                Box::pin(async move {
-                    match &guest.$interface {
-                        Some($guest) => $call.await,
-                        None => Ok(Err(GuestError::Unsupported)),
-                    }
-                })
-            })
+            .call(
+                $name,
+                $about,
+                &Pulse::new(),
+                move |$accessor, guest, _ticket| {
+                    Box::pin(async move {
+                        match &guest.$interface {
+                            Some($guest) => $call.await,
+                            None => Ok(Err(GuestError::Unsupported)),
+                        }
+                    })
+                },
+            )
             .await
     };
 }
@@ -92,6 +101,11 @@ impl Plugin {
             layouts: Layouts::default(),
             notes,
         }
+    }
+
+    /// A call about this object.
+    pub(super) fn about(&self, bucket: &Bucket, key: &ObjectKey) -> About {
+        self.pool.about(bucket.as_str(), [key.as_str()])
     }
 
     pub(super) fn window(&self) -> &Window {
@@ -123,22 +137,23 @@ impl Store for Plugin {
     }
 
     async fn list_buckets(&self) -> Result<Vec<StoredBucket>, StoreError> {
-        let found = call!(self, "list-buckets", |accessor, guest| guest
-            .store
-            .call_list_buckets(accessor))?;
+        let found = call!(self, "list-buckets", About::NOTHING, |accessor, guest| {
+            guest.store.call_list_buckets(accessor)
+        })?;
         Ok(found.iter().filter_map(convert::bucket).collect())
     }
 
     async fn create_bucket(&self, bucket: &BucketName) -> Result<(), StoreError> {
         let bucket = bucket.as_str().to_owned();
-        call!(self, "create-bucket", |accessor, guest| guest
-            .store
-            .call_create_bucket(accessor, bucket))
+        call!(self, "create-bucket", About::NOTHING, |accessor, guest| {
+            guest.store.call_create_bucket(accessor, bucket)
+        })
     }
 
     async fn stat_bucket(&self, bucket: &BucketName) -> Result<StoredBucket, StoreError> {
         let name = bucket.as_str().to_owned();
-        let info = call!(self, "stat-bucket", |accessor, guest| guest
+        let about = self.pool.about(&name, [THE_BUCKET]);
+        let info = call!(self, "stat-bucket", about, |accessor, guest| guest
             .store
             .call_stat_bucket(accessor, name))?;
         let created = (info.created != 0).then_some(Timestamp(info.created));
@@ -150,9 +165,9 @@ impl Store for Plugin {
 
     async fn delete_bucket(&self, bucket: &BucketName) -> Result<(), StoreError> {
         let bucket = bucket.as_str().to_owned();
-        call!(self, "delete-bucket", |accessor, guest| guest
-            .store
-            .call_delete_bucket(accessor, bucket))
+        call!(self, "delete-bucket", About::NOTHING, |accessor, guest| {
+            guest.store.call_delete_bucket(accessor, bucket)
+        })
     }
 
     async fn put(
@@ -164,42 +179,14 @@ impl Store for Plugin {
         body: ByteStream,
         verdict: Verdict,
     ) -> Result<StoredObject, StoreError> {
-        if let Some(rules) = self.multipart
-            && self.max_put.is_some_and(|max| size > max)
-        {
-            let place = (bucket, key);
-            return self
-                .put_split(rules, place, size, options, body, verdict)
-                .await;
-        }
-        let (bucket, key) = names(bucket, key);
-        let options = convert::options(options);
-        let pulse = Pulse::new();
-        let body = pulse.watch(body);
-        let info = self
-            .pool
-            .call("put", &pulse, move |accessor, guest, _ticket| {
-                Box::pin(async move {
-                    let (body, verdict) = accessor.with(|mut access| {
-                        let body = StreamReader::new(&mut access, BodyProducer::new(body))?;
-                        let verdict = FutureReader::new(&mut access, async move {
-                            let receipt = verdict.await.ok();
-                            wasmtime::error::Ok(
-                                receipt
-                                    .map(|receipt| convert::receipt(&receipt))
-                                    .ok_or(GuestError::Aborted),
-                            )
-                        })?;
-                        wasmtime::error::Ok((body, verdict))
-                    })?;
-                    guest
-                        .store
-                        .call_put(accessor, bucket, key, size, options, body, verdict)
-                        .await
-                })
-            })
-            .await?;
-        convert::object(info)
+        self.put_about(
+            About::NOTHING,
+            (bucket, key),
+            (size, options),
+            body,
+            verdict,
+        )
+        .await
     }
 
     async fn get(
@@ -216,36 +203,42 @@ impl Store for Plugin {
             length: range.end.saturating_sub(range.start),
         });
         let patience = self.pool.blueprint().grants.call_timeout;
+        let about = self.pool.about(&bucket, [&*key]);
         let (info, body) = self
             .pool
-            .call("get", &Pulse::new(), move |accessor, guest, ticket| {
-                Box::pin(async move {
-                    let found = guest
-                        .store
-                        .call_get(accessor, bucket, key, asked, known)
-                        .await?;
-                    let found = match found {
-                        Ok(found) => found,
-                        Err(error) => return Ok(Err(error)),
-                    };
-                    let body = accessor.with(|access| take_body(access, found.body))?;
-                    let body: ByteStream = match body {
-                        Taken::Native(body) => body,
-                        // The instance must live until its last byte is out.
-                        Taken::Guest(body) => {
-                            let stuck = ticket.clone();
-                            let give_up = move || stuck.give_up("a body made no progress");
-                            let body = Patient::new(body, patience, give_up);
-                            body.map(move |piece| {
-                                let _alive = &ticket;
-                                piece
-                            })
-                            .boxed()
-                        }
-                    };
-                    Ok(Ok((found.info, body)))
-                })
-            })
+            .call(
+                "get",
+                about,
+                &Pulse::new(),
+                move |accessor, guest, ticket| {
+                    Box::pin(async move {
+                        let found = guest
+                            .store
+                            .call_get(accessor, bucket, key, asked, known)
+                            .await?;
+                        let found = match found {
+                            Ok(found) => found,
+                            Err(error) => return Ok(Err(error)),
+                        };
+                        let body = accessor.with(|access| take_body(access, found.body))?;
+                        let body: ByteStream = match body {
+                            Taken::Native(body) => body,
+                            // The instance must live until its last byte is out.
+                            Taken::Guest(body) => {
+                                let stuck = ticket.clone();
+                                let give_up = move || stuck.give_up("a body made no progress");
+                                let body = Patient::new(body, patience, give_up);
+                                body.map(move |piece| {
+                                    let _alive = &ticket;
+                                    piece
+                                })
+                                .boxed()
+                            }
+                        };
+                        Ok(Ok((found.info, body)))
+                    })
+                },
+            )
             .await?;
         let object = convert::object(info)?;
         let length = match range {
@@ -263,7 +256,8 @@ impl Store for Plugin {
     ) -> Result<StoredObject, StoreError> {
         let (bucket, key) = names(bucket, key);
         let known = known.map(convert::state);
-        let info = call!(self, "stat", |accessor, guest| guest
+        let about = self.pool.about(&bucket, [&*key]);
+        let info = call!(self, "stat", about, |accessor, guest| guest
             .store
             .call_stat(accessor, bucket, key, known))?;
         convert::object(info)
@@ -277,7 +271,8 @@ impl Store for Plugin {
     ) -> Result<(), StoreError> {
         let (bucket, key) = names(bucket, key);
         let known = known.map(convert::state);
-        call!(self, "delete", |accessor, guest| guest
+        let about = self.pool.about(&bucket, [&*key]);
+        call!(self, "delete", about, |accessor, guest| guest
             .store
             .call_delete(accessor, bucket, key, known))
     }
@@ -296,7 +291,9 @@ impl Store for Plugin {
             })
             .collect();
         let name = bucket.as_str().to_owned();
-        let answers = optional_call!(self, batch, "delete-many", |accessor, guest| guest
+        let keys = deletions.iter().map(|(key, _)| key.as_str());
+        let about = self.pool.about(&name, keys);
+        let answers = optional_call!(self, batch, "delete-many", about, |accessor, guest| guest
             .call_delete_many(accessor, name, batch));
         match answers {
             Ok(answers) if answers.len() == count => Ok(answers
@@ -320,7 +317,7 @@ impl Store for Plugin {
     async fn list(&self, bucket: &Bucket, query: StoreListQuery) -> Result<StorePage, StoreError> {
         let bucket = bucket.as_str().to_owned();
         let asked = convert::query(query.clone());
-        let page = call!(self, "list", |accessor, guest| guest
+        let page = call!(self, "list", About::NOTHING, |accessor, guest| guest
             .store
             .call_list(accessor, bucket, asked))?;
         convert::page(&query, page)
@@ -339,7 +336,8 @@ impl Store for Plugin {
         };
         let (bucket, key) = names(bucket, key);
         let (known, receipt) = (known.map(convert::state), convert::receipt(&receipt));
-        let info = optional_call!(self, copy, "copy", |accessor, guest| guest
+        let about = self.pool.about(&bucket, [&*key]);
+        let info = optional_call!(self, copy, "copy", about, |accessor, guest| guest
             .call_copy(accessor, source, bucket, key, known, receipt))?;
         convert::object(info)
     }
@@ -439,8 +437,9 @@ impl Store for Plugin {
             }
             spooled += 1;
         }
-        let swept = optional_call!(self, sweep, "sweep", |accessor, guest| guest
-            .call_sweep(accessor, before.0, keep));
+        let swept = optional_call!(self, sweep, "sweep", About::NOTHING, |accessor, guest| {
+            guest.call_sweep(accessor, before.0, keep)
+        });
         match swept {
             Ok(count) => Ok(count.saturating_add(spooled)),
             Err(StoreError::Unsupported) => Ok(spooled),
@@ -460,7 +459,7 @@ impl Store for Plugin {
     ) -> Result<ScanPage, StoreError> {
         let name = bucket.as_str().to_owned();
         let (asked, cursor) = (folder.to_owned(), cursor.map(str::to_owned));
-        let page = optional_call!(self, scan, "scan", |accessor, guest| guest
+        let page = optional_call!(self, scan, "scan", About::NOTHING, |accessor, guest| guest
             .call_scan(accessor, name, asked, cursor))?;
         convert::scan_page(folder, page)
     }
@@ -478,8 +477,61 @@ impl Store for Plugin {
     ) -> Result<(), StoreError> {
         let (bucket, key) = names(bucket, key);
         let state = convert::state(state);
-        optional_call!(self, portable, "set-portable", |accessor, guest| guest
-            .call_set(accessor, bucket, key, state, texts))
+        let about = self.pool.about(&bucket, [&*key]);
+        optional_call!(self, portable, "set-portable", about, |accessor, guest| {
+            guest.call_set(accessor, bucket, key, state, texts)
+        })
+    }
+}
+
+impl Plugin {
+    /// Stores an object that did not come in parts.
+    pub(super) async fn put_about(
+        &self,
+        about: About,
+        (bucket, key): (&Bucket, &ObjectKey),
+        (size, options): (u64, PutOptions),
+        body: ByteStream,
+        verdict: Verdict,
+    ) -> Result<StoredObject, StoreError> {
+        if let Some(rules) = self.multipart
+            && self.max_put.is_some_and(|max| size > max)
+        {
+            let place = (bucket, key);
+            return self
+                .put_split(rules, place, size, options, body, verdict)
+                .await;
+        }
+        let (bucket, key) = names(bucket, key);
+        let options = convert::options(options);
+        let pulse = Pulse::new();
+        let body = pulse.watch(body);
+        // What decides on the verdict asks about the object first.
+        let _storing = self.pool.begin_storing(&bucket, &key);
+        let info = self
+            .pool
+            .call("put", about, &pulse, move |accessor, guest, _ticket| {
+                Box::pin(async move {
+                    let (body, verdict) = accessor.with(|mut access| {
+                        let body = StreamReader::new(&mut access, BodyProducer::new(body))?;
+                        let verdict = FutureReader::new(&mut access, async move {
+                            let receipt = verdict.await.ok();
+                            wasmtime::error::Ok(
+                                receipt
+                                    .map(|receipt| convert::receipt(&receipt))
+                                    .ok_or(GuestError::Aborted),
+                            )
+                        })?;
+                        wasmtime::error::Ok((body, verdict))
+                    })?;
+                    guest
+                        .store
+                        .call_put(accessor, bucket, key, size, options, body, verdict)
+                        .await
+                })
+            })
+            .await?;
+        convert::object(info)
     }
 }
 
@@ -494,8 +546,13 @@ impl Plugin {
         let (bucket, key) = names(bucket, key);
         let (in_bucket, of_key) = (bucket.clone(), key.clone());
         let options = convert::options(options);
-        let upload = optional_call!(self, multipart, "begin", |accessor, guest| guest
-            .call_begin(accessor, bucket, key, options))?;
+        let upload = optional_call!(
+            self,
+            multipart,
+            "begin",
+            About::NOTHING,
+            |accessor, guest| { guest.call_begin(accessor, bucket, key, options) }
+        )?;
         let upload = convert::upload_name(upload)?;
         let begun = Begun {
             bucket: in_bucket,
@@ -517,8 +574,13 @@ impl Plugin {
         upload: &str,
     ) -> Result<(), StoreError> {
         let name = upload.to_owned();
-        optional_call!(self, multipart, "abort", |accessor, guest| guest
-            .call_abort(accessor, bucket, key, name))?;
+        optional_call!(
+            self,
+            multipart,
+            "abort",
+            About::NOTHING,
+            |accessor, guest| { guest.call_abort(accessor, bucket, key, name) }
+        )?;
         self.forget_upload(upload).await;
         Ok(())
     }
@@ -542,19 +604,24 @@ impl Plugin {
         let body = pulse.watch(body);
         let token = self
             .pool
-            .call("part", &pulse, move |accessor, guest, _ticket| {
-                Box::pin(async move {
-                    let Some(guest) = &guest.multipart else {
-                        return Ok(Err(GuestError::Unsupported));
-                    };
-                    let body = accessor.with(|mut access| {
-                        StreamReader::new(&mut access, BodyProducer::new(body))
-                    })?;
-                    guest
-                        .call_part(accessor, bucket, key, upload, options, body)
-                        .await
-                })
-            })
+            .call(
+                "part",
+                About::NOTHING,
+                &pulse,
+                move |accessor, guest, _ticket| {
+                    Box::pin(async move {
+                        let Some(guest) = &guest.multipart else {
+                            return Ok(Err(GuestError::Unsupported));
+                        };
+                        let body = accessor.with(|mut access| {
+                            StreamReader::new(&mut access, BodyProducer::new(body))
+                        })?;
+                        guest
+                            .call_part(accessor, bucket, key, upload, options, body)
+                            .await
+                    })
+                },
+            )
             .await?;
         convert::name(token)
     }
@@ -579,7 +646,8 @@ impl Plugin {
             })
             .collect();
         let (known, receipt) = (known.map(convert::state), convert::receipt(&receipt));
-        let info = optional_call!(self, multipart, "complete", |accessor, guest| guest
+        let about = self.pool.about(&bucket, [&*key]);
+        let info = optional_call!(self, multipart, "complete", about, |accessor, guest| guest
             .call_complete(accessor, bucket, key, upload, parts, known, receipt))?;
         convert::object(info)
     }

@@ -8,10 +8,11 @@ use super::load::{Guest, why};
 use super::pulse::Pulse;
 use crate::service::ports::StoreError;
 use futures_util::future::BoxFuture;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot};
 use wasmtime::component::Accessor;
 
 /// The actors of one plugin.
@@ -19,8 +20,49 @@ pub(super) struct Pool {
     blueprint: Arc<Blueprint>,
     slots: RwLock<Vec<Arc<Actor>>>,
     next: AtomicUsize,
-    /// One for each call that may run.
-    permits: Semaphore,
+    /// One for each call that may run; none if any number may.
+    permits: Option<Semaphore>,
+    /// Objects that are being stored (bucket and key) and their buckets, and how many calls store
+    /// each.
+    storing: Mutex<HashMap<Place, usize>>,
+    /// Word of one more of them.
+    begun: Notify,
+}
+
+/// The objects (bucket and key) that a call is about, as far as that matters: while one of them is
+/// being stored, the call need not wait until it may run. The one that stores it counts among those
+/// that run, and may itself be waiting for this one.
+pub(super) struct About(Vec<Place>);
+
+impl About {
+    /// It waits whatever happens.
+    pub(super) const NOTHING: Self = Self(Vec::new());
+}
+
+/// In place of a key (which is never empty): a call that asks about the bucket itself.
+pub(super) const THE_BUCKET: &str = "";
+
+/// Says, for as long as it lives, that an object is being stored.
+pub(super) struct Storing(Option<(Arc<Pool>, [Place; 2])>);
+
+/// Bucket and key.
+type Place = (String, String);
+
+impl Drop for Storing {
+    fn drop(&mut self) {
+        let Some((pool, places)) = self.0.take() else {
+            return;
+        };
+        let mut storing = pool.storing();
+        for place in &places {
+            if let Some(count) = storing.get_mut(place) {
+                *count -= 1;
+                if *count == 0 {
+                    storing.remove(place);
+                }
+            }
+        }
+    }
 }
 
 /// What a call answers: its own result, or the trap that ended it.
@@ -29,12 +71,12 @@ pub(super) type Outcome<R> = wasmtime::Result<Result<R, GuestError>>;
 impl Pool {
     pub(super) fn start(blueprint: Arc<Blueprint>) -> std::io::Result<Arc<Self>> {
         let granted = blueprint.grants.max_calls;
-        let permits = granted.map_or(Semaphore::MAX_PERMITS, |calls| {
-            calls.get().min(Semaphore::MAX_PERMITS)
-        });
+        let permits = granted.map(|calls| calls.get().min(Semaphore::MAX_PERMITS));
         let first = Actor::start(Arc::clone(&blueprint))?;
         Ok(Arc::new(Self {
-            permits: Semaphore::new(permits),
+            permits: permits.map(Semaphore::new),
+            storing: Mutex::default(),
+            begun: Notify::new(),
             blueprint,
             slots: RwLock::new(vec![first]),
             next: AtomicUsize::new(0),
@@ -56,6 +98,62 @@ impl Pool {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .clear();
+    }
+
+    fn storing(&self) -> std::sync::MutexGuard<'_, HashMap<Place, usize>> {
+        self.storing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Calls about this object need not wait from now on.
+    pub(super) fn begin_storing(self: &Arc<Self>, bucket: &str, key: &str) -> Storing {
+        if self.permits.is_none() {
+            return Storing(None);
+        }
+        let places = [key, THE_BUCKET].map(|key| (bucket.to_owned(), key.to_owned()));
+        for place in &places {
+            *self.storing().entry(place.clone()).or_default() += 1;
+        }
+        self.begun.notify_waiters();
+        Storing(Some((Arc::clone(self), places)))
+    }
+
+    /// A call about these objects.
+    pub(super) fn about<'k>(&self, bucket: &str, keys: impl IntoIterator<Item = &'k str>) -> About {
+        if self.permits.is_none() {
+            return About::NOTHING;
+        }
+        let keys = keys.into_iter();
+        About(
+            keys.map(|key| (bucket.to_owned(), key.to_owned()))
+                .collect(),
+        )
+    }
+
+    /// Waits until a call may run. `None`: it may, and is not counted.
+    async fn admit(&self, about: &About) -> Result<Option<SemaphorePermit<'_>>, String> {
+        let Some(permits) = &self.permits else {
+            return Ok(None);
+        };
+        let patience = tokio::time::sleep(self.blueprint.grants.call_timeout);
+        let (mut patience, mut permit) =
+            (std::pin::pin!(patience), std::pin::pin!(permits.acquire()));
+        loop {
+            let mut begun = std::pin::pin!(self.begun.notified());
+            begun.as_mut().enable();
+            {
+                let storing = self.storing();
+                if about.0.iter().any(|place| storing.contains_key(place)) {
+                    return Ok(None);
+                }
+            }
+            tokio::select! {
+                permit = &mut permit => return Ok(permit.ok()),
+                () = begun => {}
+                () = &mut patience => {
+                    return Err("as many calls as there may be make no progress".into());
+                }
+            }
+        }
     }
 
     pub(super) fn blueprint(&self) -> &Arc<Blueprint> {
@@ -113,13 +211,14 @@ impl Pool {
     pub(super) async fn call<R: Send + 'static>(
         self: &Arc<Self>,
         function: &'static str,
+        about: About,
         pulse: &Arc<Pulse>,
         call: impl for<'a> FnOnce(&'a Accessor<Ctx>, &'a Guest, Ticket) -> BoxFuture<'a, Outcome<R>>
         + Send
         + 'static,
     ) -> Result<R, StoreError> {
         let begun = Instant::now();
-        let outcome = self.run(pulse, call).await;
+        let outcome = self.run(&about, pulse, call).await;
         let name = match &outcome {
             Ok(Ok(_)) => "ok",
             Ok(Err(_)) => "refused",
@@ -138,14 +237,15 @@ impl Pool {
     /// The plugin's answer, or why there is none.
     async fn run<R: Send + 'static>(
         self: &Arc<Self>,
+        about: &About,
         pulse: &Arc<Pulse>,
         call: impl for<'a> FnOnce(&'a Accessor<Ctx>, &'a Guest, Ticket) -> BoxFuture<'a, Outcome<R>>
         + Send
         + 'static,
     ) -> Result<Result<R, GuestError>, String> {
         let stopped = || "the plugin is shut down".to_owned();
-        // Waiting here is no lack of progress of the plugin.
-        let _permit = self.permits.acquire().await.map_err(|_| stopped())?;
+        let patience = self.blueprint.grants.call_timeout;
+        let _permit = self.admit(about).await?;
         let actor = self.pick().ok_or_else(stopped)?;
         let (sender, receiver) = oneshot::channel();
         let ticket = Ticket {
@@ -163,12 +263,14 @@ impl Pool {
                 let _ = sender.send(call(accessor, guest, ticket).await);
             })
         });
-        actor.send(job).await.map_err(|()| stopped())?;
+        // It is gone: for the reason that it gave, if it ever worked.
+        let sent = actor.send(job).await;
+        sent.map_err(|()| actor.last_failure())?;
         let native = actor.native();
         let outcome = tokio::select! {
             biased;
             outcome = receiver => outcome,
-            () = pulse.stalled(self.blueprint.grants.call_timeout, &native) => {
+            () = pulse.stalled(patience, &native) => {
                 self.retire(&actor, "a call made no progress");
                 return Err("the plugin made no progress".into());
             }

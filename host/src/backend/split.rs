@@ -84,7 +84,7 @@ impl Kept {
                 let pieces: Vec<io::Result<Bytes>> = pieces.iter().cloned().map(Ok).collect();
                 stream::iter(pieces).boxed()
             }
-            Self::File { file, .. } => disk::read(Arc::clone(file), 0),
+            Self::File { file, .. } => disk::read(Arc::clone(file), (), 0),
         }
     }
 }

@@ -7,7 +7,7 @@ use super::room::{Passing, Room};
 use super::stream::Exactly;
 use crate::model::{Bucket, ByteStream, ObjectKey, ObjectState, Timestamp};
 use crate::service::ports::{
-    PartOptions, PutOptions, Receipt, Store as _, StoreError, StoredObject, StoredPart,
+    PartOptions, PutOptions, Receipt, StoreError, StoredObject, StoredPart,
 };
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
@@ -218,7 +218,7 @@ impl Spool {
             let path = dir.join(part.token);
             async move {
                 match spawn_blocking(move || File::open(path)).await {
-                    Ok(Ok(file)) => disk::read(Arc::new(file), 0),
+                    Ok(Ok(file)) => disk::read(Arc::new(file), (), 0),
                     Ok(Err(error)) => stream::once(async { Err(error) }).boxed(),
                     Err(error) => stream::once(async { Err(io::Error::other(error)) }).boxed(),
                 }
@@ -356,8 +356,9 @@ impl Plugin {
             }
             piece
         });
+        let about = self.about(bucket, key);
         let stored = self
-            .put(bucket, key, size, options, body.boxed(), verdict)
+            .put_about(about, (bucket, key), (size, options), body.boxed(), verdict)
             .await?;
         if let Err(error) = spool.remove(upload).await {
             tracing::warn!("the parts of a completed upload could not be removed: {error}");

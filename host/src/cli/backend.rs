@@ -27,6 +27,7 @@ async fn start(settings: &Serve, say_reach: bool) -> Result<Backend, Failure> {
         single_bucket: settings.mode == BucketMode::Default,
         plugin_dir: Some(settings.plugin_dir.clone()),
         compile_cache: settings.compile_cache.clone(),
+        trusted: vec![settings.config_dir.clone(), settings.metadata_db.clone()],
         spool: settings.spool.clone(),
         spool_limit: settings.spool_limit,
     };

@@ -130,6 +130,8 @@ pub struct Serve {
     /// Whether to make the data directory when it is not there: only one that was named on the
     /// command line, since one from a config file may be a disk that is not mounted.
     pub create_data_dir: bool,
+    /// Where the config files are.
+    pub config_dir: PathBuf,
     /// The cache database.
     pub metadata_db: PathBuf,
     /// Where plugins are looked for.
@@ -241,6 +243,7 @@ pub fn serve(raw: RawServe, places: &Places) -> Result<Serve, ConfigError> {
         backend,
         spool: metadata_db.with_file_name("spool"),
         metadata_db,
+        config_dir: places.config.clone(),
         plugin_dir: place(raw.plugin_dir, "plugins"),
         compile_cache: places.compile_cache(),
         max_connections,

@@ -4,7 +4,7 @@ use super::locks::Place;
 use super::look::{Found, Want};
 use super::precondition::check_read;
 use super::{Inner, ObjectHead, ObjectReply, ReadObject, ServiceError};
-use crate::model::{ByteStream, ETag, ObjectChecksum, Section};
+use crate::model::{ByteStream, ETag, ObjectChecksum, PartSizes, Section};
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use md5::{Digest, Md5};
@@ -33,14 +33,17 @@ impl Inner {
         let Some((range, bytes)) = found.bytes.take() else {
             return Err(out_of_range(request.section, &found));
         };
-        let head = self.head_of(&place, request.section, found).await?;
-        let body = match (&range, &head.etag) {
-            (Some(range), _) => exactly(range.end - range.start, bytes, None),
-            (None, ETag::Md5(md5)) if self.options.verify_reads => {
-                exactly(head.size, bytes, Some(*md5))
-            }
-            (None, _) => exactly(head.size, bytes, None),
+        let length = range
+            .as_ref()
+            .map_or(found.head.size, |range| range.end - range.start);
+        // Of a part of the object only its length is known.
+        let proof = if self.options.verify_reads && length == found.head.size {
+            Proof::of(&found.head.etag, &found.part_sizes)
+        } else {
+            None
         };
+        let body = exactly(length, bytes, proof);
+        let head = self.head_of(&place, request.section, found).await?;
         Ok(ObjectReply { head, range, body })
     }
 
@@ -108,13 +111,90 @@ fn out_of_range(section: Option<Section>, found: &Found) -> ServiceError {
     }
 }
 
-/// A body of exactly `size` bytes: a longer one is cut, a shorter one errs. With `md5`, bytes
-/// of another MD5 err in place of the last piece, so that no client has all of them.
-pub(super) fn exactly(size: u64, bytes: ByteStream, md5: Option<[u8; 16]>) -> ByteStream {
+/// The ETag that the bytes which pass by must have.
+pub(super) struct Proof {
+    digest: Md5,
+    expected: [u8; 16],
+    /// For an object of several parts.
+    parts: Option<Parts>,
+}
+
+/// The sizes of the parts, and the MD5 of the MD5s of those that have passed.
+struct Parts {
+    sizes: Box<dyn Iterator<Item = u64> + Send>,
+    /// Bytes that are missing of the part at hand.
+    left: u64,
+    all: Md5,
+}
+
+impl Proof {
+    /// `None` if the ETag tells nothing of the bytes.
+    pub(super) fn of(etag: &ETag, parts: &PartSizes) -> Option<Self> {
+        let (expected, parts) = match etag {
+            ETag::Md5(md5) => (*md5, None),
+            ETag::Multipart { digest, .. } if !parts.is_empty() => {
+                let runs = parts.runs().to_vec().into_iter();
+                let sizes = runs.flat_map(|(count, size)| std::iter::repeat_n(size, count.into()));
+                let mut sizes: Box<dyn Iterator<Item = u64> + Send> = Box::new(sizes);
+                let parts = Parts {
+                    left: sizes.next().unwrap_or(0),
+                    sizes,
+                    all: Md5::new(),
+                };
+                (*digest, Some(parts))
+            }
+            ETag::Multipart { .. } | ETag::Opaque(_) => return None,
+        };
+        Some(Self {
+            digest: Md5::new(),
+            expected,
+            parts,
+        })
+    }
+
+    fn update(&mut self, mut bytes: &[u8]) {
+        let Some(parts) = &mut self.parts else {
+            self.digest.update(bytes);
+            return;
+        };
+        while !bytes.is_empty() {
+            if parts.left == 0 {
+                parts.all.update(self.digest.finalize_reset());
+                // Bytes behind the last part belong to none, and no part's MD5 fits them.
+                parts.left = parts.sizes.next().unwrap_or(u64::MAX);
+                continue;
+            }
+            let most = usize::try_from(parts.left).unwrap_or(usize::MAX);
+            let (of_part, rest) = bytes.split_at(most.min(bytes.len()));
+            self.digest.update(of_part);
+            parts.left -= of_part.len() as u64;
+            bytes = rest;
+        }
+    }
+
+    fn holds(self) -> bool {
+        let found = match self.parts {
+            None => self.digest.finalize(),
+            Some(mut parts) => {
+                parts.all.update(self.digest.finalize());
+                // An object may end in a part of no bytes.
+                for _ in parts.sizes {
+                    parts.all.update(Md5::digest(b""));
+                }
+                parts.all.finalize()
+            }
+        };
+        <[u8; 16]>::from(found) == self.expected
+    }
+}
+
+/// A body of exactly `size` bytes: a longer one is cut, a shorter one errs. With a `proof`, other
+/// bytes err in place of the last piece, so that no client has all of them.
+pub(super) fn exactly(size: u64, bytes: ByteStream, proof: Option<Proof>) -> ByteStream {
     let body = Exactly {
         inner: Some(bytes),
         left: size,
-        verify: md5.map(|md5| (Md5::new(), md5)),
+        verify: proof,
     };
     body.boxed()
 }
@@ -123,7 +203,7 @@ struct Exactly {
     /// Dropped when all has been said, so that the store can close what is behind it.
     inner: Option<ByteStream>,
     left: u64,
-    verify: Option<(Md5, [u8; 16])>,
+    verify: Option<Proof>,
 }
 
 impl Exactly {
@@ -137,13 +217,13 @@ impl Exactly {
             bytes.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
         }
         self.left -= len.min(self.left);
-        let Some((digest, _)) = &mut self.verify else {
+        let Some(proof) = &mut self.verify else {
             return Ok(bytes);
         };
-        digest.update(&bytes);
+        proof.update(&bytes);
         if self.left == 0
-            && let Some((digest, expected)) = self.verify.take()
-            && <[u8; 16]>::from(digest.finalize()) != expected
+            && let Some(proof) = self.verify.take()
+            && !proof.holds()
         {
             let reason = "the stored bytes do not match the object's MD5";
             return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
@@ -178,8 +258,9 @@ mod tests {
     async fn read(size: u64, pieces: &[&'static [u8]], md5: Option<&[u8]>) -> io::Result<Vec<u8>> {
         let pieces: Vec<_> = pieces.iter().map(|p| Ok(Bytes::from_static(p))).collect();
         let inner = futures_util::stream::iter(pieces).boxed();
-        let md5 = md5.map(|bytes| Md5::digest(bytes).into());
-        let mut body = exactly(size, inner, md5);
+        let etag = md5.map(|bytes| ETag::Md5(Md5::digest(bytes).into()));
+        let proof = etag.and_then(|etag| Proof::of(&etag, &PartSizes::default()));
+        let mut body = exactly(size, inner, proof);
         let mut all = Vec::new();
         while let Some(piece) = body.next().await {
             all.extend_from_slice(&piece?);
@@ -201,5 +282,32 @@ mod tests {
         assert!(read(4, &[b"ab", b"cd"], Some(b"abcd")).await.is_ok());
         let rotten = read(4, &[b"ab", b"cx"], Some(b"abcd")).await;
         assert_eq!(rotten.unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[tokio::test]
+    async fn rotten_bytes_of_an_object_of_parts_never_arrive_whole() {
+        let parts: [&[u8]; 4] = [b"abcde", b"fg", b"hi", b""];
+        let sizes: PartSizes = parts.iter().map(|part| part.len() as u64).collect();
+        let sums = parts.map(Md5::digest).concat();
+        let etag = ETag::Multipart {
+            digest: Md5::digest(&sums).into(),
+            parts: std::num::NonZeroU16::new(4).unwrap(),
+        };
+        for (pieces, right) in [
+            (vec!["abcdefghi"], true),
+            (vec!["a", "bcdef", "", "ghi"], true),
+            (vec!["abcdefghx"], false),
+            (vec!["xbcde", "fghi"], false),
+        ] {
+            let bytes = pieces.iter().map(|p| Ok(Bytes::from_static(p.as_bytes())));
+            let bytes: Vec<_> = bytes.collect();
+            let inner = futures_util::stream::iter(bytes).boxed();
+            let mut body = exactly(9, inner, Proof::of(&etag, &sizes));
+            let mut outcome = Ok(());
+            while let Some(piece) = body.next().await {
+                outcome = piece.map(drop);
+            }
+            assert_eq!(outcome.is_ok(), right, "{pieces:?}");
+        }
     }
 }

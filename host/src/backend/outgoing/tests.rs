@@ -2,6 +2,13 @@ use super::*;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+const PATIENCE: Duration = Duration::from_millis(200);
+
+fn handle() -> Option<Handle> {
+    Arc::new(Semaphore::new(1)).try_acquire_owned().ok()
+}
 
 /// A server of HTTP that counts its connections.
 async fn server() -> (u16, Arc<AtomicUsize>) {
@@ -41,11 +48,11 @@ fn names(answers: &[&str]) -> (Lookup, Arc<AtomicUsize>) {
 }
 
 async fn ask(grant: &str, lookup: Lookup, uri: &str) -> Result<u16, Error> {
-    let outgoing = Outgoing::with_lookup(&[grant.parse().unwrap()], lookup);
+    let outgoing = Outgoing::with_lookup(&[grant.parse().unwrap()], PATIENCE, lookup);
     let body = http_body_util::Empty::<bytes::Bytes>::new();
     let body = body.map_err(|never| match never {}).boxed_unsync();
     let request = http::Request::get(uri).body(body).unwrap();
-    let (response, _) = outgoing.send(request, None).await?;
+    let (response, _) = outgoing.send(request, None, handle()).await?;
     Ok(response.status().as_u16())
 }
 
@@ -134,5 +141,49 @@ async fn what_no_grant_names_is_refused_before_a_name_is_looked_up() {
         );
         assert_eq!(asked.load(Ordering::SeqCst), 0, "{uri}");
     }
+    assert_eq!(connections.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_go_on_ends_in_an_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let _ = connection.read(&mut [0; 4096]).await;
+        let begun = b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello";
+        connection.write_all(begun).await.unwrap();
+        std::future::pending::<()>().await;
+    });
+    let (lookup, _) = names(&["127.0.0.1"]);
+    let grant = format!("http://127.0.0.1:{port}");
+    let outgoing = Outgoing::with_lookup(&[grant.parse().unwrap()], PATIENCE, lookup);
+    let body = http_body_util::Empty::<bytes::Bytes>::new();
+    let body = body.map_err(|never| match never {}).boxed_unsync();
+    let request = http::Request::get(format!("{grant}/")).body(body).unwrap();
+    let options = RequestOptions {
+        between_bytes_timeout: Some(Duration::from_hours(1)),
+        ..RequestOptions::default()
+    };
+    let sent = outgoing.send(request, Some(options), handle()).await;
+    let mut body = sent.unwrap().0.into_body();
+    let piece = body.frame().await.unwrap().unwrap();
+    assert_eq!(piece.into_data().unwrap(), "hello");
+    let end = body.frame().await.unwrap().unwrap_err();
+    assert!(matches!(end, Error::ConnectionReadTimeout), "{end:?}");
+    assert!(body.frame().await.is_none());
+}
+
+#[tokio::test]
+async fn a_plugin_with_too_many_handles_sends_no_further_request() {
+    let (port, connections) = server().await;
+    let (lookup, _) = names(&["127.0.0.1"]);
+    let grant = format!("http://127.0.0.1:{port}");
+    let outgoing = Outgoing::with_lookup(&[grant.parse().unwrap()], PATIENCE, lookup);
+    let body = http_body_util::Empty::<bytes::Bytes>::new();
+    let body = body.map_err(|never| match never {}).boxed_unsync();
+    let request = http::Request::get(format!("{grant}/")).body(body).unwrap();
+    let refused = outgoing.send(request, None, None).await;
+    assert!(matches!(refused, Err(Error::ConnectionLimitReached)));
     assert_eq!(connections.load(Ordering::SeqCst), 0);
 }

@@ -37,8 +37,8 @@ pub(in crate::cli) struct CheckOptions {
     hosts: Vec<HostPattern>,
 
     /// Memory of an instance in MiB [default: 64]
-    #[arg(long, value_name = "MIB")]
-    memory: Option<u64>,
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    memory: Option<u32>,
 
     /// Only facts whose names contain this
     #[arg(long, value_name = "TEXT", default_value = "")]
@@ -87,6 +87,10 @@ impl Drop for Scratch {
 }
 
 pub(super) fn run(options: &CheckOptions) -> Result<(), Failure> {
+    if !FACTS.iter().any(|fact| fact.name.contains(&options.only)) {
+        let what = format!("--only {}: no fact has that in its name", options.only);
+        return Err(Failure::usage(what).hint("without it, all of them are checked, and named"));
+    }
     let places = options.directories.places()?;
     let scratch = Scratch::make(&places)?;
     let (config, section) = options.subject.find(&places)?;
@@ -110,7 +114,7 @@ fn with_flags(
     config.grants.dirs.extend(options.dirs.iter().cloned());
     config.grants.hosts.extend(options.hosts.iter().cloned());
     if let Some(mib) = options.memory {
-        config.grants.memory = mib << 20;
+        config.grants.memory = u64::from(mib) << 20;
     }
     if !configured && config.grants.dirs.is_empty() {
         config.grants.dirs.push(DirGrant {
@@ -142,8 +146,17 @@ async fn check(
         ..BackendOptions::default()
     };
     let failed = |error: OpenError| {
-        Failure::new(error.to_string())
-            .hint("--set NAME=VALUE gives a setting, --dir and --host a grant")
+        let is_unusable = matches!(
+            error,
+            OpenError::Unreadable { .. }
+                | OpenError::Refused { .. }
+                | OpenError::UnknownType { .. }
+        );
+        let failure = Failure::new(error.to_string());
+        if is_unusable {
+            return failure;
+        }
+        failure.hint("--set NAME=VALUE gives a setting, --dir and --host a grant")
     };
     let component = Component::load(&config, &how).await.map_err(failed)?;
     let about = component.description();

@@ -153,8 +153,12 @@ pub(super) fn remove(options: &RemoveOptions) -> Result<(), Failure> {
     let target = target(&dir, &options.kind)?;
     if let Err(error) = std::fs::remove_file(&target) {
         let failure = Failure::io(&format!("cannot remove {}", target.display()), &error);
-        let types = available_types(Some(&dir));
-        return Err(failure.hint(format!("there are: {}", types.join(", "))));
+        let mut types = available_types(Some(&dir));
+        types.retain(|kind| !available_types(None).contains(kind));
+        return Err(match types.as_slice() {
+            [] => failure.hint("no plugin is installed; the built-in ones stay"),
+            types => failure.hint(format!("installed are: {}", types.join(", "))),
+        });
     }
     output::print(&format!("Removed {}\n", target.display()))
 }

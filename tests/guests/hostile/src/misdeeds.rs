@@ -76,6 +76,15 @@ pub(crate) async fn commit(misdeed: &str) {
         "stuck" => core::future::pending().await,
         "stack-bomb" => drop(core::hint::black_box(descend(1))),
         "hoard" => hoard().await,
+        "hoard-streams" => hoard_streams(),
+        // Wakes up for a moment, time and again, when nobody calls.
+        "background" => {
+            wit_bindgen::spawn_local(async {
+                for _ in 0..60 {
+                    wait_for(100_000_000).await;
+                }
+            });
+        }
         "log-flood" => {
             let line = "x".repeat(100_000);
             for _ in 0..10_000 {
@@ -105,6 +114,18 @@ async fn hoard() {
             Ok(directory) => core::mem::forget(directory),
             Err(_) => return,
         }
+    }
+}
+
+/// Keeps only streams, each of which has a directory behind it.
+fn hoard_streams() {
+    let Some((root, _)) = get_directories().into_iter().next() else {
+        return;
+    };
+    for _ in 0..30_000 {
+        let (entries, done) = root.read_directory();
+        core::mem::forget(entries);
+        drop(done);
     }
 }
 

@@ -170,6 +170,8 @@ async fn a_verified_read_of_rotten_bytes_fails() {
     f.cache.edit_rows(|row| row.etag = Some(ETag::Md5([0; 16])));
     assert!(f.get("k").await.is_err());
     f.get_range("k", Some("bytes=0-1")).await.unwrap();
+    // A range of everything is no way around it.
+    assert!(f.get_range("k", Some("bytes=0-4")).await.is_err());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
