@@ -379,6 +379,12 @@ impl Tables for BucketIndex<'_> {
         Ok(())
     }
 
+    fn owes_text(&self, key: &ObjectKey) -> rusqlite::Result<bool> {
+        self.db
+            .prepare_cached("SELECT 1 FROM portable_queue WHERE bucket_id = ?1 AND key = ?2")?
+            .exists(params![self.bucket.0, key.as_str()])
+    }
+
     fn drop_row(&self, key: &ObjectKey) -> rusqlite::Result<()> {
         forget(self.db, self.bucket, std::slice::from_ref(key))
     }

@@ -153,8 +153,10 @@ async fn what_was_learned_about_an_object_outlasts_a_scan_of_the_same_object() {
         .await
         .unwrap();
     let whole = |id| found(&[("k", id)], &[], End::Whole(None));
+    // Long after it was written.
+    let later = Timestamp::now() + std::time::Duration::from_mins(10);
     for (began, id) in [(1, 5), (2, 6)] {
-        let began = Timestamp(began);
+        let began = Timestamp(later.0 + began);
         cache.begin_run(&bucket, "", began).await.unwrap();
         cache
             .apply_run(&bucket, "", began, whole(id))

@@ -54,6 +54,8 @@ pub trait Tables {
     fn remembered(&self, key: &ObjectKey) -> Result<Remembered, Self::Error>;
     /// Puts a row in place of the one that is known.
     fn put_row(&self, key: &ObjectKey, known: Option<&Row>, row: &Row) -> Result<(), Self::Error>;
+    /// Whether what is known of a key still has to be written beside its object.
+    fn owes_text(&self, key: &ObjectKey) -> Result<bool, Self::Error>;
     /// Forgets a row.
     fn drop_row(&self, key: &ObjectKey) -> Result<(), Self::Error>;
 }
@@ -299,6 +301,9 @@ fn sweep<T: Tables>(
         }
         if there || tables.remembered(&key)?.intent.is_some() {
             left.content += u64::from(!inside.ends_with('/'));
+        } else if tables.owes_text(&key)? {
+            // Nobody else knows its tag and metadata yet. It does not count, so that the next look
+            // scans the folder again.
         } else {
             left.doubtful |= tables.mark(folder, name)? == Some(Mark::Doubtful);
             tables.drop_row(&key)?;

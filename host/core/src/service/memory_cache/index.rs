@@ -106,6 +106,12 @@ impl Tables for Part<'_> {
         Ok(())
     }
 
+    fn owes_text(&self, key: &ObjectKey) -> Result<bool, Infallible> {
+        let state = self.0.borrow();
+        let mut jobs = state.portable.values();
+        Ok(jobs.any(|(bucket, of, _)| (bucket, of) == (self.1, key)))
+    }
+
     fn drop_row(&self, key: &ObjectKey) -> Result<(), Infallible> {
         let at = (self.1.clone(), key.clone());
         self.0.borrow_mut().objects.remove(&at);

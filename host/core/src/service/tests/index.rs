@@ -159,10 +159,10 @@ async fn what_others_write_is_seen_when_what_is_known_is_old() {
 #[tokio::test]
 async fn an_index_that_is_wrong_although_its_counts_are_right_is_mended() {
     let f = indexed(3, Duration::ZERO, false);
-    for n in 0..10 {
+    for n in 0..11 {
         f.plant(&format!("dir/{n}"), b"old");
     }
-    assert_eq!(f.keys().await.len(), 10);
+    assert_eq!(f.keys().await.len(), 11);
     f.crawled().await;
     f.cache.forget(&root(), &[&key("dir/1")]).await.unwrap();
     f.store.uproot(&root(), &key("dir/2"));
@@ -175,6 +175,35 @@ async fn an_index_that_is_wrong_although_its_counts_are_right_is_mended() {
     }
     let keys = f.keys().await;
     assert!(keys.contains(&"dir/1".to_owned()) && !keys.contains(&"dir/2".to_owned()));
+}
+
+#[tokio::test]
+async fn what_only_the_cache_knows_of_an_object_outlives_a_scan_that_lacks_it() {
+    let f = indexed(3, NEVER, false);
+    f.store.set_portable_bytes(1000);
+    f.keys().await;
+    f.crawled().await;
+    let later = crate::service::ports::StoreError::Unavailable("later".into());
+    f.store.fail_next_portable(later);
+    f.put("dir/own", b"own").await.unwrap();
+    f.crawled().await;
+    let scan_without_it = async |began: Timestamp| {
+        let found = crate::service::index::Found {
+            entries: Vec::new(),
+            folders: Vec::new(),
+            end: crate::service::index::End::Whole(None),
+        };
+        f.cache.begin_run(&root(), "dir/", began).await.unwrap();
+        let applied = f.cache.apply_run(&root(), "dir/", began, found).await;
+        applied.unwrap().unwrap().gone
+    };
+    // So late that nothing else keeps it.
+    let began = Timestamp::now() + Duration::from_mins(10);
+    assert_eq!(scan_without_it(began).await, 0);
+    let queue = f.cache.portable_queue(began, 10).await.unwrap();
+    let numbers = queue.jobs.iter().map(|job| job.number).collect();
+    f.cache.portable_done(numbers).await.unwrap();
+    assert_eq!(scan_without_it(began + Duration::from_mins(1)).await, 1);
 }
 
 #[tokio::test]
