@@ -81,7 +81,9 @@ impl Budget {
         if self.is_free(now) {
             return soonest;
         }
-        let first = self.calls.front().copied().unwrap_or(now);
+        let Some(first) = self.calls.front().copied() else {
+            return soonest;
+        };
         let rest = (first + MINUTE).saturating_sub(now.max(last));
         soonest.max(last + rest / (allowed - used) as u64)
     }
