@@ -56,7 +56,7 @@ impl MemoryStore {
         self.state().fault.is_some()
     }
 
-    /// Whether [`Store::copy`] answers anything but `Unsupported`; it does at first.
+    /// Whether `Store::copy` answers anything but `Unsupported`; it does at first.
     pub fn set_can_copy(&self, can_copy: bool) {
         self.state().can_copy = can_copy;
     }
