@@ -3,7 +3,7 @@
 
 use super::context::Handle;
 use super::grants::{HostPattern, is_reachable};
-use super::pulse::{NativeWork, Pulse, WatchedRequest};
+use super::pulse::{NativeWork, Patience, Pulse, WatchedRequest};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
@@ -17,9 +17,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::time::Sleep;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
 /// How long a connection may take to come about.
@@ -158,8 +157,7 @@ impl tower_service::Service<Name> for Resolver {
 /// The body of an answer: an error takes the place of a piece that does not come in time.
 struct Timely {
     body: Option<Incoming>,
-    patience: Duration,
-    sleep: Option<Pin<Box<Sleep>>>,
+    patience: Patience,
     _handle: Handle,
 }
 
@@ -167,8 +165,7 @@ impl Timely {
     fn new(body: Incoming, patience: Duration, handle: Handle) -> Self {
         Self {
             body: Some(body),
-            patience,
-            sleep: None,
+            patience: Patience::new(patience),
             _handle: handle,
         }
     }
@@ -186,16 +183,10 @@ impl http_body::Body for Timely {
             return Poll::Ready(None);
         };
         if let Poll::Ready(next) = Pin::new(body).poll_frame(cx) {
-            self.sleep = None;
+            self.patience.restore();
             return Poll::Ready(next.map(|frame| frame.map_err(Error::Hyper)));
         }
-        let patience = self.patience;
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
-        if sleep.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
-        }
+        ready!(self.patience.poll_over(cx));
         self.body = None;
         Poll::Ready(Some(Err(Error::ConnectionReadTimeout)))
     }

@@ -179,7 +179,7 @@ impl Store for Plugin {
         body: ByteStream,
         verdict: Verdict,
     ) -> Result<StoredObject, StoreError> {
-        self.put_about(
+        self.put_object(
             About::NOTHING,
             (bucket, key),
             (size, options),
@@ -486,7 +486,7 @@ impl Store for Plugin {
 
 impl Plugin {
     /// Stores an object that did not come in parts.
-    pub(super) async fn put_about(
+    pub(super) async fn put_object(
         &self,
         about: About,
         (bucket, key): (&Bucket, &ObjectKey),

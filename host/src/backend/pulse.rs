@@ -8,7 +8,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
@@ -199,11 +199,36 @@ impl Drop for NativeGuard {
     }
 }
 
+/// Patience with whoever owes the next piece of a body.
+pub(super) struct Patience {
+    limit: Duration,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patience {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self { limit, sleep: None }
+    }
+
+    /// The piece has come.
+    pub(super) fn restore(&mut self) {
+        self.sleep = None;
+    }
+
+    /// Ready when nothing has come for as long as that may take.
+    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let limit = self.limit;
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+        sleep.as_mut().poll(cx)
+    }
+}
+
 /// A body that the plugin makes: errs when the next piece does not come within `patience`.
 pub(super) struct Patient {
     body: ByteStream,
-    patience: Duration,
-    sleep: Option<Pin<Box<Sleep>>>,
+    patience: Patience,
     /// Called once when patience has run out.
     give_up: Option<Box<dyn FnOnce() + Send>>,
 }
@@ -216,8 +241,7 @@ impl Patient {
     ) -> Self {
         Self {
             body,
-            patience,
-            sleep: None,
+            patience: Patience::new(patience),
             give_up: Some(Box::new(give_up)),
         }
     }
@@ -228,16 +252,10 @@ impl Stream for Patient {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if let Poll::Ready(next) = self.body.poll_next_unpin(cx) {
-            self.sleep = None;
+            self.patience.restore();
             return Poll::Ready(next);
         }
-        let patience = self.patience;
-        let sleep = self
-            .sleep
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
-        if sleep.as_mut().poll(cx).is_pending() {
-            return Poll::Pending;
-        }
+        ready!(self.patience.poll_over(cx));
         if let Some(give_up) = self.give_up.take() {
             give_up();
         }

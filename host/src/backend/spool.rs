@@ -358,7 +358,7 @@ impl Plugin {
         });
         let about = self.about(bucket, key);
         let stored = self
-            .put_about(about, (bucket, key), (size, options), body.boxed(), verdict)
+            .put_object(about, (bucket, key), (size, options), body.boxed(), verdict)
             .await?;
         if let Err(error) = spool.remove(upload).await {
             tracing::warn!("the parts of a completed upload could not be removed: {error}");

@@ -47,11 +47,15 @@ fn names(answers: &[&str]) -> (Lookup, Arc<AtomicUsize>) {
     (lookup, asked)
 }
 
-async fn ask(grant: &str, lookup: Lookup, uri: &str) -> Result<u16, Error> {
-    let outgoing = Outgoing::with_lookup(&[grant.parse().unwrap()], PATIENCE, lookup);
+fn get(uri: &str) -> http::Request<WasiBody> {
     let body = http_body_util::Empty::<bytes::Bytes>::new();
     let body = body.map_err(|never| match never {}).boxed_unsync();
-    let request = http::Request::get(uri).body(body).unwrap();
+    http::Request::get(uri).body(body).unwrap()
+}
+
+async fn ask(grant: &str, lookup: Lookup, uri: &str) -> Result<u16, Error> {
+    let outgoing = Outgoing::with_lookup(&[grant.parse().unwrap()], PATIENCE, lookup);
+    let request = get(uri);
     let (response, _) = outgoing.send(request, None, handle()).await?;
     Ok(response.status().as_u16())
 }
@@ -158,9 +162,7 @@ async fn an_answer_that_does_not_go_on_ends_in_an_error() {
     let (lookup, _) = names(&["127.0.0.1"]);
     let grant = format!("http://127.0.0.1:{port}");
     let outgoing = Outgoing::with_lookup(&[grant.parse().unwrap()], PATIENCE, lookup);
-    let body = http_body_util::Empty::<bytes::Bytes>::new();
-    let body = body.map_err(|never| match never {}).boxed_unsync();
-    let request = http::Request::get(format!("{grant}/")).body(body).unwrap();
+    let request = get(&format!("{grant}/"));
     let options = RequestOptions {
         between_bytes_timeout: Some(Duration::from_hours(1)),
         ..RequestOptions::default()
@@ -180,9 +182,7 @@ async fn a_plugin_with_too_many_handles_sends_no_further_request() {
     let (lookup, _) = names(&["127.0.0.1"]);
     let grant = format!("http://127.0.0.1:{port}");
     let outgoing = Outgoing::with_lookup(&[grant.parse().unwrap()], PATIENCE, lookup);
-    let body = http_body_util::Empty::<bytes::Bytes>::new();
-    let body = body.map_err(|never| match never {}).boxed_unsync();
-    let request = http::Request::get(format!("{grant}/")).body(body).unwrap();
+    let request = get(&format!("{grant}/"));
     let refused = outgoing.send(request, None, None).await;
     assert!(matches!(refused, Err(Error::ConnectionLimitReached)));
     assert_eq!(connections.load(Ordering::SeqCst), 0);
