@@ -433,6 +433,36 @@ async fn a_directory_that_is_granted_for_reading_cannot_be_changed() {
     );
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_in_a_granted_directory_holds_nobody_up() {
+    let hostile = Hostile::start().await;
+    let data = hostile.dir.path().join("data");
+    let made = std::process::Command::new("mkfifo")
+        .arg(data.join("pipe"))
+        .status();
+    assert!(made.unwrap().success());
+    std::os::unix::fs::symlink("pipe", data.join("link")).unwrap();
+    std::fs::write(data.join("file"), "x").unwrap();
+    for version in ["0.2", "0.3"] {
+        for how in ["read", "write", "create", "other"] {
+            for path in ["pipe", "link"] {
+                let what = format!("{version} {how} {path}");
+                let answer = hostile.stat("pipe", &what).await;
+                let answered = matches!(answer, Ok(_) | Err(StoreError::Denied(_)));
+                assert!(answered, "{what}: {answer:?}");
+                // Nobody reads it, so that it cannot be opened.
+                assert!(how == "read" || answer.is_err(), "{what}: {answer:?}");
+            }
+        }
+        for how in ["read", "write", "create"] {
+            let what = format!("{version} {how} file");
+            hostile.stat("pipe", &what).await.unwrap();
+        }
+    }
+    hostile.recovers().await;
+}
+
 /// Every call that names a bucket, which says what to do in it.
 async fn each_call(hostile: &Hostile, misdeed: &str) -> Vec<(&'static str, StoreError)> {
     let (store, at) = (&hostile.backend.store, bucket(misdeed));

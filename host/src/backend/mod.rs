@@ -20,7 +20,6 @@ mod load;
 mod metrics;
 mod outgoing;
 mod overlay;
-#[cfg(target_os = "linux")]
 mod paths;
 mod plugin;
 mod pool;

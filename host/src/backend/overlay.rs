@@ -8,6 +8,7 @@
 use super::context::{Ctx, Handle};
 use super::directory;
 use super::disk;
+use super::paths;
 use super::stream::{BodyProducer, take_body};
 use crate::model::ByteStream;
 use futures_util::StreamExt as _;
@@ -43,6 +44,7 @@ type Trailers = std::result::Result<Option<Resource<FieldMap>>, HttpError>;
 pub(super) fn add_to_linker(linker: &mut Linker<Ctx>) -> Result<()> {
     linker.allow_shadowing(true);
     add_files(linker)?;
+    paths::add_to_linker(linker)?;
     add_http(linker)?;
     linker.allow_shadowing(false);
     Ok(())
@@ -50,8 +52,6 @@ pub(super) fn add_to_linker(linker: &mut Linker<Ctx>) -> Result<()> {
 
 fn add_files(linker: &mut Linker<Ctx>) -> Result<()> {
     let mut files = linker.instance("wasi:filesystem/types@0.3.0")?;
-    #[cfg(target_os = "linux")]
-    super::paths::add_to_linker(&mut files)?;
     files.func_wrap(
         "[method]descriptor.read-via-stream",
         |mut store: StoreContextMut<Ctx>, (descriptor, offset): (Resource<Descriptor>, u64)| {

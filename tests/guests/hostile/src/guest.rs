@@ -202,6 +202,7 @@ impl store::Guest for Component {
         match bucket.as_str() {
             "reach" => outside::reach(key).await?,
             "escape" => outside::escape(&key).await?,
+            "pipe" => outside::pipe(&key).await?,
             "fetch" => return Err(Error::Other(outside::fetch(&key).await)),
             "inject" => return Err(Error::Other(outside::inject(&key).await)),
             "half-request" => return Err(Error::Other(outside::half_request(&key).await)),

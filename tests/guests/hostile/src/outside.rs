@@ -49,6 +49,41 @@ pub(crate) async fn escape(what: &str) -> Result<(), Error> {
     done.map_err(|code| Error::Denied(format!("{code:?}")))
 }
 
+/// Opens a file that may be a pipe: `VERSION HOW PATH`, where the version is that of WASI.
+pub(crate) async fn pipe(what: &str) -> Result<(), Error> {
+    let mut words = what.split(' ');
+    let mut word = || words.next().unwrap_or_default();
+    let (version, how, path) = (word(), word(), word());
+    if version == "0.2" {
+        let mut options = std::fs::OpenOptions::new();
+        match how {
+            "read" => options.read(true),
+            "write" => options.write(true),
+            "create" => options.write(true).create(true).truncate(true),
+            _ => options.append(true),
+        };
+        let opened = options.open(format!("/{path}"));
+        return opened
+            .map(drop)
+            .map_err(|error| Error::Denied(error.to_string()));
+    }
+    let (open, mode) = match how {
+        "read" => (OpenFlags::empty(), DescriptorFlags::READ),
+        "write" => (OpenFlags::empty(), DescriptorFlags::WRITE),
+        "create" => (OpenFlags::CREATE, DescriptorFlags::WRITE),
+        // What the host's own way of opening does not know.
+        _ => {
+            let sync = DescriptorFlags::FILE_INTEGRITY_SYNC;
+            (OpenFlags::empty(), DescriptorFlags::READ | sync)
+        }
+    };
+    let follow = PathFlags::SYMLINK_FOLLOW;
+    let opened = root()?.open_at(follow, path.to_owned(), open, mode).await;
+    opened
+        .map(drop)
+        .map_err(|code| Error::Denied(format!("{code:?}")))
+}
+
 /// Sends GET and follows where the answers lead; the statuses, or why not.
 pub(crate) async fn fetch(url: &str) -> String {
     let (mut url, mut seen) = (url.to_owned(), Vec::new());
