@@ -48,12 +48,21 @@ impl Hostile {
             call_timeout: PATIENCE,
             ..grants
         };
-        Self::start_in(dir, grants).await
+        Self::start_in(dir, "hostile", grants).await
     }
 
-    async fn start_in(dir: TempDir, grants: Grants) -> Self {
+    /// The same plugin by another name.
+    async fn start_as(kind: &str) -> Self {
+        let grants = Grants {
+            call_timeout: PATIENCE,
+            ..Grants::default()
+        };
+        Self::start_in(directory(), kind, grants).await
+    }
+
+    async fn start_in(dir: TempDir, kind: &str, grants: Grants) -> Self {
         let config = PluginConfig {
-            kind: "hostile".into(),
+            kind: kind.into(),
             component: Some(guests::component("hostile")),
             grants,
             ..PluginConfig::default()
@@ -159,6 +168,44 @@ async fn a_call_that_never_returns_costs_one_instance() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_that_waits_for_nothing_costs_one_instance() {
     is_survived("stuck").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_holds_up_all_others_costs_one_instance() {
+    is_survived("sleep").await;
+}
+
+/// How many threads run instances of the plugin that is named so in the config.
+#[cfg(target_os = "linux")]
+fn threads_of(kind: &str) -> usize {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
+    let names = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")));
+    let name = format!("plugin-{kind}\n");
+    names
+        .filter(|found| found.as_ref().is_ok_and(|found| *found == name))
+        .count()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_left_of_an_instance_that_was_replaced() {
+    for (number, misdeed) in ["never", "stuck", "sleep"].into_iter().enumerate() {
+        let kind = format!("old-{number}");
+        let hostile = Hostile::start_as(&kind).await;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        for (call, error) in each_call(&hostile, misdeed).await {
+            let lost = matches!(error, StoreError::Unavailable(_));
+            assert!(lost, "{misdeed} in {call}: {error:?}");
+        }
+        hostile.recovers().await;
+        let start = Instant::now();
+        while threads_of(&kind) > cores {
+            let left = threads_of(&kind);
+            assert!(start.elapsed() < RECOVERY, "{misdeed}: {left} threads");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(threads_of(&kind), cores, "{misdeed}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -399,6 +446,7 @@ async fn a_directory_that_is_granted_for_reading_cannot_be_changed() {
     std::fs::create_dir(data.join("empty")).unwrap();
     let hostile = Hostile::start_in(
         dir,
+        "hostile",
         Grants {
             call_timeout: PATIENCE,
             dirs: vec![DirGrant {

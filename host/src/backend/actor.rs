@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use wasmtime::component::{Accessor, AccessorTask, HasSelf};
 use wasmtime::{Store, UpdateDeadline};
 
@@ -99,6 +99,8 @@ pub(super) struct Actor {
     jobs: mpsc::Sender<Job>,
     shared: Arc<Shared>,
     thread: Handle,
+    /// Dropped with the last handle, which the thread hears.
+    _wanted: oneshot::Sender<()>,
 }
 
 /// A place beside an instance, on its thread: calls from there reach it without waking another.
@@ -163,6 +165,7 @@ impl Actor {
     /// Starts a thread with an instance.
     pub(super) fn start(blueprint: Arc<Blueprint>) -> std::io::Result<Arc<Self>> {
         let (jobs, queue) = mpsc::channel(QUEUE);
+        let (wanted, unwanted) = oneshot::channel();
         let shared = Arc::new(Shared {
             seats: AtomicUsize::new(0),
             left: Notify::new(),
@@ -181,13 +184,14 @@ impl Actor {
             jobs,
             shared: Arc::clone(&shared),
             thread: runtime.handle().clone(),
+            _wanted: wanted,
         });
         std::thread::Builder::new()
             .name(format!("plugin-{}", blueprint.name))
             .spawn(move || {
                 HERE.set(Arc::as_ptr(&shared));
                 runtime.block_on(async {
-                    supervise(&blueprint, &shared, queue).await;
+                    supervise(&blueprint, &shared, queue, unwanted).await;
                     while shared.seats.load(Ordering::Relaxed) > 0 {
                         shared.left.notified().await;
                     }
@@ -272,11 +276,21 @@ impl Shared {
 }
 
 /// One instance after another, for as long as the queue is open.
-async fn supervise(blueprint: &Blueprint, shared: &Arc<Shared>, mut queue: mpsc::Receiver<Job>) {
+async fn supervise(
+    blueprint: &Blueprint,
+    shared: &Arc<Shared>,
+    mut queue: mpsc::Receiver<Job>,
+    mut unwanted: oneshot::Receiver<()>,
+) {
     let mut pause = PAUSE;
     loop {
         let started = Instant::now();
-        let served = serve(blueprint, shared, &mut queue).await;
+        let patience = blueprint.grants.call_timeout;
+        let served = tokio::select! {
+            served = serve(blueprint, shared, &mut queue) => served,
+            // A guest that waits through WASI 0.2 keeps the event loop from its end.
+            () = overdue(&mut unwanted, patience) => return,
+        };
         shared.ready.store(false, Ordering::Relaxed);
         let Err(error) = served else {
             return;
@@ -360,6 +374,13 @@ async fn serve(
         shared.note_failure(why(error));
     }
     ended
+}
+
+/// Returns when an instance that nobody wants any more has had time for its calls, and a little
+/// more.
+async fn overdue(unwanted: &mut oneshot::Receiver<()>, patience: Duration) {
+    let _ = unwanted.await;
+    tokio::time::sleep(patience + TICK * 4).await;
 }
 
 /// Waits, and answers the watchdog meanwhile.

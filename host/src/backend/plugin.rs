@@ -51,7 +51,7 @@ macro_rules! call {
                 $name,
                 $about,
                 &Pulse::new(),
-                move |$accessor, $guest, _ticket| Box::pin(async move { $call.await }),
+                move |$accessor, $guest, _claim| Box::pin(async move { $call.await }),
             )
             .await
     };
@@ -67,7 +67,7 @@ macro_rules! optional_call {
                 $name,
                 $about,
                 &Pulse::new(),
-                move |$accessor, guest, _ticket| {
+                move |$accessor, guest, _claim| {
                     Box::pin(async move {
                         match &guest.$interface {
                             Some($guest) => $call.await,
@@ -210,7 +210,7 @@ impl Store for Plugin {
                 "get",
                 about,
                 &Pulse::new(),
-                move |accessor, guest, ticket| {
+                move |accessor, guest, claim| {
                     Box::pin(async move {
                         let found = guest
                             .store
@@ -225,6 +225,9 @@ impl Store for Plugin {
                             Taken::Native(body) => body,
                             // The instance must live until its last byte is out.
                             Taken::Guest(body) => {
+                                let Some(ticket) = claim.ticket() else {
+                                    return Ok(Err(GuestError::Aborted));
+                                };
                                 let stuck = ticket.clone();
                                 let give_up = move || stuck.give_up("a body made no progress");
                                 let body = Patient::new(body, patience, give_up);
@@ -510,7 +513,7 @@ impl Plugin {
         let _storing = self.pool.begin_storing(&bucket, &key);
         let info = self
             .pool
-            .call("put", about, &pulse, move |accessor, guest, _ticket| {
+            .call("put", about, &pulse, move |accessor, guest, _claim| {
                 Box::pin(async move {
                     let (body, verdict) = accessor.with(|mut access| {
                         let body = StreamReader::new(&mut access, BodyProducer::new(body))?;
@@ -608,7 +611,7 @@ impl Plugin {
                 "part",
                 About::NOTHING,
                 &pulse,
-                move |accessor, guest, _ticket| {
+                move |accessor, guest, _claim| {
                     Box::pin(async move {
                         let Some(guest) = &guest.multipart else {
                             return Ok(Err(GuestError::Unsupported));

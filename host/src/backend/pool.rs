@@ -10,7 +10,7 @@ use crate::service::ports::StoreError;
 use futures_util::future::BoxFuture;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Instant;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot};
 use wasmtime::component::Accessor;
@@ -213,7 +213,7 @@ impl Pool {
         function: &'static str,
         about: About,
         pulse: &Arc<Pulse>,
-        call: impl for<'a> FnOnce(&'a Accessor<Ctx>, &'a Guest, Ticket) -> BoxFuture<'a, Outcome<R>>
+        call: impl for<'a> FnOnce(&'a Accessor<Ctx>, &'a Guest, Claim) -> BoxFuture<'a, Outcome<R>>
         + Send
         + 'static,
     ) -> Result<R, StoreError> {
@@ -239,7 +239,7 @@ impl Pool {
         self: &Arc<Self>,
         about: &About,
         pulse: &Arc<Pulse>,
-        call: impl for<'a> FnOnce(&'a Accessor<Ctx>, &'a Guest, Ticket) -> BoxFuture<'a, Outcome<R>>
+        call: impl for<'a> FnOnce(&'a Accessor<Ctx>, &'a Guest, Claim) -> BoxFuture<'a, Outcome<R>>
         + Send
         + 'static,
     ) -> Result<Result<R, GuestError>, String> {
@@ -248,10 +248,10 @@ impl Pool {
         let _permit = self.admit(about).await?;
         let actor = self.pick().ok_or_else(stopped)?;
         let (sender, receiver) = oneshot::channel();
-        let ticket = Ticket {
+        let claim = Claim {
             pool: Arc::clone(self),
-            actor: Arc::clone(&actor),
-            _busy: Arc::new(actor.busy()),
+            actor: Arc::downgrade(&actor),
+            busy: Arc::new(actor.busy()),
         };
         let blueprint = Arc::clone(&self.blueprint);
         let waiting = blueprint.metrics.queued();
@@ -260,7 +260,7 @@ impl Pool {
             let running = blueprint.metrics.running();
             Box::pin(async move {
                 let _running = running;
-                let _ = sender.send(call(accessor, guest, ticket).await);
+                let _ = sender.send(call(accessor, guest, claim).await);
             })
         });
         // It is gone: for the reason that it gave, if it ever worked.
@@ -284,7 +284,26 @@ impl Pool {
     }
 }
 
-/// Keeps an instance alive for a call and for what the call returned.
+/// What a call has of its instance while it runs. It does not keep the instance: a call that never
+/// ends would keep itself.
+pub(super) struct Claim {
+    pool: Arc<Pool>,
+    actor: Weak<Actor>,
+    busy: Arc<Busy>,
+}
+
+impl Claim {
+    /// Keeps the instance for what the call returns; `None` when nobody waits for that any more.
+    pub(super) fn ticket(self) -> Option<Ticket> {
+        Some(Ticket {
+            pool: self.pool,
+            actor: self.actor.upgrade()?,
+            _busy: self.busy,
+        })
+    }
+}
+
+/// Keeps an instance alive for what a call returned.
 #[derive(Clone)]
 pub(super) struct Ticket {
     pool: Arc<Pool>,

@@ -72,6 +72,10 @@ pub(crate) async fn commit(misdeed: &str) {
         "never" => loop {
             wait_for(1_000_000_000_000).await;
         },
+        // The same through WASI 0.2, which holds up everything else in the instance.
+        "sleep" => loop {
+            std::thread::sleep(core::time::Duration::from_secs(1000));
+        },
         // With nothing to wait for, not even the time.
         "stuck" => core::future::pending().await,
         "stack-bomb" => drop(core::hint::black_box(descend(1))),
