@@ -1,0 +1,126 @@
+//! Files with secrets that others than their owner can read.
+
+use super::file;
+use super::secret::SECRET_KEYS;
+use super::section::Document;
+use std::path::{Path, PathBuf};
+use toml::de::{DeTable, DeValue};
+
+/// A file that holds secrets, and that is open to others than its owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exposed(PathBuf);
+
+impl std::fmt::Display for Exposed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let path = self.0.display();
+        write!(
+            f,
+            "{path} holds secrets, and others on this machine can read it. \
+             `chmod 600 {path}` keeps them out."
+        )
+    }
+}
+
+/// Looks at a config file, or a file of keys. Its secrets are the values of keys that always hold
+/// some, those of `declared` keys, and the variables of plugins. A file that is not there or makes no
+/// sense is somebody else's to complain of.
+pub fn exposed(path: &Path, declared: &[String]) -> Option<Exposed> {
+    if !others_can_read(path) {
+        return None;
+    }
+    let text = file::read(path).ok()??;
+    let table = Document::new(path, &text).parse().ok()?;
+    holds_secret(&table, declared).then(|| Exposed(path.to_owned()))
+}
+
+/// The same for each config file in `dir`.
+pub fn all_exposed(dir: &Path) -> Vec<Exposed> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let files = entries.map(|entry| entry.path());
+    let files = files.filter(|path| path.extension().is_some_and(|end| end == "toml"));
+    let mut found: Vec<_> = files.filter_map(|path| exposed(&path, &[])).collect();
+    found.sort_by(|one, other| one.0.cmp(&other.0));
+    found
+}
+
+#[cfg(unix)]
+fn others_can_read(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    let metadata = std::fs::metadata(path);
+    metadata.is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o077 != 0)
+}
+
+#[cfg(not(unix))]
+fn others_can_read(_: &Path) -> bool {
+    false
+}
+
+fn holds_secret(table: &DeTable<'_>, declared: &[String]) -> bool {
+    table.iter().any(|(key, value)| {
+        let key: &str = key.get_ref();
+        let named = SECRET_KEYS.contains(&key) || declared.iter().any(|name| name == key);
+        match value.get_ref() {
+            DeValue::String(text) => named && !text.is_empty(),
+            DeValue::Table(variables) if key == "env" => !variables.is_empty(),
+            DeValue::Table(section) => holds_secret(section, declared),
+            DeValue::Array(entries) => entries
+                .iter()
+                .filter_map(|entry| entry.get_ref().as_table())
+                .any(|entry| holds_secret(entry, declared)),
+            _ => false,
+        }
+    })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn is_exposed(text: &str, mode: u32, declared: &[&str]) -> bool {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.toml");
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        let declared: Vec<_> = declared.iter().map(|&name| name.to_owned()).collect();
+        let found = exposed(&path, &declared);
+        assert_eq!(all_exposed(dir.path()), Vec::from_iter(exposed(&path, &[])));
+        found.is_some()
+    }
+
+    #[test]
+    fn a_file_with_secrets_is_for_its_owner_alone() {
+        for text in [
+            "api_key = \"x\"",
+            "[a]\ntype = \"drime\"\napi_key = \"x\"",
+            "[a]\ntype = \"local\"\n[b]\npassword = \"x\"",
+            "[a]\nenv = { COLOUR = \"red\" }",
+            "[[key]]\naccess_key_id = \"a\"\nsecret_access_key = \"x\"",
+        ] {
+            for mode in [0o644, 0o640, 0o660, 0o604, 0o622] {
+                assert!(is_exposed(text, mode, &[]), "{mode:o}: {text}");
+            }
+            assert!(!is_exposed(text, 0o600, &[]), "{text}");
+            assert!(!is_exposed(text, 0o400, &[]), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_secrets_is_for_anybody() {
+        for text in [
+            "",
+            "path = \"/x\"",
+            "[a]\ntype = \"local\"\npath = \"/x\"\napi_key = \"\"\nenv = {}",
+            "api_key",
+        ] {
+            assert!(!is_exposed(text, 0o644, &[]), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_plugin_declares_as_a_secret_is_one() {
+        let text = "[a]\ntype = \"mine\"\ntoken = \"x\"";
+        assert!(is_exposed(text, 0o644, &["token"]));
+        assert!(!is_exposed(text, 0o644, &["colour"]));
+    }
+}
