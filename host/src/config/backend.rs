@@ -105,7 +105,7 @@ pub(super) fn apply_flags(
     }
     let path = match path {
         Some(given) => Some(Given {
-            value: path_text(&places.current.join(given.value), &given.origin)?,
+            value: path_text(&places.absolute(&given.value), &given.origin)?,
             origin: given.origin,
         }),
         None => None,
@@ -145,18 +145,24 @@ pub(super) fn complete_local(
     if !is_local(backend) {
         return Ok(None);
     }
-    let dir = match (backend.settings.get("path"), file) {
+    let origin = match file {
+        Some(path) => Origin::File {
+            path,
+            key: "path".to_owned(),
+        },
+        None => Origin::Default,
+    };
+    let dir = match (backend.settings.get("path"), &origin) {
         // A relative path in a config file starts where the program was started, as it always did.
-        (Some(value), _) => places.current.join(&value.text),
-        (None, None) => places.temp.join("s3store"),
-        (None, Some(path)) => {
-            let key = "path".to_owned();
+        (Some(value), _) => places.absolute(Path::new(&value.text)),
+        (None, Origin::File { .. }) => {
             let name = backend.name.as_deref().unwrap_or_default();
             let why = format!("it is missing in the backend config {name:?}");
-            return Err(ConfigError::value(&Origin::File { path, key }, why));
+            return Err(ConfigError::value(&origin, why));
         }
+        (None, _) => places.temp.join("s3store"),
     };
-    let text = path_text(&dir, &Origin::Default)?;
+    let text = path_text(&dir, &origin)?;
     let flag = backend
         .settings
         .get("path")
@@ -177,6 +183,13 @@ fn is_local(backend: &BackendConfig) -> bool {
 }
 
 fn path_text(path: &Path, origin: &Origin) -> Result<String, ConfigError> {
-    let text = path.to_str().map(str::to_owned);
-    text.ok_or_else(|| ConfigError::value(origin, "the path is not UTF-8"))
+    match path.to_str() {
+        None => Err(ConfigError::value(origin, "the path is not UTF-8")),
+        // It stands in the start-up text and in logs.
+        Some(text) if text.contains(char::is_control) => {
+            let why = "the path must not contain control characters";
+            Err(ConfigError::value(origin, why))
+        }
+        Some(text) => Ok(text.to_owned()),
+    }
 }

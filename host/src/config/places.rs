@@ -54,6 +54,12 @@ impl Places {
         })
     }
 
+    /// A path that starts from the current directory unless it is absolute, as a person would write
+    /// it: without the `.` of `./data`.
+    pub fn absolute(&self, path: &Path) -> PathBuf {
+        self.current.join(path).components().collect()
+    }
+
     /// Where compiled components are kept.
     pub fn compile_cache(&self) -> Option<PathBuf> {
         Some(self.cache.as_ref()?.join("compiled"))

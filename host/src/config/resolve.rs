@@ -205,7 +205,7 @@ pub fn serve(raw: RawServe, places: &Places) -> Result<Serve, ConfigError> {
     };
 
     let place = |given: Option<Given<PathBuf>>, default: &str| match given {
-        Some(given) => places.current.join(given.value),
+        Some(given) => places.absolute(&given.value),
         None => places.config.join(default),
     };
     let metadata_db = match (raw.metadata_db, backend.metadata_db.clone()) {

@@ -65,6 +65,28 @@ fn without_flags_everything_is_the_ancestors_default() {
 }
 
 #[test]
+fn a_path_is_shown_without_what_it_does_not_need() {
+    for text in ["./data", "data/", ".//./data/.", "/work/./here/data"] {
+        let raw = RawServe {
+            path: flag("--path", text.into()),
+            metadata_db: flag("--metadata-db", "./m.db".into()),
+            ..RawServe::default()
+        };
+        let found = serve(raw, &nowhere()).unwrap();
+        let shown = found.data_dir.unwrap().display().to_string();
+        assert_eq!(shown, "/work/here/data", "{text}");
+        assert_eq!(found.metadata_db.display().to_string(), "/work/here/m.db");
+    }
+    // Where this leads depends on links.
+    let raw = RawServe {
+        path: flag("--path", "../data".into()),
+        ..RawServe::default()
+    };
+    let found = serve(raw, &nowhere()).unwrap();
+    assert_eq!(setting(&found, "path"), "/work/here/../data");
+}
+
+#[test]
 fn relative_paths_on_the_command_line_start_here() {
     let raw = RawServe {
         path: flag("--path", "data".into()),

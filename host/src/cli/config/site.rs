@@ -51,7 +51,7 @@ impl Site {
         let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
         match (path.strip_prefix("~/"), home) {
             (Some(rest), Some(home)) => Path::new(&home).join(rest),
-            _ => self.places.current.join(path),
+            _ => self.places.absolute(Path::new(path)),
         }
     }
 
