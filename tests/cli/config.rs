@@ -2,7 +2,7 @@
 
 use crate::program::{Home, output};
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::PermissionsExt;
 
 const BACKENDS: &str = "# kept\n[mydrime]\ntype = \"drime\"\napi_key = \"i0nYnsBQHmFXPIAKOwHh5zyzn8PsUeYRcUKe_tA_\"\nworkspace_id = 1465\n\n[mylocal] # kept, too\ntype = \"local\"\npath = \"/srv/s3\"\n";
 
@@ -68,6 +68,32 @@ fn secrets_are_shown_only_to_who_asks() {
         serde_json::from_str(&home.ok(&["config", "show", "mydrime", "--json", "--reveal"]))
             .unwrap();
     assert_eq!(json["settings"]["api_key"], "secret-key-123");
+}
+
+/// Of what was said, the lines that name a file with secrets, and its mode.
+fn exposed(said: &str) -> Vec<&str> {
+    let warnings = said.lines().filter(|line| line.contains("chmod 600"));
+    warnings.collect()
+}
+
+#[test]
+fn whoever_leaves_secrets_open_to_others_is_warned() {
+    let home = Home::with_backends(BACKENDS);
+    let file = home.config().join("backends.toml");
+    let mode = |mode| fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+    mode(0o640);
+    for args in [&["config", "list"][..], &["config", "show", "mylocal"]] {
+        let said = home.run(args);
+        assert_eq!(exposed(&said.stderr).len(), 1, "{args:?}: {said:?}");
+        assert!(said.stderr.contains(file.to_str().unwrap()), "{said:?}");
+    }
+    mode(0o600);
+    let said = home.run(&["config", "list"]);
+    assert_eq!(said.stderr, "");
+    // What the program writes is as it should be, whatever it was before.
+    mode(0o644);
+    let said = home.run(&["config", "remove", "mylocal", "--yes"]);
+    assert_eq!((said.code, &*said.stderr), (Some(0), ""));
 }
 
 #[test]

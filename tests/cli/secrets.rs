@@ -187,6 +187,14 @@ async fn nothing_is_told(log: &str, level: &str) {
         told.add(secret);
     }
     session(&gateway, &mut told).await;
+    // The files of these are open to others, which is said once of each.
+    for file in ["backends.toml", "keys.toml"] {
+        let said = gateway.stderr();
+        let warnings = said
+            .lines()
+            .filter(|line| line.contains("chmod 600") && line.contains(file));
+        assert_eq!(warnings.count(), 1, "{file}: {said}");
+    }
     // What a plugin says stands in the log, without them.
     gateway.until_said("(hidden)");
     gateway.until_said("panicked at");

@@ -107,6 +107,8 @@ pub struct Backend {
     pub label: Option<u64>,
     /// Settings of the section that the plugin does not know.
     pub unknown_settings: Vec<String>,
+    /// Settings that the plugin declares as secrets.
+    pub secret_settings: Vec<String>,
     has_seats: bool,
     pool: Arc<Pool>,
 }
@@ -153,6 +155,11 @@ async fn start(
     options: &BackendOptions,
 ) -> Result<Backend, OpenError> {
     let summary = component.description().summary.clone();
+    let settings = component.description().settings.iter();
+    let secret_settings = settings
+        .filter(|setting| setting.kind == SettingKind::Secret)
+        .map(|setting| setting.name.clone())
+        .collect();
     let is_built_in = component.is_built_in();
     let Component {
         kind,
@@ -224,6 +231,7 @@ async fn start(
         namespace,
         label: configured.label,
         unknown_settings,
+        secret_settings,
         has_seats: is_built_in && configured.capabilities.stateless,
         pool,
     })

@@ -60,13 +60,7 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
     let service = Arc::new(service(&settings, &backend, &cache)?);
     let stop = stop_on_signals()?;
 
-    let temporary = settings
-        .data_dir
-        .as_deref()
-        .is_some_and(|dir| places.is_temporary(dir));
-    for warning in startup::warnings(&settings, bound, temporary) {
-        log::warn_loudly(log, &warning);
-    }
+    warn(&settings, &backend, bound, places, log);
     let reader = if io::stdout().is_terminal() {
         let bold = log::is_coloured(true);
         startup::Reader::Person { bold }
@@ -160,6 +154,28 @@ fn prepare_directories(settings: &Serve) -> Result<(), Failure> {
         config::private_dir(dir).map_err(|error| cannot(dir, error))?;
     }
     Ok(())
+}
+
+/// Says what the operator should know before an accident.
+fn warn(
+    settings: &Serve,
+    backend: &Backend,
+    bound: SocketAddr,
+    places: &Places,
+    log: log::Options,
+) {
+    let temporary = settings
+        .data_dir
+        .as_deref()
+        .is_some_and(|dir| places.is_temporary(dir));
+    for warning in startup::warnings(settings, bound, temporary) {
+        log::warn_loudly(log, &warning);
+    }
+    for path in &settings.config_files {
+        if let Some(exposed) = config::exposed(path, &backend.secret_settings) {
+            log::warn_loudly(log, &exposed.to_string());
+        }
+    }
 }
 
 /// Listens on what `flag` says, and answers where that is.

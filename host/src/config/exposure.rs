@@ -8,15 +8,19 @@ use toml::de::{DeTable, DeValue};
 
 /// A file that holds secrets, and that is open to others than its owner.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exposed(PathBuf);
+pub struct Exposed {
+    path: PathBuf,
+    /// What chmod has to do.
+    remedy: &'static str,
+}
 
 impl std::fmt::Display for Exposed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let path = self.0.display();
+        let (path, remedy) = (self.path.display(), self.remedy);
         write!(
             f,
             "{path} holds secrets, and others on this machine can read it. \
-             `chmod 600 {path}` keeps them out."
+             `chmod {remedy} {path}` keeps them out."
         )
     }
 }
@@ -25,12 +29,13 @@ impl std::fmt::Display for Exposed {
 /// some, those of `declared` keys, and the variables of plugins. A file that is not there or makes no
 /// sense is somebody else's to complain of.
 pub fn exposed(path: &Path, declared: &[String]) -> Option<Exposed> {
-    if !others_can_read(path) {
-        return None;
-    }
+    let remedy = remedy(path)?;
     let text = file::read(path).ok()??;
     let table = Document::new(path, &text).parse().ok()?;
-    holds_secret(&table, declared).then(|| Exposed(path.to_owned()))
+    holds_secret(&table, declared).then(|| Exposed {
+        path: path.to_owned(),
+        remedy,
+    })
 }
 
 /// The same for each config file in `dir`.
@@ -39,20 +44,30 @@ pub fn all_exposed(dir: &Path) -> Vec<Exposed> {
     let files = entries.map(|entry| entry.path());
     let files = files.filter(|path| path.extension().is_some_and(|end| end == "toml"));
     let mut found: Vec<_> = files.filter_map(|path| exposed(&path, &[])).collect();
-    found.sort_by(|one, other| one.0.cmp(&other.0));
+    found.sort_by(|one, other| one.path.cmp(&other.path));
     found
 }
 
+/// How to keep others from the file; `None` if they are.
 #[cfg(unix)]
-fn others_can_read(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    let metadata = std::fs::metadata(path);
-    metadata.is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o077 != 0)
+fn remedy(path: &Path) -> Option<&'static str> {
+    use std::os::unix::fs::MetadataExt as _;
+    let metadata = std::fs::metadata(path)
+        .ok()
+        .filter(std::fs::Metadata::is_file)?;
+    let own = metadata.uid() == rustix::process::geteuid().as_raw();
+    let (group, others) = (metadata.mode() & 0o070 != 0, metadata.mode() & 0o007 != 0);
+    match own {
+        true if group || others => Some("600"),
+        // Its owner lets us read it by our group, or systemd by a list, in which the group stands.
+        false if others => Some("o="),
+        _ => None,
+    }
 }
 
 #[cfg(not(unix))]
-fn others_can_read(_: &Path) -> bool {
-    false
+fn remedy(_: &Path) -> Option<&'static str> {
+    None
 }
 
 fn holds_secret(table: &DeTable<'_>, declared: &[String]) -> bool {
@@ -72,7 +87,8 @@ fn holds_secret(table: &DeTable<'_>, declared: &[String]) -> bool {
     })
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;

@@ -8,6 +8,7 @@ pub mod access;
 mod backend;
 pub mod edit;
 pub mod error;
+mod exposure;
 pub mod file;
 pub mod listen;
 pub mod places;
@@ -17,6 +18,7 @@ mod section;
 
 pub use access::KeyPair;
 pub use error::{ConfigError, Origin};
+pub use exposure::{Exposed, all_exposed, exposed};
 pub use listen::ListenAddress;
 pub use places::Places;
 pub use resolve::{Access, Given, RawServe, Serve};

@@ -132,6 +132,8 @@ pub struct Serve {
     pub create_data_dir: bool,
     /// Where the config files are.
     pub config_dir: PathBuf,
+    /// The files that were read: of the backend, and of keys.
+    pub config_files: Vec<PathBuf>,
     /// The cache database.
     pub metadata_db: PathBuf,
     /// Where plugins are looked for.
@@ -167,7 +169,7 @@ pub fn serve(raw: RawServe, places: &Places) -> Result<Serve, ConfigError> {
     };
     let admin_listen = raw.admin_listen.as_ref().map(address).transpose()?;
     let named = raw.access_key_id.is_some() || raw.secret_access_key.is_some();
-    let keys = keys(
+    let (keys, key_file) = keys(
         raw.access_key_id,
         raw.secret_access_key,
         raw.access_file,
@@ -181,6 +183,7 @@ pub fn serve(raw: RawServe, places: &Places) -> Result<Serve, ConfigError> {
     let max_connections = connections(raw.max_connections)?;
 
     let (mut backend, origin) = backend(raw.backend, raw.backend_config, places)?;
+    let config_files = origin.iter().cloned().chain(key_file).collect();
     let named_here = raw.path.is_some() || backend.name.is_none();
     if backend.name.is_none() {
         apply_drime(&mut backend, raw.drime_api_key, raw.drime_workspace_id);
@@ -244,6 +247,7 @@ pub fn serve(raw: RawServe, places: &Places) -> Result<Serve, ConfigError> {
         spool: metadata_db.with_file_name("spool"),
         metadata_db,
         config_dir: places.config.clone(),
+        config_files,
         plugin_dir: place(raw.plugin_dir, "plugins"),
         compile_cache: places.compile_cache(),
         max_connections,
@@ -276,24 +280,28 @@ fn address(given: &Given<String>) -> Result<ListenAddress, ConfigError> {
     parsed.map_err(|error| ConfigError::advise(&given.origin, error.to_string(), error.hint()))
 }
 
-/// All keys: the one that flags name, and those of the file. Where neither names any, the key
-/// that everybody knows.
+/// All keys: the one that flags name, and those of the file, and which file that is. Where neither
+/// names any, the key that everybody knows.
 fn keys(
     id: Option<Given<String>>,
     secret: Option<Given<SecretText>>,
     file: Option<Given<PathBuf>>,
     places: &Places,
-) -> Result<AccessFile, ConfigError> {
-    let mut found = match file {
-        Some(given) => {
-            let path = places.current.join(&given.value);
-            let missing = || ConfigError::value(&given.origin, "there is no such file");
-            access::load(&path)?.ok_or_else(missing)?
-        }
-        None => access::load(&places.config.join(ACCESS_FILE))?.unwrap_or_default(),
+) -> Result<(AccessFile, Option<PathBuf>), ConfigError> {
+    let path = match &file {
+        Some(given) => places.absolute(&given.value),
+        None => places.config.join(ACCESS_FILE),
     };
+    let loaded = access::load(&path)?;
+    if let Some(given) = file
+        && loaded.is_none()
+    {
+        return Err(ConfigError::value(&given.origin, "there is no such file"));
+    }
+    let path = loaded.is_some().then_some(path);
+    let mut found = loaded.unwrap_or_default();
     if id.is_none() && secret.is_none() && !found.keys.is_empty() {
-        return Ok(found);
+        return Ok((found, path));
     }
     let origin = id.as_ref().map(|given| given.origin.clone());
     let id = text(id, DEFAULT_KEY)?;
@@ -311,7 +319,7 @@ fn keys(
     }
     let rights = Rights::default();
     found.keys.insert(0, KeyPair { id, secret, rights });
-    Ok(found)
+    Ok((found, path))
 }
 
 fn text(given: Option<Given<String>>, default: &str) -> Result<String, ConfigError> {

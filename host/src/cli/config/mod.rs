@@ -71,8 +71,18 @@ enum ConfigCommand {
 
 pub(super) fn run(options: ConfigOptions) -> Result<(), Failure> {
     let site = Site::new(&options.directories)?;
-    match options.command {
-        None => session::run(&site, &mut Console),
+    let outcome = perform(&site, options.command);
+    // Whatever is written is for the owner alone afterwards.
+    site.warn_of_exposed();
+    outcome
+}
+
+fn perform(site: &Site, command: Option<ConfigCommand>) -> Result<(), Failure> {
+    match command {
+        None => {
+            site.warn_of_exposed();
+            session::run(site, &mut Console)
+        }
         Some(ConfigCommand::List { json }) => {
             let rows = site.list()?;
             print(&if json {
@@ -91,8 +101,8 @@ pub(super) fn run(options: ConfigOptions) -> Result<(), Failure> {
                 shown.to_string()
             })
         }
-        Some(ConfigCommand::Add(options)) => add::run(&site, options),
-        Some(ConfigCommand::Remove { name, yes, json }) => remove(&site, &name, yes, json),
+        Some(ConfigCommand::Add(options)) => add::run(site, options),
+        Some(ConfigCommand::Remove { name, yes, json }) => remove(site, &name, yes, json),
     }
 }
 

@@ -66,6 +66,13 @@ impl Site {
         self.runtime.block_on(work)
     }
 
+    /// Warns of files whose secrets others can read.
+    pub(super) fn warn_of_exposed(&self) {
+        for exposed in crate::config::all_exposed(self.dir()) {
+            tracing::warn!("{exposed}");
+        }
+    }
+
     /// All backends. One that makes no sense is in the list, too, and the log says what is wrong.
     pub(super) fn list(&self) -> Result<Vec<Row>, Failure> {
         let mut rows = Vec::new();
