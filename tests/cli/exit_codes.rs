@@ -30,7 +30,7 @@ fn what_fails_has_code_1_and_one_line_on_stderr() {
         (
             &["cache", "migrate", "--backend-config", "gone"],
             "error: cannot use the directory /nowhere/at/all: No such file or directory\n\
-             hint: it has to be made, or mounted, first\n",
+             hint: `mkdir -p /nowhere/at/all` makes it; if it is on a disk of its own, mount that first\n",
         ),
         (
             &["cache", "cleanup"],

@@ -9,6 +9,7 @@ use crate::backend::{
 use crate::config::{self, BackendConfig, Serve, secret};
 use crate::service::BucketMode;
 use std::collections::BTreeMap;
+use std::io;
 
 /// Starts what stores the objects, for a command that is soon over.
 pub(super) async fn open(settings: &Serve) -> Result<Backend, Failure> {
@@ -31,11 +32,15 @@ async fn start(settings: &Serve, say_reach: bool) -> Result<Backend, Failure> {
         spool: settings.spool.clone(),
         spool_limit: settings.spool_limit,
     };
-    let failed = |error: OpenError| match error {
-        OpenError::Directory { .. } => {
-            Failure::of(error).hint("it has to be made, or mounted, first")
+    let failed = |error: OpenError| match &error {
+        OpenError::Directory { path, source } if source.kind() == io::ErrorKind::NotFound => {
+            let hint = format!(
+                "`mkdir -p {}` makes it; if it is on a disk of its own, mount that first",
+                path.display()
+            );
+            Failure::of(error).hint(hint)
         }
-        error => Failure::of(error),
+        _ => Failure::of(error),
     };
     let config = plugin_config(section)?;
     let component = Component::load(&config, &options).await.map_err(failed)?;
