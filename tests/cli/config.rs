@@ -196,6 +196,36 @@ fn broken_toml_is_named_with_line_and_column_and_left_alone() {
 }
 
 #[test]
+fn control_characters_in_the_config_are_refused_in_one_line_or_shown_as_what_they_are() {
+    let odd = "x\\u001b[31m\\ny";
+    for section in [
+        format!("[\"{odd}\"]\ntype = \"local\"\npath = \"p\"\n"),
+        format!("[a]\ntype = \"{odd}\"\n"),
+        format!("[a]\ntype = \"mine\"\nhosts = [\"{odd}\"]\n"),
+        format!("[a]\ntype = \"local\"\npath = \"p\"\nsync = \"{odd}\"\n"),
+        format!("[a]\ntype = \"local\"\npath = \"p\"\nlayout = \"{odd}\"\n"),
+        format!("[a]\ntype = \"local\"\npath = \"p\"\nmemory = \"{odd}\"\n"),
+        format!("[a]\ntype = \"local\"\npath = \"p\"\nmetadata_db = \"{odd}/x\"\n"),
+        format!("[a]\ntype = \"local\"\npath = \"/{odd}/x\"\n"),
+        format!("[a]\ntype = \"mine\"\ncomponent = \"{odd}\"\n"),
+        format!("[a]\ntype = \"local\"\npath = \"p\"\n\"{odd}\" = 1\n"),
+    ] {
+        let home = Home::with_backends(&section);
+        fs::create_dir(home.0.path().join("p")).unwrap();
+        for args in [
+            &["serve", "--listen", "127.0.0.1:1", "--backend-config", "a"][..],
+            &["config", "list"],
+            &["config", "show", "a"],
+        ] {
+            let said = home.run(args);
+            let all = said.stdout + &said.stderr;
+            let odd = all.lines().find(|line| line.contains(char::is_control));
+            assert_eq!(odd, None, "{args:?} of {section}: {all:?}");
+        }
+    }
+}
+
+#[test]
 fn a_section_without_sense_does_not_hide_the_others() {
     let home = Home::with_backends("[a]\nroot = \"/x\"\n\n[b]\ntype = \"local\"\n");
     let output = home.run(&["config", "list"]);

@@ -158,6 +158,42 @@ fn a_plugin_that_dies_or_hangs_over_its_configuration_is_refused() {
 }
 
 #[test]
+fn a_plugin_whose_storage_has_no_proper_name_is_refused() {
+    for (misdeed, words) in [
+        ("odd-namespace", "namespace"),
+        ("long-namespace", "namespace"),
+        ("huge-label", "label"),
+    ] {
+        let setting = format!("misdeed = \"configure:{misdeed}\"\n");
+        let (home, _) = configured("", &setting);
+        let mut args = vec!["serve", "--listen", "127.0.0.1:0"];
+        args.extend(["--backend-config", "mine"]);
+        let line = only_line(&home, &args);
+        assert!(line.contains(words), "{line}");
+        assert!(!line.contains(char::is_control), "{line:?}");
+    }
+}
+
+#[test]
+fn a_plugin_that_never_says_what_a_setting_may_be_is_not_added() {
+    // Each of them takes its time.
+    std::thread::scope(|scope| {
+        for misdeed in ["never", "sleep"] {
+            scope.spawn(move || {
+                let (home, path) = configured("", "");
+                let setting = format!("misdeed=choices:{misdeed}");
+                let mut args = vec!["config", "add", "new", "--type", "hostile"];
+                args.extend(["--component", &path, "--set", &setting]);
+                let line = only_line(&home, &args);
+                assert!(line.contains("does not answer"), "{misdeed}: {line}");
+                args.push("--no-check");
+                home.ok(&args);
+            });
+        }
+    });
+}
+
+#[test]
 fn a_plugin_that_dies_over_the_choices_of_a_setting_is_not_added() {
     for misdeed in ["trap", "spin", "memory-bomb", "stack-bomb"] {
         let (home, path) = configured("", "");

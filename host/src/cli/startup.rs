@@ -1,5 +1,6 @@
 //! What `serve` prints when it is ready, and what it warns of.
 
+use super::output::visible;
 use crate::config::resolve::DEFAULT_KEY;
 use crate::config::{Access, Serve};
 use crate::service::BucketMode;
@@ -63,7 +64,7 @@ pub(super) fn text(
         line("Backend config", name);
     }
     if let Some(folder) = settings.backend.settings.get("root_folder") {
-        line("Root folder", &folder.text);
+        line("Root folder", &visible(&folder.text));
     }
     match &settings.access {
         Access::Open => line("Authentication", "off"),

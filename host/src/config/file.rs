@@ -4,9 +4,11 @@
 use super::BackendConfig;
 use super::error::ConfigError;
 use super::section::{self, Document};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub(super) const BACKENDS: &str = "backends.toml";
@@ -86,11 +88,20 @@ fn sections(path: &Path) -> Result<Vec<String>, ConfigError> {
     let Some(text) = read(path)? else {
         return Ok(Vec::new());
     };
-    let tables = Document::new(path, &text).parse()?;
+    let document = Document::new(path, &text);
+    let tables = document.parse()?;
     let sections = tables
         .iter()
         .filter(|(_, value)| value.get_ref().is_table());
-    Ok(sections.map(|(key, _)| key.get_ref().to_string()).collect())
+    let name = |(key, _): (&Spanned<Cow<'_, str>>, _)| {
+        // It stands in lists and logs.
+        if key.get_ref().contains(char::is_control) {
+            let why = "the name of a section must not contain control characters";
+            return Err(document.error(key.span(), why));
+        }
+        Ok(key.get_ref().to_string())
+    };
+    sections.map(name).collect()
 }
 
 /// The names of all backends in `dir`, in order.
@@ -108,6 +119,7 @@ pub fn names(dir: &Path) -> Result<Vec<String>, ConfigError> {
         let path = entry.map_err(failed)?.path();
         if path.extension().is_some_and(|end| end == "toml")
             && let Some(stem) = path.file_stem().and_then(|stem| stem.to_str())
+            && !stem.contains(char::is_control)
             && (!RESERVED.contains(&stem) || is_backend(&path))
         {
             names.insert(stem.to_owned());

@@ -114,13 +114,17 @@ impl<'a> Document<'a> {
         let mut exclusive = false;
         let mut settings = BTreeMap::new();
         for (key, value) in section {
+            if key.get_ref().contains(char::is_control) {
+                let why = "the name of a setting must not contain control characters";
+                return Err(self.error(key.span(), why));
+            }
             let key: &str = key.get_ref();
             match key {
                 "type" => kind = Some(self.kind(value)?),
                 "metadata_db" => {
-                    metadata_db = Some(self.file_path(self.text_of(key, value)?));
+                    metadata_db = Some(self.file_path(self.line_of(key, value)?));
                 }
-                "component" => component = Some(self.file_path(self.text_of(key, value)?)),
+                "component" => component = Some(self.file_path(self.line_of(key, value)?)),
                 "sha256" => sha256 = Some(self.sha256(key, value)?),
                 "hosts" => grants.hosts = self.texts(key, value)?,
                 "dirs" => grants.dirs = self.dirs(key, value)?,
@@ -211,8 +215,8 @@ impl<'a> Document<'a> {
             let (mut host, mut guest, mut writable) = (None, None, false);
             for (key, value) in table {
                 match key.get_ref().as_ref() {
-                    "host" => host = Some(self.file_path(self.text_of("host", value)?)),
-                    "guest" => guest = Some(self.text_of("guest", value)?.to_owned()),
+                    "host" => host = Some(self.file_path(self.line_of("host", value)?)),
+                    "guest" => guest = Some(self.line_of("guest", value)?.to_owned()),
                     "writable" => {
                         writable = value
                             .get_ref()
@@ -249,7 +253,8 @@ impl<'a> Document<'a> {
         };
         let variable = |(name, value): (&Spanned<Cow<'_, str>>, &Value<'_>)| {
             let text = self.text_of(name.get_ref(), value)?;
-            if name.get_ref().is_empty() || name.get_ref().contains(['=', '\0']) {
+            let odd = |c: char| c == '=' || c.is_control();
+            if name.get_ref().is_empty() || name.get_ref().contains(odd) {
                 return Err(self.error(name.span(), "this cannot be the name of a variable"));
             }
             Ok((name.get_ref().to_string(), SecretText::new(text)))
@@ -277,7 +282,7 @@ impl<'a> Document<'a> {
         let Some(entries) = value.get_ref().as_array() else {
             return Err(self.wrong(key, value, "an array of texts"));
         };
-        let text = |entry| Ok(self.text_of(key, entry)?.to_owned());
+        let text = |entry| Ok(self.line_of(key, entry)?.to_owned());
         entries.iter().map(text).collect()
     }
 
@@ -288,6 +293,15 @@ impl<'a> Document<'a> {
     ) -> Result<&'v str, ConfigError> {
         let text = value.get_ref().as_str();
         text.ok_or_else(|| self.wrong(key, value, "a text"))
+    }
+
+    /// A text that can stand in a list, an error or a log.
+    fn line_of<'v>(&self, key: &str, value: &'v Value<'_>) -> Result<&'v str, ConfigError> {
+        let text = self.text_of(key, value)?;
+        if text.contains(char::is_control) {
+            return Err(self.bad(key, value, "it must not contain control characters"));
+        }
+        Ok(text)
     }
 
     fn integer(&self, key: &str, value: &Value<'_>) -> Result<i64, ConfigError> {

@@ -1,6 +1,7 @@
 //! One backend as it is shown: secrets hidden unless they are asked for.
 
 use crate::backend::{Description, SettingKind};
+use crate::cli::output::visible;
 use crate::config::{BackendConfig, secret};
 use serde_json::{Map, Value, json};
 use std::fmt;
@@ -150,9 +151,9 @@ impl fmt::Display for Shown {
         let lines = self.lines();
         let width = lines.iter().map(|(key, _)| key.chars().count() + 1).max();
         let width = width.unwrap_or(0);
-        writeln!(f, "{}", self.name)?;
+        writeln!(f, "{}", visible(&self.name))?;
         for (key, value) in lines {
-            writeln!(f, "  {:width$}  {value}", format!("{key}:"))?;
+            writeln!(f, "  {:width$}  {}", format!("{key}:"), visible(&value))?;
         }
         Ok(())
     }
