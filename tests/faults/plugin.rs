@@ -10,10 +10,15 @@ const SIZE: usize = 1 << 20;
 
 /// The bucket's name selects the misdeed; `fine` is none.
 fn hostile() -> (Gateway, S3) {
+    hostile_with("")
+}
+
+/// With more keys in its section.
+fn hostile_with(keys: &str) -> (Gateway, S3) {
     let component = gateway::component("guest-hostile").unwrap();
     let toml = format!(
         "[hostile]\ntype = \"hostile\"\ncomponent = \"{}\"\nmemory = \"32 MiB\"\ncall_timeout = \"3 s\"\n\
-         dirs = [{{ host = \"{{data}}\", guest = \"/\" }}]\n",
+         dirs = [{{ host = \"{{data}}\", guest = \"/\" }}]\n{keys}",
         component.display()
     );
     let gateway = Options::default().backend("hostile", &toml).start();
@@ -179,6 +184,48 @@ async fn bytes_that_are_not_those_of_the_upload_never_arrive_whole() {
         panic!("status {} and {} bytes", reply.status, reply.body.len());
     }
     is_fine(&s3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_belongs_to_an_object_of_another_bucket_brings_nothing_along() {
+    for keys in ["", "misdeed = \"configure:indexed\"\n"] {
+        let (mut gateway, s3) = hostile_with(keys);
+        let (ours, theirs) = ("one-id-a", "one-id-b");
+        let put = |bucket: &str, body: u8| {
+            let put = s3.put(bucket, "key", vec![body; SIZE]);
+            put.header("x-amz-meta-of", bucket).send()
+        };
+        let reply = put(ours, b'x').await.expect(200);
+        let etag = reply.etag();
+        // The plugin answers with the same id here, and nothing that is known of the other
+        // object is said of this one.
+        for reply in [
+            s3.head(theirs, "key").send().await.expect(200),
+            s3.get(theirs, "key").send().await.expect(200),
+        ] {
+            assert!(reply.etag().starts_with("x-"), "{}", reply.etag());
+            assert!(reply.header("x-amz-meta-of").is_none(), "{reply:?}");
+        }
+        let list = s3.list(theirs).send().await.expect(200);
+        assert!(list.text().contains("<Key>key</Key>"), "{}", list.text());
+        assert!(!list.text().contains(etag), "{}", list.text());
+        // Nor is the plugin ever told an id that it has not said of this very key.
+        s3.head(theirs, "never-told").send().await.expect(200);
+        s3.delete(theirs, "key").send().await.expect(204);
+        let other = put(theirs, b'y').await.expect(200);
+        for (bucket, etag) in [(ours, etag), (theirs, other.etag())] {
+            let head = s3.head(bucket, "key").send().await.expect(200);
+            assert_eq!(head.etag(), etag, "{bucket}");
+            assert_eq!(head.header("x-amz-meta-of"), Some(bucket));
+        }
+        // It sends the bytes of the other object, which never arrive whole.
+        if let Ok(reply) = s3.get(theirs, "key").try_send().await {
+            panic!("status {} and {} bytes", reply.status, reply.body.len());
+        }
+        let reply = s3.get(ours, "key").send().await.expect(200);
+        assert_eq!((reply.etag(), reply.body.len()), (etag, SIZE));
+        assert!(gateway.is_running());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -244,6 +244,48 @@ async fn documents_that_grow_when_they_are_read_are_refused() {
     still_serves(&s3).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_stalls_in_the_middle_of_a_head_is_left() {
+    let (gateway, s3) = Gateway::with_bucket().await;
+    let whole = "GET /bucket/key HTTP/1.1\r\nhost: x\r\n\r\n";
+    let mut stalled = Vec::new();
+    for half in ["G", "GET /bucket/k", &whole[..whole.len() - 2]] {
+        for earlier in [0, 1] {
+            let mut socket = Socket::open(gateway.address()).await.unwrap();
+            for _ in 0..earlier {
+                socket.send(whole.as_bytes()).await.unwrap();
+                let (status, ..) = socket.answer().await.unwrap().unwrap();
+                assert_eq!(status, 403);
+            }
+            socket.send(half.as_bytes()).await.unwrap();
+            stalled.push(tokio::spawn(async move { socket.rest().await }));
+        }
+    }
+    // One that sends a little of it now and then is no better.
+    let mut slow = Socket::open(gateway.address()).await.unwrap();
+    let trickle = tokio::spawn(async move {
+        for _ in 0..120 {
+            if slow.send(b"G").await.is_err() {
+                return true;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        }
+        false
+    });
+    still_serves(&s3).await;
+    for socket in stalled {
+        // It ends, and at the most with an answer that says why.
+        let rest = socket.await.unwrap().unwrap();
+        let rest = String::from_utf8_lossy(&rest);
+        assert!(
+            rest.is_empty() || rest.starts_with("HTTP/1.1 408"),
+            "{rest}"
+        );
+    }
+    assert!(trickle.await.unwrap(), "a head may take for ever");
+    still_serves(&s3).await;
+}
+
 #[tokio::test]
 async fn a_request_has_the_date_that_it_was_signed_with() {
     let (_gateway, s3) = Gateway::with_bucket().await;

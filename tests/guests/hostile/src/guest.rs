@@ -100,12 +100,22 @@ impl setup::Guest for Component {
         _context: setup::Context,
     ) -> Result<setup::Configured, Error> {
         as_told_in("configure", &settings).await;
+        let told = settings.iter().find(|(name, _)| name == "misdeed");
+        let told = told.map(|(_, value)| value.clone()).unwrap_or_default();
         let _ = SETTINGS.set(settings);
+        let namespace = match told.as_str() {
+            "configure:odd-namespace" => "two\nlines \u{1b}[31m".to_owned(),
+            "configure:long-namespace" => "x".repeat(2000),
+            _ => "hostile".to_owned(),
+        };
         Ok(setup::Configured {
-            namespace: Some("hostile".into()),
-            label: None,
+            namespace: Some(namespace),
+            label: (told == "configure:huge-label").then_some(u64::MAX),
             capabilities: setup::Capabilities {
-                trust: setup::RowTrust::Check,
+                trust: match told.as_str() {
+                    "configure:indexed" => setup::RowTrust::Indexed,
+                    _ => setup::RowTrust::Check,
+                },
                 stateless: true,
                 portable_bytes: 0,
                 max_put: None,
@@ -171,11 +181,15 @@ impl store::Guest for Component {
         if bucket != "unasked" {
             verdict.await?;
         }
-        Ok(info(if bucket == "lying-size" {
+        let size = if bucket == "lying-size" {
             size - 1
         } else {
             size
-        }))
+        };
+        Ok(ObjectInfo {
+            size,
+            ..odd(&bucket)
+        })
     }
 
     async fn get(
@@ -195,9 +209,12 @@ impl store::Guest for Component {
     async fn stat(
         bucket: String,
         key: String,
-        _known: Option<ObjectRef>,
+        known: Option<ObjectRef>,
     ) -> Result<ObjectInfo, Error> {
         misdeeds::commit(&bucket).await;
+        if key == "never-told" && known.is_some() {
+            return Err(Error::Other(format!("{known:?}")));
+        }
         let mut found = odd(&bucket);
         match bucket.as_str() {
             "reach" => outside::reach(key).await?,

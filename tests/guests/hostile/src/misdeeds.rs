@@ -50,6 +50,7 @@ pub(crate) fn odd(misdeed: &str) -> ObjectInfo {
         "huge-size" => (odd.size, odd.modified) = (u64::MAX, i64::MAX),
         "long-ago" => odd.modified = i64::MIN,
         "odd-hash" => odd.hash = Some("a\"b\r\nx: y".into()),
+        "one-id-a" | "one-id-b" => odd.state.id = "one".into(),
         "odd-type" => odd.content_type = Some("text/html\r\nx: y".into()),
         _ => {}
     }
@@ -170,6 +171,11 @@ pub(crate) fn keys(misdeed: &str, prefix: &str) -> Vec<Entry> {
         "long-keys" => return entries(prefix, &[LONG]),
         "too-many" => &["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"],
         "empty-more" => &[],
+        "one-id-a" | "one-id-b" => {
+            let key = format!("{prefix}key");
+            let info = odd(misdeed);
+            return vec![Entry { key, info }];
+        }
         _ => &["a", "b"],
     };
     entries(prefix, names)
