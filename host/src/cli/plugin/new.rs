@@ -144,8 +144,8 @@ fn readme(name: &str, language: Language) -> String {
          directory: change what it does piece by piece, and check it after each.\n\n\
          ```sh\n{build}\n\
          pys3local plugin check {component}{set}\n\
-         mkdir -p ~/.config/pys3local/plugins\n\
-         cp {component} ~/.config/pys3local/plugins/{name}.wasm\n```\n\n\
+         pys3local plugin install {component} --as {name}\n\
+         mkdir -p /srv/objects    # or another directory: it must be there\n```\n\n\
          ```toml\n# ~/.config/pys3local/backends.toml\n[mine]\ntype = \"{name}\"\n{line}\
          dirs = [{{ guest = \"/\", host = \"/srv/objects\", writable = true }}]\n```\n\n\
          `pys3local serve --backend-config mine` serves it. `wit/store.wit` says what each function\n\
