@@ -47,6 +47,15 @@ impl Target {
         })
     }
 
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A request for an object.
+    pub(crate) fn object(&self, method: &str, key: &str, hash: &str, body: Body) -> Outgoing {
+        self.request(method, format!("/{}/{key}", self.bucket), &[], hash, body)
+    }
+
     fn key(&self, stamp: &str) -> Arc<SigningKey> {
         let key = Arc::clone(&self.key.read().unwrap_or_else(PoisonError::into_inner));
         if stamp.starts_with(key.day()) {

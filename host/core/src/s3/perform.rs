@@ -24,7 +24,8 @@ pub(super) struct Context<'c> {
     pub(super) id: &'c RequestId,
 }
 
-/// Does what the client asked.
+/// Does what the client asked. The larger operations are boxed: else every layer above would move
+/// about as many bytes as the largest of them has.
 #[expect(clippy::too_many_lines, reason = "a table of all operations")]
 pub(super) async fn perform(context: &Context<'_>, operation: Operation) -> Result<Reply, Error> {
     let Context {
@@ -51,7 +52,7 @@ pub(super) async fn perform(context: &Context<'_>, operation: Operation) -> Resu
             bucket::head(region)
         }
         Operation::DeleteBucket(name) => {
-            service.delete_bucket(&name).await?;
+            Box::pin(service.delete_bucket(&name)).await?;
             response::no_content()
         }
         Operation::GetBucketLocation(name) => {
@@ -103,37 +104,41 @@ pub(super) async fn perform(context: &Context<'_>, operation: Operation) -> Resu
             return Err(RequestError::NoObjectLock.into());
         }
         Operation::GetObjectAcl(request) => {
-            service.head_object(request).await?;
+            Box::pin(service.head_object(request)).await?;
             response::document(Setting::Acl.document()?)
         }
         Operation::KeepObjectAcl(request) => {
-            service.head_object(request).await?;
+            Box::pin(service.head_object(request)).await?;
             response::ok()
         }
         Operation::ListObjects(request, echo) => {
-            let page = service.list_objects(request.clone()).await?;
+            let page = Box::pin(service.list_objects(request.clone())).await?;
             listing::objects(&request, &echo, &page)
         }
         Operation::ListMultipartUploads(request, echo) => {
             let page = service.list_uploads(request.clone()).await?;
             listing::uploads(&request, &echo, &page)
         }
-        Operation::DeleteObjects(request) => delete_objects(service, request).await?,
+        Operation::DeleteObjects(request) => Box::pin(delete_objects(service, request)).await?,
         Operation::PutObject(request, body) => {
-            object::put(&service.put_object(request, body).await?)
+            object::put(&Box::pin(service.put_object(request, body)).await?)
         }
         Operation::PostObject(request, body, answer) => {
             let (bucket, key) = (request.bucket.clone(), request.key.clone());
-            let written = service.put_object(request, body).await?;
+            let written = Box::pin(service.put_object(request, body)).await?;
             object::posted(&bucket, &key, &written, &answer)
         }
         Operation::GetObject(request, answering) => {
             let part = matches!(request.section, Some(Section::Part(_)));
-            object::get(service.get_object(request).await?, part, &answering)
+            object::get(
+                Box::pin(service.get_object(request)).await?,
+                part,
+                &answering,
+            )
         }
         Operation::HeadObject(request, answering) => {
             let part = matches!(request.section, Some(Section::Part(_)));
-            let (head, range) = service.head_object(request).await?;
+            let (head, range) = Box::pin(service.head_object(request)).await?;
             object::head(&head, range.as_ref(), part, &answering)
         }
         Operation::DeleteObject(bucket, key, conditions) => {
@@ -141,13 +146,12 @@ pub(super) async fn perform(context: &Context<'_>, operation: Operation) -> Resu
             response::no_content()
         }
         Operation::GetObjectAttributes(query) => {
-            let found = service
-                .object_attributes(&query.bucket, &query.key, &query.conditions)
-                .await?;
+            let found = service.object_attributes(&query.bucket, &query.key, &query.conditions);
+            let found = Box::pin(found).await?;
             attributes::attributes(&query, &found)
         }
         Operation::GetObjectTagging(bucket, key) => {
-            attributes::tags(&service.object_tags(&bucket, &key).await?)
+            attributes::tags(&Box::pin(service.object_tags(&bucket, &key)).await?)
         }
         Operation::PutObjectTagging(bucket, key, tags) => {
             service.set_object_tags(&bucket, &key, tags).await?;
@@ -157,7 +161,9 @@ pub(super) async fn perform(context: &Context<'_>, operation: Operation) -> Resu
             service.set_object_tags(&bucket, &key, Vec::new()).await?;
             response::no_content()
         }
-        Operation::CopyObject(request) => object::copied(&service.copy_object(request).await?),
+        Operation::CopyObject(request) => {
+            object::copied(&Box::pin(service.copy_object(request)).await?)
+        }
         Operation::CreateMultipartUpload(bucket, key, metadata, plan) => {
             let id = service
                 .create_upload(&bucket, key.clone(), metadata, plan)
@@ -168,7 +174,7 @@ pub(super) async fn perform(context: &Context<'_>, operation: Operation) -> Resu
             object::part(&service.upload_part(upload, number, body).await?)
         }
         Operation::UploadPartCopy(request) => {
-            multipart::copied(&service.upload_part_copy(request).await?)
+            multipart::copied(&Box::pin(service.upload_part_copy(request)).await?)
         }
         Operation::CompleteMultipartUpload(request, location) => {
             let upload = request.upload.clone();
@@ -177,7 +183,7 @@ pub(super) async fn perform(context: &Context<'_>, operation: Operation) -> Resu
                 let written = service.complete_upload(request).await?;
                 Ok(multipart::completed(&upload, &location, &written))
             };
-            late::answer(context, work).await?
+            Box::pin(late::answer(context, work)).await?
         }
         Operation::AbortMultipartUpload(upload) => {
             service.abort_upload(&upload).await?;

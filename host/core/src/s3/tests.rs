@@ -510,3 +510,11 @@ fn answers_can_move_between_threads() {
     let request = http::Request::builder().method(Method::GET).uri("/");
     is_send(&s3.respond(request.body(body("")).unwrap()));
 }
+
+#[test]
+fn a_request_in_progress_is_small_enough_to_be_moved_about() {
+    let s3 = open();
+    let progress = s3.respond(http::Request::new(body("")));
+    let size = size_of_val(&progress);
+    assert!(size < 4 << 10, "{size} bytes");
+}

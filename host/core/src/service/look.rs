@@ -71,7 +71,7 @@ impl Inner {
             if let Some(guard) = holding.or(own_guard.as_ref())
                 && remembered.intent.is_some()
             {
-                self.settle_leftover(guard).await?;
+                Box::pin(self.settle_leftover(guard)).await?;
                 remembered = self.remembered(place).await?;
             }
             let row = remembered.row.as_ref().filter(|_| trust_row);
@@ -79,7 +79,7 @@ impl Inner {
                 Ok(fetched) => match remembered.row.as_ref() {
                     Some(row) if self.contradicts(want, row, &fetched.stored) => {
                         openings += 1;
-                        remembered = self.check_size(place, row, openings).await?;
+                        remembered = Box::pin(self.check_size(place, row, openings)).await?;
                         continue;
                     }
                     Some(row) if describes(self.store.trust(), row, &fetched.stored) => {
@@ -92,7 +92,7 @@ impl Inner {
                         let trust = self.store.trust();
                         if let Some(lesson) = adoption(trust, &place.key, &row, &fetched.stored) {
                             row = lesson.row.clone();
-                            self.adopt(&place.bucket, vec![lesson]).await;
+                            Box::pin(self.adopt(&place.bucket, vec![lesson])).await;
                         }
                         if row.etag.is_none() {
                             self.strangers.meet(place);
@@ -106,7 +106,7 @@ impl Inner {
                 Err(StoreError::NoSuchKey) if row.is_some() && self.index.is_some() => {
                     let (vanished, guard) = (row.cloned(), holding.or(own_guard.as_ref()));
                     if let Some(row) = vanished {
-                        self.forget_vanished(place, &row, guard).await?;
+                        Box::pin(self.forget_vanished(place, &row, guard)).await?;
                     }
                     remembered = self.remembered(place).await?;
                     if remembered.row.is_none() && remembered.intent.is_none() {
@@ -133,7 +133,7 @@ impl Inner {
             {
                 if let Some(lesson) = first_lesson(&place.key, now.row.clone(), &fetched.stored) {
                     let row = lesson.row.clone();
-                    self.adopt(&place.bucket, vec![lesson]).await;
+                    Box::pin(self.adopt(&place.bucket, vec![lesson])).await;
                     if matches!(want, Want::Bytes(Some(Section::Part(_)))) {
                         // Now it is known where that part lies.
                         trust_row = true;
@@ -145,7 +145,7 @@ impl Inner {
                 }
                 self.strangers.meet(place);
                 self.lookups.miss();
-                self.correct(place, now.row, &fetched.stored).await;
+                Box::pin(self.correct(place, now.row, &fetched.stored)).await;
                 return Ok(found_without_row(fetched));
             }
             // At rest and yet changed: the row's size has made the range a wrong one.
@@ -156,7 +156,7 @@ impl Inner {
                 let guard = self.locks.lock(place).await;
                 remembered = self.remembered(place).await?;
                 if remembered.intent.is_some() {
-                    self.settle_leftover(&guard).await?;
+                    Box::pin(self.settle_leftover(&guard)).await?;
                     remembered = self.remembered(place).await?;
                 }
                 own_guard = (look >= LOOKS_WITHOUT_LOCK).then_some(guard);
