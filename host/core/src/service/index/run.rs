@@ -14,6 +14,8 @@ const LOOKS: u64 = 20;
 const ROWS_A_LOOK: u64 = 100;
 /// Folders of one page that are not all new: so many are not made between two looks.
 const MANY: usize = 50;
+/// So many pages in a row may be empty: a storage leaves out what is in its trash, perhaps.
+const EMPTY_PAGES: u32 = 1000;
 
 impl Inner {
     /// Brings what is known of a folder up to date. When others have taken the folder over
@@ -96,12 +98,14 @@ impl Inner {
         began: Timestamp,
         mut cursor: Option<String>,
     ) -> Result<Applied, ServiceError> {
-        let mut before = None;
+        let (mut before, mut empty) = (None, 0);
         let mut sum = Applied::default();
         loop {
             let page = self.store.scan(bucket, folder, cursor.as_deref()).await?;
             let next = page.next.clone();
-            if next.is_some() && next == cursor {
+            let is_empty = page.entries.is_empty() && page.folders.is_empty();
+            empty = if is_empty { empty + 1 } else { 0 };
+            if next.is_some() && (next == cursor || empty > EMPTY_PAGES) {
                 return Err(standstill());
             }
             let found = found_in(page, cursor.clone(), before);

@@ -365,6 +365,24 @@ async fn a_crawl_goes_on_where_a_crash_has_stopped_it() {
 }
 
 #[tokio::test]
+async fn a_storage_that_promises_more_for_ever_is_an_error_and_no_endless_listing() {
+    let fixture = indexed(0, NEVER, false);
+    fixture.plant("key", b"x");
+    let request = ListObjects {
+        bucket: name("default"),
+        prefix: String::new(),
+        delimiter: None,
+        after: None,
+        max_keys: 1000,
+    };
+    let listed = fixture.service.list_objects(request).await;
+    assert!(
+        matches!(listed, Err(ServiceError::Internal(_))),
+        "{listed:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_bucket_that_is_gone_or_new_has_no_index() {
     let f = indexed(10, NEVER, false);
     let options = ServiceOptions {
