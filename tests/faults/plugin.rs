@@ -301,6 +301,41 @@ async fn what_misdeeds_cost_comes_back() {
     assert_no_panic(&gateway);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plugin_that_asks_for_what_it_may_not_have_does_not_flood_the_log() {
+    let (gateway, s3) = hostile();
+    let asked = s3
+        .head("fetch-flood", "https://not-granted.example/")
+        .send();
+    asked.await.expect(200);
+    gateway.until_said("not-granted.example");
+    is_fine(&s3).await;
+    let log = gateway.stderr();
+    let lines = log
+        .lines()
+        .filter(|line| line.contains("not-granted.example"));
+    let lines = lines.count();
+    assert!((1..1000).contains(&lines), "{lines} lines");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_plugin_piles_up_in_our_own_memory_has_an_end() {
+    for misdeed in ["stream-bomb", "task-bomb", "huge-random", "log-flood"] {
+        let (mut gateway, s3) = hostile();
+        is_fine(&s3).await;
+        let before = gateway.peak_memory();
+        for _ in 0..3 {
+            let _ = s3.head(misdeed, "key").try_send().await;
+            fine_in_the_end(&s3).await;
+        }
+        let grown = gateway.peak_memory() - before;
+        assert!(grown < 192 << 20, "{misdeed}: {grown} bytes");
+        assert!(gateway.is_running());
+        assert_no_panic(&gateway);
+    }
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn handles_that_a_plugin_keeps_come_back() {

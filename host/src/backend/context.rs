@@ -76,7 +76,11 @@ impl Ctx {
         Ok(Self {
             wasi: wasi.build(),
             http,
-            hooks: Hooks(outgoing, Arc::clone(&handles)),
+            hooks: Hooks {
+                outgoing,
+                handles: Arc::clone(&handles),
+                log: log.clone(),
+            },
             table,
             limits,
             native: Arc::default(),
@@ -131,7 +135,11 @@ impl WasiHttpView for Ctx {
     }
 }
 
-struct Hooks(Outgoing, Arc<Semaphore>);
+struct Hooks {
+    outgoing: Outgoing,
+    handles: Arc<Semaphore>,
+    log: GuestLog,
+}
 
 type Transfer = Box<dyn Future<Output = std::result::Result<(), Error>> + Send>;
 type Answer = std::result::Result<(http::Response<WasiBody>, Transfer), Error>;
@@ -143,8 +151,14 @@ impl WasiHttpHooks for Hooks {
         options: Option<RequestOptions>,
         _: Transfer,
     ) -> Box<dyn Future<Output = Answer> + Send> {
-        let handle = hold(&self.1);
-        Box::new(self.0.clone().send(request, options, handle))
+        if !self.outgoing.permits(request.uri()) {
+            // As often as it may say something itself.
+            let host = request.uri().host().unwrap_or_default();
+            let text = format!("it asks for the host {host}, which its grants do not name");
+            self.log.write(tracing::Level::WARN, &text);
+        }
+        let handle = hold(&self.handles);
+        Box::new(self.outgoing.clone().send(request, options, handle))
     }
 }
 

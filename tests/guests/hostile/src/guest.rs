@@ -221,6 +221,11 @@ impl store::Guest for Component {
             "escape" => outside::escape(&key).await?,
             "pipe" => outside::pipe(&key).await?,
             "fetch" => return Err(Error::Other(outside::fetch(&key).await)),
+            "fetch-flood" => {
+                for _ in 0..2000 {
+                    outside::fetch(&key).await;
+                }
+            }
             "inject" => return Err(Error::Other(outside::inject(&key).await)),
             "half-request" => return Err(Error::Other(outside::half_request(&key).await)),
             "environment" => {

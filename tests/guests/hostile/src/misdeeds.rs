@@ -5,6 +5,7 @@ use crate::guest::bindings::pys3local::storage::types::{Entry, ObjectInfo, Objec
 use crate::guest::bindings::wasi::clocks::monotonic_clock::wait_for;
 use crate::guest::bindings::wasi::filesystem::preopens::get_directories;
 use crate::guest::bindings::wasi::filesystem::types::{DescriptorFlags, OpenFlags, PathFlags};
+use crate::guest::bindings::wasi::random::random::get_random_bytes;
 use crate::guest::bindings::wit_stream;
 use wit_bindgen::StreamReader;
 
@@ -82,6 +83,15 @@ pub(crate) async fn commit(misdeed: &str) {
         "stack-bomb" => drop(core::hint::black_box(descend(1))),
         "hoard" => hoard().await,
         "hoard-streams" => hoard_streams(),
+        "stream-bomb" => loop {
+            core::mem::forget(wit_stream::new::<u8>());
+        },
+        "task-bomb" => task_bomb(),
+        "huge-wait" => wait_for(u64::MAX).await,
+        "huge-random" => loop {
+            drop(core::hint::black_box(get_random_bytes(u64::MAX)));
+        },
+        "exit" => std::process::exit(0),
         // Wakes up for a moment, time and again, when nobody calls.
         "background" => {
             wit_bindgen::spawn_local(async {
@@ -97,6 +107,21 @@ pub(crate) async fn commit(misdeed: &str) {
             }
         }
         _ => {}
+    }
+}
+
+/// Calls of the host that never return and that nobody waits for: each costs it some memory, and
+/// this program none.
+#[allow(unsafe_code, reason = "no binding is so careless")]
+fn task_bomb() {
+    #[link(wasm_import_module = "wasi:clocks/monotonic-clock@0.3.0")]
+    unsafe extern "C" {
+        #[link_name = "[async-lower]wait-for"]
+        fn start(duration: u64) -> u32;
+    }
+    loop {
+        // SAFETY: it takes a number and answers one.
+        unsafe { start(u64::MAX) };
     }
 }
 
