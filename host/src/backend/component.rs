@@ -418,7 +418,7 @@ impl From<setup::Description> for Description {
                 setup::SettingKind::Directory => SettingKind::Directory,
             },
             required: setting.required,
-            default: setting.default,
+            default: setting.default.as_deref().map(one_line),
         };
         let dir = |dir: setup::DirRequest| DirWish {
             guest: one_line(&dir.guest_path),

@@ -57,8 +57,9 @@ pub(super) fn text(error: &Error) -> String {
     }
 }
 
+/// A plugin's words as a line of the log, or of a terminal.
 fn cut(text: String) -> String {
-    if text.len() <= TEXT {
+    if text.len() <= TEXT && !text.contains(char::is_control) {
         text
     } else {
         super::load::one_line(&text)
@@ -324,6 +325,22 @@ mod tests {
         }
         for folder in ["p/", "p/a", "p/a/b/", "q/"] {
             assert!(check(&[], &[folder]).is_err(), "{folder}");
+        }
+    }
+
+    #[test]
+    fn the_words_of_a_plugin_are_one_line_and_no_longer_than_they_may_be() {
+        for text in ["two\nlines \u{1b}[31m\u{9b}2J", &"text ".repeat(1000)] {
+            for found in [
+                error(Error::Other(text.into())),
+                error(Error::Denied(text.into())),
+                error(Error::Unavailable(text.into())),
+                error(Error::InvalidName(text.into())),
+            ] {
+                let shown = format!("{found:?} {found}");
+                assert!(!found.to_string().contains(char::is_control), "{shown}");
+                assert!(shown.len() < 2 * TEXT, "{}", shown.len());
+            }
         }
     }
 
