@@ -3,6 +3,7 @@
 use super::bindings::pys3local::storage::log;
 use super::grants::Grants;
 use super::guest_log::GuestLog;
+use super::limits::Limits;
 use super::outgoing::Outgoing;
 use super::overlay;
 use super::pulse::NativeWork;
@@ -10,19 +11,15 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
-use wasmtime::{Engine, Result, StoreLimits, StoreLimitsBuilder};
+use wasmtime::{Engine, Result};
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{
     Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
 };
 
-/// Instances, tables and memories that one store may have: a component is several core modules.
-const MOST_INSTANCES: usize = 64;
 /// The largest number of bytes that lists and texts of one call may take in our memory: many times
 /// the largest page.
 pub(super) const ANSWER: usize = 16 << 20;
-/// Elements of one table.
-const TABLE: usize = 100_000;
 
 /// The data of one store.
 pub(super) struct Ctx {
@@ -30,7 +27,7 @@ pub(super) struct Ctx {
     http: WasiHttpCtx,
     hooks: Hooks,
     table: ResourceTable,
-    pub(super) limits: StoreLimits,
+    pub(super) limits: Limits,
     pub(super) native: Arc<NativeWork>,
     /// Handles that are not in the table (any more).
     handles: Arc<Semaphore>,
@@ -61,13 +58,6 @@ impl Ctx {
             wasi.preopened_dir(&dir.host, &dir.guest, perms)?;
         }
         let memory = usize::try_from(grants.memory).unwrap_or(usize::MAX);
-        let limits = StoreLimitsBuilder::new()
-            .memory_size(memory)
-            .table_elements(TABLE)
-            .instances(MOST_INSTANCES)
-            .tables(MOST_INSTANCES)
-            .memories(MOST_INSTANCES)
-            .build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(handles());
         let handles = Arc::new(Semaphore::new(handles()));
@@ -82,7 +72,7 @@ impl Ctx {
                 log: log.clone(),
             },
             table,
-            limits,
+            limits: Limits::new(memory),
             native: Arc::default(),
             handles,
             log,
@@ -191,6 +181,7 @@ pub(super) fn linker(engine: &Engine) -> Result<Linker<Ctx>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::limits::{MOST, TABLE};
     use super::super::secrets::Secrets;
     use super::*;
     use wasmtime::component::Component;
@@ -245,7 +236,7 @@ mod tests {
             format!("(component (core module $m {item}) {instances})")
         };
         for item in ["", "(table 1 funcref)", "(memory 1)"] {
-            let bomb = start(&many(item, MOST_INSTANCES + 1)).await.unwrap_err();
+            let bomb = start(&many(item, MOST + 1)).await.unwrap_err();
             assert!(format!("{bomb:#}").contains("limit"), "{item}: {bomb:#}");
             start(&many(item, 10)).await.unwrap();
         }
@@ -258,5 +249,42 @@ mod tests {
         start("(component (core module $m (memory 17)) (core instance (instantiate $m)))")
             .await
             .unwrap_err();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn all_memories_and_tables_together_do_not_grow_beyond_the_limit() {
+        let many = |item: &str, count: usize| {
+            let instances = "(core instance (instantiate $m))".repeat(count);
+            format!("(component (core module $m {item}) {instances})")
+        };
+        // 16 pages are allowed.
+        for (item, most) in [("(memory 4)", 4), ("(table 30000 funcref)", 3)] {
+            start(&many(item, most)).await.unwrap();
+            start(&many(item, most + 1)).await.unwrap_err();
+        }
+        let two = |pages: usize| {
+            let grow = |memory: &str, by: usize| format!("(memory.grow {memory} (i32.const {by}))");
+            let (one, two) = (grow("$one", 14), grow("$two", pages));
+            let both = format!("block (result i32) (drop {one}) {two}");
+            grower("(memory $one 1) (memory $two 1)", &both)
+        };
+        start(&two(1)).await.unwrap();
+        start(&two(0)).await.unwrap_err();
+        // What cannot be gives nothing back.
+        let overflow = "(drop (memory.grow (i32.const 8))) (drop (memory.grow (i32.const -1)))";
+        let module = format!(
+            "(memory 1) (func $s {overflow} {overflow}
+             (if (i32.ne (memory.size) (i32.const 9)) (then unreachable))) (start $s)"
+        );
+        start(&many(&module, 1)).await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_memory_that_nobody_limits_is_not_to_be_had() {
+        start(
+            "(component (core module $m (memory 1 60000 shared)) (core instance (instantiate $m)))",
+        )
+        .await
+        .unwrap_err();
     }
 }

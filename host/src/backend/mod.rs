@@ -16,6 +16,7 @@ mod error;
 mod grants;
 mod guest_log;
 mod layout;
+mod limits;
 mod load;
 mod metrics;
 mod outgoing;
