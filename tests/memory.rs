@@ -10,7 +10,7 @@ use pys3local_tests::client::Connection;
 use pys3local_tests::gateway::Options;
 use pys3local_tests::{Gateway, S3, data};
 
-const LIMIT: u64 = 160 << 20;
+const LIMIT: u64 = 96 << 20;
 const CLIENTS: u64 = 8;
 
 fn is_long() -> bool {
