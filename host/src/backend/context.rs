@@ -63,17 +63,20 @@ impl Ctx {
         let handles = Arc::new(Semaphore::new(handles()));
         let mut http = WasiHttpCtx::new();
         http.set_field_size_limit(HEADERS);
+        let native = Arc::<NativeWork>::default();
+        let hooks = Hooks {
+            outgoing,
+            handles: Arc::clone(&handles),
+            native: Arc::clone(&native),
+            log: log.clone(),
+        };
         Ok(Self {
             wasi: wasi.build(),
             http,
-            hooks: Hooks {
-                outgoing,
-                handles: Arc::clone(&handles),
-                log: log.clone(),
-            },
+            hooks,
             table,
             limits: Limits::new(memory),
-            native: Arc::default(),
+            native,
             handles,
             log,
         })
@@ -128,6 +131,7 @@ impl WasiHttpView for Ctx {
 struct Hooks {
     outgoing: Outgoing,
     handles: Arc<Semaphore>,
+    native: Arc<NativeWork>,
     log: GuestLog,
 }
 
@@ -148,7 +152,12 @@ impl WasiHttpHooks for Hooks {
             self.log.write(tracing::Level::WARN, &text);
         }
         let handle = hold(&self.handles);
-        Box::new(self.outgoing.clone().send(request, options, handle))
+        let (outgoing, native) = (self.outgoing.clone(), Arc::clone(&self.native));
+        Box::new(async move {
+            let answer = outgoing.send(request, options, handle).await?;
+            native.answered();
+            Ok(answer)
+        })
     }
 }
 

@@ -12,8 +12,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
 
-/// Native work (disk I/O that a guest started) may hold a call's deadline off, but not for
-/// longer than so many times the deadline.
+/// Native work (disk I/O that a guest started) and answers to its HTTP requests may hold a call's
+/// deadline off, but not for longer than so many times the deadline: they may be another call's.
 const MOST_EXTENSIONS: u32 = 10;
 
 /// When a call last got on, and whether it waits for somebody else now.
@@ -44,16 +44,18 @@ impl Pulse {
     /// Returns when nothing has happened for `patience`.
     pub(super) async fn stalled(&self, patience: Duration, native: &NativeWork) {
         let mut extensions = 0;
+        let mut answers = native.answers();
         loop {
             let last = self.started + Duration::from_millis(self.last.load(Ordering::Relaxed));
             let deadline = last + patience * (extensions + 1);
             tokio::time::sleep_until(deadline).await;
+            let answered = std::mem::replace(&mut answers, native.answers()) != answers;
             let idle =
                 last == self.started + Duration::from_millis(self.last.load(Ordering::Relaxed));
             if self.waiting.load(Ordering::Relaxed) > 0 || !idle {
                 self.waiting_is_progress();
                 extensions = 0;
-            } else if native.running() && extensions < MOST_EXTENSIONS {
+            } else if (native.running() || answered) && extensions < MOST_EXTENSIONS {
                 extensions += 1;
             } else {
                 return;
@@ -176,18 +178,32 @@ impl<B> Drop for WatchedRequest<B> {
     }
 }
 
-/// Counts the native work that guests of one store have started and that is still running.
+/// Counts what the guests of one store have others do for them.
 #[derive(Debug, Default)]
-pub(super) struct NativeWork(AtomicU32);
+pub(super) struct NativeWork {
+    /// Native work that is still running.
+    running: AtomicU32,
+    /// Answers to HTTP requests that have come.
+    answers: AtomicU64,
+}
 
 impl NativeWork {
     pub(super) fn begin(self: &Arc<Self>) -> NativeGuard {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.running.fetch_add(1, Ordering::Relaxed);
         NativeGuard(Arc::clone(self))
     }
 
+    /// An HTTP request was answered.
+    pub(super) fn answered(&self) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
+    }
+
     fn running(&self) -> bool {
-        self.0.load(Ordering::Relaxed) > 0
+        self.running.load(Ordering::Relaxed) > 0
+    }
+
+    fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Relaxed)
     }
 }
 
@@ -195,7 +211,7 @@ pub(super) struct NativeGuard(Arc<NativeWork>);
 
 impl Drop for NativeGuard {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -325,6 +341,24 @@ mod tests {
         pulse.stalled(PATIENCE, &native).await;
         assert!(start.elapsed() >= PATIENCE * (MOST_EXTENSIONS + 1));
         drop(guard);
+    }
+
+    #[tokio::test]
+    async fn answers_hold_the_deadline_off_but_not_for_ever() {
+        let native = Arc::new(NativeWork::default());
+        let answering = async {
+            loop {
+                native.answered();
+                tokio::time::sleep(PATIENCE / 4).await;
+            }
+        };
+        let pulse = Pulse::new();
+        let start = Instant::now();
+        tokio::select! {
+            () = answering => {}
+            () = pulse.stalled(PATIENCE, &native) => {}
+        }
+        assert!(start.elapsed() >= PATIENCE * (MOST_EXTENSIONS + 1));
     }
 
     #[tokio::test]
