@@ -20,6 +20,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use wasmtime::component::{FutureReader, StreamReader};
 
+/// Deletions of one request that run at the same time if the plugin takes them one by one.
+const DELETIONS: usize = 8;
+
 /// A plugin behind the port of the service.
 pub(super) struct Plugin {
     pool: Arc<Pool>,
@@ -304,11 +307,11 @@ impl Store for Plugin {
                 "the plugin did not answer each deletion".into(),
             )),
             Err(StoreError::Unsupported) => {
-                let mut answers = Vec::with_capacity(count);
-                for (key, known) in &deletions {
-                    answers.push(self.delete(bucket, key, known.as_ref()).await);
-                }
-                Ok(answers)
+                let deletions = futures_util::stream::iter(deletions);
+                let answers = deletions.map(|(key, known)| async move {
+                    self.delete(bucket, &key, known.as_ref()).await
+                });
+                Ok(answers.buffered(DELETIONS).collect().await)
             }
             Err(error) => Err(error),
         }

@@ -1,7 +1,7 @@
 //! The port [`Cache`] over the database.
 
 use super::Shared;
-use super::queries::{self, BucketNo, NamespaceNo, Numbers};
+use super::queries::{self, BucketNo, NamespaceNo, Numbers, Run};
 use super::worker::{Write, WriteError};
 use crate::model::{Bucket, BucketSetting, Checksum, ObjectKey, Timestamp, UploadId};
 use crate::service::ports::{
@@ -23,6 +23,7 @@ pub struct NamespaceCache {
     imported: Arc<HashMap<Box<str>, BucketNo>>,
     /// Buckets have indexes, which own writes keep exact.
     indexed: Arc<AtomicBool>,
+    run: Run,
 }
 
 impl NamespaceCache {
@@ -37,6 +38,7 @@ impl NamespaceCache {
             buckets: Arc::default(),
             imported: Arc::new(imported),
             indexed: Arc::default(),
+            run: Run(Timestamp::now().0),
         }
     }
 
@@ -191,6 +193,7 @@ impl Cache for NamespaceCache {
         portable: bool,
     ) -> Result<(), CacheError> {
         let bucket = self.find_or_intern(bucket).await?;
+        let portable = portable.then_some(self.run);
         self.write_indexed(Write::Settle(bucket, key.clone(), row, portable))
             .await
             .map(drop)
@@ -322,14 +325,32 @@ impl Cache for NamespaceCache {
         self.write(Write::ForgetSettings(bucket)).await.map(drop)
     }
 
+    async fn inherited(
+        &self,
+        bucket: &Bucket,
+        keys: &[&ObjectKey],
+    ) -> Result<Vec<bool>, CacheError> {
+        let inherited = self.read(bucket, |db, bucket| {
+            queries::inherited(db, bucket, keys, self.run)
+        })?;
+        // Nothing was ever written to this bucket.
+        let none = || vec![false; keys.len()];
+        Ok(if inherited.is_empty() {
+            none()
+        } else {
+            inherited
+        })
+    }
+
     async fn portable_queue(
         &self,
         since: Timestamp,
         limit: usize,
     ) -> Result<PortableQueue, CacheError> {
+        let due = (since, self.run);
         self.shared
             .readers
-            .snapshot(|db| queries::portable_queue(db, self.number, since, limit))
+            .snapshot(|db| queries::portable_queue(db, self.number, due, limit))
             .map_err(failed)
     }
 

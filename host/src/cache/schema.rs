@@ -11,6 +11,7 @@ const STEPS: &[&str] = &[
     include_str!("steps/008_bucket_settings.sql"),
     include_str!("steps/007_portable.sql"),
     include_str!("steps/005_index.sql"),
+    include_str!("steps/009_replaced.sql"),
 ];
 
 /// The version of the schema that this program writes.

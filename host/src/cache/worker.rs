@@ -7,7 +7,7 @@
 use super::file;
 use super::health::{Health, is_full};
 use super::index::Change;
-use super::queries::{self, BucketIndex, BucketNo, NamespaceNo};
+use super::queries::{self, BucketIndex, BucketNo, NamespaceNo, Run};
 use crate::model::{BucketSetting, ObjectKey, Timestamp, UploadId};
 use crate::service::index::tables;
 use crate::service::ports::{CacheError, Intent, Lesson, PartRow, Row, UploadRow};
@@ -35,8 +35,8 @@ const LOG_PAGES: u32 = 16_384;
 pub(super) enum Write {
     InternBucket(NamespaceNo, Box<str>),
     Announce(BucketNo, ObjectKey, Intent),
-    /// Whether the object is put into the queue of portable texts.
-    Settle(BucketNo, ObjectKey, Row, bool),
+    /// In which run the object is put into the queue of portable texts, if it is.
+    Settle(BucketNo, ObjectKey, Row, Option<Run>),
     /// The rows of this bucket, and the number of imported ones of the same name.
     Learn(BucketNo, Option<BucketNo>, Vec<Lesson>),
     Withdraw(BucketNo, ObjectKey),
@@ -81,15 +81,15 @@ impl Write {
                 change.apply(&BucketIndex::new(db, *bucket, *imported))
             }
             Self::Indexed(write) => {
-                let found = write.apply(db)?;
+                // Of what is forgotten it is noted what it was.
                 write.note(db)?;
-                return Ok(found);
+                return write.apply(db);
             }
         }
         .map(|()| true)
     }
 
-    /// Notes what was written in the index.
+    /// Notes what is being written in the index.
     fn note(&self, db: &Connection) -> rusqlite::Result<()> {
         match self {
             Self::Settle(bucket, key, ..) => {

@@ -1,8 +1,10 @@
 //! Buckets, real ones and the virtual one of default-bucket mode.
 
+use super::gate::to_the_end;
 use super::ports::StoredBucket;
 use super::{BucketMode, Inner, ServiceError};
 use crate::model::{Bucket, BucketName, BucketSetting};
+use std::sync::Arc;
 
 /// The only bucket of default-bucket mode.
 const DEFAULT: &str = "default";
@@ -61,18 +63,29 @@ impl Inner {
         self.require_bucket(&bucket).await
     }
 
-    pub(super) async fn delete_bucket(&self, name: &BucketName) -> Result<(), ServiceError> {
+    pub(super) async fn delete_bucket(
+        self: &Arc<Self>,
+        name: &BucketName,
+    ) -> Result<(), ServiceError> {
         match self.options.mode {
             BucketMode::Default if name.as_str() == DEFAULT => Err(ServiceError::BucketNotEmpty),
             BucketMode::Default => Ok(()),
             BucketMode::Advanced => {
-                self.store.delete_bucket(name).await?;
-                let bucket = Bucket::Named(name.clone());
-                self.close_index(&bucket).await?;
-                self.cache.forget_settings(&bucket).await?;
-                self.abort_uploads_of(&bucket).await
+                let (inner, name) = (Arc::clone(self), name.clone());
+                // Half-way given up, it would let somebody publish into what is gone.
+                to_the_end(move |_| async move { inner.delete_real_bucket(&name).await }).await
             }
         }
+    }
+
+    async fn delete_real_bucket(&self, name: &BucketName) -> Result<(), ServiceError> {
+        let bucket = Bucket::Named(name.clone());
+        let emptied = self.bucket_locks.empty(&bucket).await;
+        self.store.delete_bucket(name).await?;
+        emptied.deleted();
+        self.close_index(&bucket).await?;
+        self.cache.forget_settings(&bucket).await?;
+        self.abort_uploads_of(&bucket).await
     }
 
     pub(super) async fn bucket_setting(

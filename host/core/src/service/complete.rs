@@ -41,6 +41,7 @@ impl Inner {
             bucket: bucket.clone(),
             key: upload.key.clone(),
         };
+        let writer = self.bucket_locks.writer(bucket);
         let ongoing = self.uploads.claim(&upload.id);
         let _finishing = ongoing.finishing.lock().await;
         let row = match self.upload_row(bucket, upload).await {
@@ -90,10 +91,10 @@ impl Inner {
         self.use_index(bucket).await?;
         // A part that is still arriving must not write into what is published.
         let fence = ongoing.fence().await;
-        let remembered = self.remembered(&place).await?;
-        let leftover = remembered.intent.is_some();
-        let known = remembered.row.map(|row| row.state);
-        let announced = self.announce(&place, conditions, leftover, intent).await?;
+        let (guard, known) = self.lock_known(&place).await?;
+        let announced = self
+            .announce_locked((guard, &writer), conditions, false, intent)
+            .await?;
         let (key, receipt) = (&place.key, announced.receipt());
         let answer = self
             .store

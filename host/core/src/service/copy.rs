@@ -80,21 +80,16 @@ impl Inner {
         (target, conditions): (Place, WriteConditions),
         intent: Intent,
     ) -> Result<Inside, ServiceError> {
-        let guard = self.locks.lock(&target).await;
-        let remembered = self.remembered(&target).await?;
-        let leftover = remembered.intent.is_some();
+        let writer = self.bucket_locks.writer(&target.bucket);
+        let (guard, known) = self.lock_known(&target).await?;
         let announced = self
-            .announce_locked(guard, &conditions, leftover, intent)
+            .announce_locked((guard, &writer), &conditions, false, intent)
             .await?;
         let answer = self
             .store
             .copy(
                 (&source.bucket, &source.key, &state),
-                (
-                    &target.bucket,
-                    &target.key,
-                    remembered.row.as_ref().map(|row| &row.state),
-                ),
+                (&target.bucket, &target.key, known.as_ref()),
                 announced.receipt(),
             )
             .await;

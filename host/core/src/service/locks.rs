@@ -1,10 +1,13 @@
-//! One at a time: writers of a key, and who asks about a folder.
+//! One at a time: writers of a key, and who asks about a folder. And who deletes a bucket, and who
+//! writes into it.
 
+use super::ServiceError;
 use crate::model::{Bucket, ObjectKey};
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::OwnedMutexGuard;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use tokio::sync::{OwnedMutexGuard, OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 /// An object's address in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -103,9 +106,111 @@ impl<N: Clone + Eq + Hash> Drop for Claim<N> {
     }
 }
 
+/// Buckets that are written into or deleted. What is published into a bucket is there before its
+/// deletion asks whether the bucket is empty, or is refused.
+#[derive(Default)]
+pub(super) struct BucketLocks {
+    slots: Mutex<HashMap<Bucket, Weak<BucketSlot>>>,
+}
+
+#[derive(Default)]
+struct BucketSlot {
+    /// Shared by those who publish, held alone by who deletes.
+    lock: Arc<RwLock<()>>,
+    /// This bucket has been deleted. One that is made in its place has another slot.
+    gone: AtomicBool,
+}
+
+/// Somebody is going to publish into a bucket, into the one that is there now and no later one.
+pub(super) struct Writer(Arc<BucketSlot>);
+
+/// Nobody publishes into a bucket while this is held.
+pub(super) struct Emptied<'a> {
+    locks: &'a BucketLocks,
+    bucket: &'a Bucket,
+    slot: Arc<BucketSlot>,
+    _alone: OwnedRwLockWriteGuard<()>,
+}
+
+impl BucketLocks {
+    /// To be called when a write begins.
+    pub(super) fn writer(&self, bucket: &Bucket) -> Writer {
+        Writer(self.slot(bucket))
+    }
+
+    /// Waits until all that is being published into a bucket is there, and holds up the rest.
+    pub(super) async fn empty<'a>(&'a self, bucket: &'a Bucket) -> Emptied<'a> {
+        let slot = self.slot(bucket);
+        let alone = Arc::clone(&slot.lock).write_owned().await;
+        Emptied {
+            locks: self,
+            bucket,
+            slot,
+            _alone: alone,
+        }
+    }
+
+    fn slot(&self, bucket: &Bucket) -> Arc<BucketSlot> {
+        let mut slots = self.slots();
+        if let Some(slot) = slots.get(bucket).and_then(Weak::upgrade) {
+            return slot;
+        }
+        slots.retain(|_, slot| slot.strong_count() > 0);
+        let slot = Arc::default();
+        slots.insert(bucket.clone(), Arc::downgrade(&slot));
+        slot
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<Bucket, Weak<BucketSlot>>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Writer {
+    /// While this is held the bucket stays. It may be gone already.
+    pub(super) async fn publish(&self) -> Result<OwnedRwLockReadGuard<()>, ServiceError> {
+        let stays = Arc::clone(&self.0.lock).read_owned().await;
+        match self.0.gone.load(Ordering::SeqCst) {
+            true => Err(ServiceError::NoSuchBucket),
+            false => Ok(stays),
+        }
+    }
+}
+
+impl Emptied<'_> {
+    /// The bucket was deleted: those who wait to publish into it are refused.
+    pub(super) fn deleted(self) {
+        self.slot.gone.store(true, Ordering::SeqCst);
+        self.locks.slots().remove(self.bucket);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn nobody_publishes_into_a_bucket_that_is_being_deleted_or_was() {
+        let locks = BucketLocks::default();
+        let bucket = Bucket::Root;
+        let early = locks.writer(&bucket);
+        let publishing = early.publish().await.unwrap();
+        let moment = std::time::Duration::from_millis(5);
+        let emptied = tokio::time::timeout(moment, locks.empty(&bucket));
+        assert!(emptied.await.is_err(), "somebody is publishing");
+        drop(publishing);
+        let emptied = locks.empty(&bucket).await;
+        let publishing = tokio::time::timeout(moment, early.publish());
+        assert!(publishing.await.is_err(), "the bucket is being deleted");
+        // It was not empty.
+        drop(emptied);
+        drop(early.publish().await.unwrap());
+        locks.empty(&bucket).await.deleted();
+        let refused = early.publish().await.err();
+        assert!(matches!(refused, Some(ServiceError::NoSuchBucket)));
+        // Another bucket of this name.
+        drop(locks.writer(&bucket).publish().await.unwrap());
+    }
 
     fn place(key: &str) -> Place {
         Place {

@@ -5,7 +5,7 @@ mod state;
 mod store;
 
 use super::ports::{RowTrust, StoreError, StoredObject};
-use crate::model::{Bucket, ObjectKey};
+use crate::model::{Bucket, ObjectKey, ObjectState};
 use bytes::Bytes;
 use state::{State, Stored};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,6 +29,7 @@ pub struct MemoryStore {
     trust: RowTrust,
     state: Mutex<State>,
     answers: tokio::sync::RwLock<()>,
+    deletions: tokio::sync::RwLock<()>,
 }
 
 impl MemoryStore {
@@ -43,6 +44,7 @@ impl MemoryStore {
             trust,
             state: Mutex::new(state),
             answers: tokio::sync::RwLock::default(),
+            deletions: tokio::sync::RwLock::default(),
         }
     }
 
@@ -105,6 +107,21 @@ impl MemoryStore {
     /// the answers do not arrive.
     pub async fn hold_scans(&self) -> tokio::sync::RwLockWriteGuard<'_, ()> {
         self.answers.write().await
+    }
+
+    /// While this is held, buckets that were found to be empty are not deleted yet.
+    pub async fn hold_bucket_deletions(&self) -> tokio::sync::RwLockWriteGuard<'_, ()> {
+        self.deletions.write().await
+    }
+
+    /// How many buckets were found to be empty, to be deleted.
+    pub fn emptied_buckets(&self) -> usize {
+        self.state().emptied
+    }
+
+    /// What those who deleted or completed since the last question believed the keys to hold.
+    pub fn take_known(&self) -> Vec<Option<ObjectState>> {
+        std::mem::take(&mut self.state().known)
     }
 
     /// Scans do not know better of this key from now on.

@@ -43,9 +43,20 @@ struct State {
     part_checksums: HashMap<(Bucket, ObjectKey), Vec<Checksum>>,
     uploads: BTreeMap<UploadOrder, (UploadRow, BTreeMap<u16, PartRow>)>,
     settings: BTreeMap<(Bucket, BucketSetting), String>,
-    portable: BTreeMap<i64, (Bucket, ObjectKey, Timestamp)>,
+    portable: BTreeMap<i64, Waiting>,
     portable_number: i64,
+    /// Counts the runs of the program.
+    run: u64,
     fault: Option<CacheFault>,
+}
+
+/// An object in the queue of portable texts.
+struct Waiting {
+    bucket: Bucket,
+    key: ObjectKey,
+    since: Timestamp,
+    /// The run in which it replaced another one.
+    replaced: Option<u64>,
 }
 
 impl State {
@@ -55,11 +66,26 @@ impl State {
             .cloned()
     }
 
-    fn enqueue(&mut self, bucket: &Bucket, key: &ObjectKey) {
-        self.portable
-            .retain(|_, (of, at, _)| (&*of, &*at) != (bucket, key));
+    fn waiting(&self, bucket: &Bucket, key: &ObjectKey) -> Option<(i64, &Waiting)> {
+        let mut jobs = self.portable.iter();
+        let found = jobs.find(|(_, job)| (&job.bucket, &job.key) == (bucket, key));
+        found.map(|(number, job)| (*number, job))
+    }
+
+    fn dequeue(&mut self, bucket: &Bucket, key: &ObjectKey) -> Option<Waiting> {
+        let number = self.waiting(bucket, key)?.0;
+        self.portable.remove(&number)
+    }
+
+    fn enqueue(&mut self, bucket: &Bucket, key: &ObjectKey, replaces: bool) {
+        let before = self.dequeue(bucket, key).and_then(|job| job.replaced);
         self.portable_number += 1;
-        let job = (bucket.clone(), key.clone(), Timestamp::now());
+        let job = Waiting {
+            bucket: bucket.clone(),
+            key: key.clone(),
+            since: Timestamp::now(),
+            replaced: before.or(replaces.then_some(self.run)),
+        };
         self.portable.insert(self.portable_number, job);
     }
 
@@ -90,6 +116,11 @@ impl MemoryCache {
         let state = self.state();
         let open = state.objects.values().filter(|r| r.intent.is_some());
         open.count()
+    }
+
+    /// The program is started anew.
+    pub(crate) fn start_anew(&self) {
+        self.state().run += 1;
     }
 
     /// Changes a row as an import would.
@@ -209,7 +240,9 @@ impl Cache for MemoryCache {
             let mut state = self.call();
             let address = (bucket.clone(), key.clone());
             let remembered = state.objects.entry(address).or_default();
-            remembered.row = Some(row);
+            let id = row.state.id.clone();
+            let before = remembered.row.replace(row);
+            let replaces = before.is_some_and(|before| before.state.id != id);
             let intent = remembered.intent.take();
             let sums = intent.as_ref().map(|intent| intent.part_checksums.clone());
             let upload = intent.and_then(|intent| intent.upload);
@@ -221,7 +254,7 @@ impl Cache for MemoryCache {
                 state.uploads.remove(&at);
             }
             if portable {
-                state.enqueue(bucket, key);
+                state.enqueue(bucket, key, replaces);
             }
             let part = index::Part(std::cell::RefCell::new(&mut state), bucket);
             index::sure(crate::service::index::tables::written(
@@ -245,16 +278,14 @@ impl Cache for MemoryCache {
     async fn forget(&self, bucket: &Bucket, keys: &[&ObjectKey]) -> Result<(), CacheError> {
         let mut state = self.call();
         for key in keys {
-            state.objects.remove(&(bucket.clone(), (*key).clone()));
-            state
-                .portable
-                .retain(|_, (of, at, _)| (&*of, &*at) != (bucket, *key));
             let part = index::Part(std::cell::RefCell::new(&mut state), bucket);
             index::sure(crate::service::index::tables::forgotten(
                 &part,
                 key,
                 Timestamp::now(),
             ));
+            state.objects.remove(&(bucket.clone(), (*key).clone()));
+            state.dequeue(bucket, key);
         }
         Ok(())
     }
@@ -270,7 +301,7 @@ impl Cache for MemoryCache {
                 remembered.row = Some(lesson.row);
             }
             if as_expected && lesson.portable {
-                state.enqueue(bucket, &lesson.key);
+                state.enqueue(bucket, &lesson.key, false);
             }
             all &= as_expected;
         }
@@ -406,20 +437,35 @@ impl Cache for MemoryCache {
         Ok(())
     }
 
+    async fn inherited(
+        &self,
+        bucket: &Bucket,
+        keys: &[&ObjectKey],
+    ) -> Result<Vec<bool>, CacheError> {
+        let state = self.call();
+        let inherited = |key: &&ObjectKey| {
+            let job = state.waiting(bucket, key);
+            job.is_some_and(|(_, job)| job.replaced.is_some_and(|run| run != state.run))
+        };
+        Ok(keys.iter().map(inherited).collect())
+    }
+
     async fn portable_queue(
         &self,
         since: Timestamp,
         limit: usize,
     ) -> Result<PortableQueue, CacheError> {
         let state = self.call();
-        let is_due = state.portable.iter().filter(|(_, (.., at))| *at <= since);
-        let jobs = is_due.take(limit).map(|(number, (bucket, key, _))| {
+        let is_due = state.portable.iter().filter(|(_, job)| job.since <= since);
+        let jobs = is_due.take(limit).map(|(number, job)| {
+            let (bucket, key) = (job.bucket.clone(), job.key.clone());
             let found = state.objects.get(&(bucket.clone(), key.clone()));
             PortableJob {
                 number: *number,
-                bucket: bucket.clone(),
-                key: key.clone(),
+                bucket,
+                key,
                 row: found.and_then(|found| found.row.clone()),
+                inherited: job.replaced.is_some_and(|run| run != state.run),
             }
         });
         Ok(PortableQueue {
@@ -435,9 +481,9 @@ impl Cache for MemoryCache {
     }
 
     async fn portable_later(&self, numbers: Vec<i64>, since: Timestamp) -> Result<(), CacheError> {
-        for (number, (.., at)) in &mut self.call().portable {
+        for (number, job) in &mut self.call().portable {
             if numbers.contains(number) {
-                *at = since;
+                job.since = since;
             }
         }
         Ok(())

@@ -49,7 +49,7 @@ use crate::model::{
     UploadId,
 };
 use index::{Index, IndexProgress, Refreshed};
-use locks::KeyLocks;
+use locks::{BucketLocks, KeyLocks};
 use ports::{Cache, RowTrust, Store, StoredBucket};
 use publish::Publishing;
 use recover::Unsettled;
@@ -107,6 +107,7 @@ struct Inner {
     cache: Arc<dyn Cache>,
     options: ServiceOptions,
     locks: KeyLocks,
+    bucket_locks: BucketLocks,
     publishing: Publishing,
     unsettled: Unsettled,
     strangers: Strangers,
@@ -138,6 +139,7 @@ impl Service {
             cache,
             options,
             locks: KeyLocks::default(),
+            bucket_locks: BucketLocks::default(),
             publishing: Publishing::default(),
             unsettled: Unsettled::default(),
             strangers: Strangers::default(),

@@ -6,7 +6,7 @@
 
 use super::ports::{Lesson, PortableJob, Row, StoreError, StoredObject};
 use super::{Inner, ServiceError};
-use crate::model::{ObjectKey, Portable, Timestamp};
+use crate::model::{Bucket, ObjectKey, Portable, Timestamp};
 use futures_util::StreamExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -66,6 +66,19 @@ enum Outcome {
 }
 
 impl Inner {
+    /// Whether each of these keys may name an older object, too, that a run before this one has
+    /// replaced: a crash came before the storage was rid of it.
+    pub(super) async fn inherited(
+        &self,
+        bucket: &Bucket,
+        keys: &[&ObjectKey],
+    ) -> Result<Vec<bool>, ServiceError> {
+        if self.keeps_portable() {
+            return Ok(self.cache.inherited(bucket, keys).await?);
+        }
+        Ok(vec![false; keys.len()])
+    }
+
     /// Whether the storage keeps texts with objects.
     pub(super) fn keeps_portable(&self) -> bool {
         self.store.portable_bytes() > 0
@@ -185,7 +198,11 @@ impl Inner {
 
     async fn write_text(&self, job: PortableJob) -> Outcome {
         let PortableJob {
-            bucket, key, row, ..
+            bucket,
+            key,
+            row,
+            inherited,
+            ..
         } = job;
         let Some(row) = row else {
             return Outcome::Over;
@@ -196,11 +213,16 @@ impl Inner {
         if texts.is_empty() {
             return Outcome::Over;
         }
-        let written = self
-            .store
-            .set_portable(&bucket, &key, &row.state, texts)
-            .await;
-        let Err(error) = written else {
+        let written = async {
+            if inherited {
+                // Asked by key, the storage sees what else has the name, and the text that comes
+                // next tells it which one counts.
+                self.store.stat(&bucket, &key, None).await?;
+            }
+            let state = &row.state;
+            self.store.set_portable(&bucket, &key, state, texts).await
+        };
+        let Err(error) = written.await else {
             return Outcome::Over;
         };
         let (bucket, key) = (bucket.as_str(), key.as_str());

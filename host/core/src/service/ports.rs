@@ -349,6 +349,8 @@ pub struct PortableJob {
     pub key: ObjectKey,
     /// What is remembered of it by now.
     pub row: Option<Row>,
+    /// It replaced another object in an earlier run. Whether that one is gone is known to nobody.
+    pub inherited: bool,
 }
 
 /// The head of the queue of portable texts.
@@ -465,7 +467,8 @@ pub trait Cache: IndexCache {
     ) -> Result<(), CacheError>;
     /// The row replaces row and intent; the upload named by that intent is forgotten with its
     /// parts, and with `portable` the object is put into the queue of portable texts, all in one
-    /// transaction.
+    /// transaction. The queue keeps with it whether it has replaced another object since it was
+    /// last done.
     async fn settle(
         &self,
         bucket: &Bucket,
@@ -537,6 +540,13 @@ pub trait Cache: IndexCache {
     ) -> Result<(), CacheError>;
     /// Removes all settings of a bucket.
     async fn forget_settings(&self, bucket: &Bucket) -> Result<(), CacheError>;
+    /// For each of these keys whether it is in the queue of portable texts and has replaced another
+    /// object in an earlier run. Then nobody knows whether that one is gone.
+    async fn inherited(
+        &self,
+        bucket: &Bucket,
+        keys: &[&ObjectKey],
+    ) -> Result<Vec<bool>, CacheError>;
     /// Up to `limit` objects of this store that came into the queue of portable texts at or before
     /// `since`. Each is there once, where it came last.
     async fn portable_queue(

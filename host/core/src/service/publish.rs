@@ -1,18 +1,20 @@
 //! From the key lock to the final row: what every write has in common.
 
-use super::locks::{KeyGuard, Place};
+use super::locks::{KeyGuard, Place, Writer};
 use super::ports::{Intent, Receipt, Row, StoreError, StoredObject};
 use super::precondition::check_write;
 use super::{Inner, ServiceError, WriteConditions, Written};
+use crate::model::ObjectState;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedRwLockReadGuard};
 
 /// A write that holds the key's lock and whose intent is committed.
 pub(super) struct Announced {
     guard: KeyGuard,
     intent: Intent,
     _publishing: Published,
+    _bucket_stays: OwnedRwLockReadGuard<()>,
 }
 
 impl Inner {
@@ -20,20 +22,35 @@ impl Inner {
     /// `leftover`: the key may have an intent that nobody works on.
     pub(super) async fn announce(
         &self,
-        place: &Place,
+        (place, writer): (&Place, &Writer),
         conditions: &WriteConditions,
         leftover: bool,
         intent: Intent,
     ) -> Result<Announced, ServiceError> {
         let guard = self.locks.lock(place).await;
-        self.announce_locked(guard, conditions, leftover, intent)
+        self.announce_locked((guard, writer), conditions, leftover, intent)
             .await
+    }
+
+    /// Takes the key's lock, and says what the key holds for as long as that is held. What was read
+    /// before may have been replaced while this waited.
+    pub(super) async fn lock_known(
+        &self,
+        place: &Place,
+    ) -> Result<(KeyGuard, Option<ObjectState>), ServiceError> {
+        let guard = self.locks.lock(place).await;
+        let mut remembered = self.remembered(place).await?;
+        if remembered.intent.is_some() {
+            self.settle_leftover(&guard).await?;
+            remembered = self.remembered(place).await?;
+        }
+        Ok((guard, remembered.row.map(|row| row.state)))
     }
 
     /// The same, with the lock in hand.
     pub(super) async fn announce_locked(
         &self,
-        guard: KeyGuard,
+        (guard, writer): (KeyGuard, &Writer),
         conditions: &WriteConditions,
         leftover: bool,
         intent: Intent,
@@ -46,12 +63,14 @@ impl Inner {
             // The new intent replaces it, and the object that it tells of would lose its row.
             self.settle_leftover(&guard).await?;
         }
+        let bucket_stays = writer.publish().await?;
         let publishing = self.publishing.begin();
         self.cache.announce(bucket, key, intent.clone()).await?;
         Ok(Announced {
             guard,
             intent,
             _publishing: publishing,
+            _bucket_stays: bucket_stays,
         })
     }
 

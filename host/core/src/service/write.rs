@@ -60,6 +60,7 @@ impl Inner {
             content_type: metadata.content_type.clone(),
             known: None,
         };
+        let writer = self.bucket_locks.writer(&place.bucket);
         self.use_index(&place.bucket).await?;
         let mut leftover = false;
         if conditions.is_empty() {
@@ -91,7 +92,9 @@ impl Inner {
                 metadata,
                 upload: None,
             };
-            let announced = self.announce(place, conditions, leftover, intent).await?;
+            let announced = self
+                .announce((place, &writer), conditions, leftover, intent)
+                .await?;
             // A store that has failed meanwhile does not hear it; its own answer counts.
             let _ = approve.send(announced.receipt());
             feed.finish(whole).await;
@@ -137,7 +140,10 @@ impl Inner {
         if remembered.row.is_none() {
             self.require_bucket(bucket).await?;
         }
+        // Nobody here knows what else has the name: it is looked for, and goes, too.
+        let is_inherited = self.inherited(bucket, &[key]).await?.contains(&true);
         let known = remembered.row.as_ref().map(|row| &row.state);
+        let known = known.filter(|_| remembered.intent.is_none() && !is_inherited);
         let mut deleted = self.store.delete(bucket, key, known).await;
         if let Err(StoreError::Changed) = deleted {
             // Somebody else has put another object there, and that one goes.
@@ -201,11 +207,14 @@ impl Inner {
         }
         let keys: Vec<&ObjectKey> = places.iter().map(|place| &place.key).collect();
         let remembered = self.cache.objects(bucket, &keys).await?;
-        let deletions = keys
-            .iter()
-            .zip(remembered)
-            .map(|(key, remembered)| ((*key).clone(), remembered.row.map(|row| row.state)))
-            .collect();
+        let inherited = self.inherited(bucket, &keys).await?;
+        let deletions = keys.iter().zip(remembered).enumerate();
+        let deletions = deletions.map(|(at, (key, remembered))| {
+            let is_sure = remembered.intent.is_none() && inherited.get(at) != Some(&true);
+            let row = remembered.row.filter(|_| is_sure);
+            ((*key).clone(), row.map(|row| row.state))
+        });
+        let deletions = deletions.collect();
         let answers = self.store.delete_many(bucket, deletions).await?;
         if answers.len() != keys.len() {
             let reason = "the store has not answered every deletion";

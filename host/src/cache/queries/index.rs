@@ -3,7 +3,7 @@
 use super::{BucketNo, NamespaceNo, Numbers, forget, look_up, put_row, read_bucket};
 use crate::cache::rows::{Parsed, UnsignedColumn};
 use crate::model::{Bucket, ObjectKey, ObjectState, Timestamp};
-use crate::service::index::tables::{self, Extent, Mark, Tables};
+use crate::service::index::tables::{self, Age, Extent, Mark, Tables};
 use crate::service::index::{Folder, Fresh, IndexCounts, Run, Tail};
 use crate::service::ports::{Remembered, Row, StoreListQuery, StorePage, StoredObject};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -228,20 +228,33 @@ fn read_folder(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Folder
     })
 }
 
-/// The columns `mark` and `at`.
-fn columns(mark: Mark) -> (i64, Option<i64>) {
+/// The column `mark`.
+fn number(mark: &Mark) -> i64 {
     match mark {
-        Mark::Seen => (0, None),
-        Mark::Ours(at) => (1, Some(at.0)),
-        Mark::Doubtful => (2, None),
+        Mark::Seen => 0,
+        Mark::Ours(_) => 1,
+        Mark::Doubtful => 2,
+        Mark::Deleted(..) => 3,
     }
 }
 
+/// From the columns `mark`, `at`, `modified` and `id`.
 fn read_mark(row: &rusqlite::Row<'_>) -> rusqlite::Result<Mark> {
-    let at: Option<i64> = row.get(1)?;
+    let time = |column| {
+        Ok::<_, rusqlite::Error>(Timestamp(
+            row.get::<_, Option<i64>>(column)?.unwrap_or_default(),
+        ))
+    };
     Ok(match row.get(0)? {
         0 => Mark::Seen,
-        1 => Mark::Ours(Timestamp(at.unwrap_or_default())),
+        1 => Mark::Ours(time(1)?),
+        3 => Mark::Deleted(
+            time(1)?,
+            Age {
+                modified: time(2)?,
+                id: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+            },
+        ),
         _ => Mark::Doubtful,
     })
 }
@@ -305,7 +318,7 @@ impl Tables for BucketIndex<'_> {
     fn mark(&self, folder: &str, name: &str) -> rusqlite::Result<Option<Mark>> {
         self.db
             .prepare_cached(
-                "SELECT mark, at FROM index_marks
+                "SELECT mark, at, modified, id FROM index_marks
                  WHERE bucket_id = ?1 AND folder = ?2 AND name = ?3",
             )?
             .query_row(params![self.bucket.0, folder, name], read_mark)
@@ -313,13 +326,25 @@ impl Tables for BucketIndex<'_> {
     }
 
     fn put_mark(&self, folder: &str, name: &str, mark: Mark) -> rusqlite::Result<()> {
-        let (mark, at) = columns(mark);
+        let age = match &mark {
+            Mark::Deleted(_, age) => Some(age),
+            _ => None,
+        };
         self.db
             .prepare_cached(
-                "INSERT OR REPLACE INTO index_marks (bucket_id, folder, name, mark, at)
-                 VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT OR REPLACE INTO index_marks
+                     (bucket_id, folder, name, mark, at, modified, id)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?
-            .execute(params![self.bucket.0, folder, name, mark, at])?;
+            .execute(params![
+                self.bucket.0,
+                folder,
+                name,
+                number(&mark),
+                mark.ours().map(|at| at.0),
+                age.map(|age| age.modified.0),
+                age.map(|age| age.id.as_str()),
+            ])?;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Rows of objects, and intents.
 
-use super::portable::{dequeue, enqueue};
+use super::portable::{Run, dequeue, enqueue};
 use super::{BucketNo, NamespaceNo, Numbers, delete_upload};
 use crate::cache::rows::{
     HeadersColumn, Parsed, PartMd5sColumn, PartSizesColumn, Unfit, UnsignedColumn, etag,
@@ -191,18 +191,22 @@ pub(super) fn put_row(
     Ok(())
 }
 
-/// Puts a row in place of the key's last row and intent; the intent's upload goes as well.
+/// Puts a row in place of the key's last row and intent; the intent's upload goes as well. With
+/// `portable`, which is the run, the object is put into the queue of portable texts.
 pub(in crate::cache) fn settle(
     db: &Connection,
     bucket: BucketNo,
     key: &ObjectKey,
     row: &Row,
-    portable: bool,
+    portable: Option<Run>,
 ) -> rusqlite::Result<()> {
-    put_row(db, bucket, key, row)?;
-    if portable {
-        enqueue(db, bucket, key)?;
+    if let Some(run) = portable {
+        let replaces = db
+            .prepare_cached("SELECT 1 FROM objects WHERE bucket_id = ?1 AND key = ?2 AND id <> ?3")?
+            .exists(params![bucket.0, key.as_str(), row.state.id])?;
+        enqueue(db, bucket, key, replaces.then_some(run))?;
     }
+    put_row(db, bucket, key, row)?;
     let parts = db
         .prepare_cached(
             "INSERT OR REPLACE INTO part_checksums (bucket_id, key, checksums)
@@ -252,7 +256,7 @@ pub(in crate::cache) fn learn(
         }
         put_row(db, bucket, &lesson.key, &lesson.row)?;
         if lesson.portable {
-            enqueue(db, bucket, &lesson.key)?;
+            enqueue(db, bucket, &lesson.key, None)?;
         }
         if let Some(imported) = imported
             && takes_over(lesson)

@@ -7,13 +7,45 @@ use crate::model::{ObjectKey, Timestamp};
 use crate::service::ports::{PortableJob, PortableQueue};
 use rusqlite::{Connection, params};
 
-/// Puts an object at the end of the queue, wherever it was in it before.
-pub(super) fn enqueue(db: &Connection, bucket: BucketNo, key: &ObjectKey) -> rusqlite::Result<()> {
+/// A run of the program, told from all others of this database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cache) struct Run(pub(in crate::cache) i64);
+
+/// Puts an object at the end of the queue, wherever it was in it before. `replaced`: the run in
+/// which it has replaced another one, which counts unless it already did so before.
+pub(super) fn enqueue(
+    db: &Connection,
+    bucket: BucketNo,
+    key: &ObjectKey,
+    replaced: Option<Run>,
+) -> rusqlite::Result<()> {
     db.prepare_cached(
-        "INSERT OR REPLACE INTO portable_queue (bucket_id, key, since) VALUES (?1, ?2, ?3)",
+        "INSERT OR REPLACE INTO portable_queue (bucket_id, key, since, replaced_in)
+         VALUES (?1, ?2, ?3, coalesce(
+             (SELECT replaced_in FROM portable_queue WHERE bucket_id = ?1 AND key = ?2), ?4))",
     )?
-    .execute(params![bucket.0, key.as_str(), Timestamp::now().0])?;
+    .execute(params![
+        bucket.0,
+        key.as_str(),
+        Timestamp::now().0,
+        replaced.map(|run| run.0)
+    ])?;
     Ok(())
+}
+
+/// For each key whether it is in the queue and has replaced another object in another run.
+pub(in crate::cache) fn inherited(
+    db: &Connection,
+    bucket: BucketNo,
+    keys: &[&ObjectKey],
+    run: Run,
+) -> rusqlite::Result<Vec<bool>> {
+    let mut statement = db.prepare_cached(
+        "SELECT 1 FROM portable_queue WHERE bucket_id = ?1 AND key = ?2 AND replaced_in <> ?3",
+    )?;
+    keys.iter()
+        .map(|key| statement.exists(params![bucket.0, key.as_str(), run.0]))
+        .collect()
 }
 
 /// Takes an object off the queue.
@@ -27,19 +59,20 @@ pub(super) fn dequeue(db: &Connection, bucket: BucketNo, key: &ObjectKey) -> rus
 pub(in crate::cache) fn portable_queue(
     db: &Connection,
     namespace: NamespaceNo,
-    since: Timestamp,
+    (since, run): (Timestamp, Run),
     limit: usize,
 ) -> rusqlite::Result<PortableQueue> {
     let jobs = db
         .prepare_cached(
             "SELECT o.size, o.digest, o.parts, o.part_sizes, o.content_type, o.metadata, o.checksum,
-                    o.id, o.version, o.modified, q.number, q.key, b.name
+                    o.id, o.version, o.modified, q.number, q.key, b.name,
+                    coalesce(q.replaced_in <> ?4, 0)
              FROM portable_queue q JOIN buckets b USING (bucket_id)
              LEFT JOIN objects o ON o.bucket_id = q.bucket_id AND o.key = q.key
              WHERE b.namespace_id = ?1 AND q.since <= ?2 ORDER BY q.number LIMIT ?3",
         )?
         .query_map(
-            params![namespace.0, since.0, UnsignedColumn(limit as u64)],
+            params![namespace.0, since.0, UnsignedColumn(limit as u64), run.0],
             |row| {
                 let Parsed(key) = row.get(11)?;
                 Ok(PortableJob {
@@ -47,6 +80,7 @@ pub(in crate::cache) fn portable_queue(
                     bucket: read_bucket(row, 12)?,
                     key,
                     row: read_object(row)?,
+                    inherited: row.get(13)?,
                 })
             },
         )?

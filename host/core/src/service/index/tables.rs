@@ -5,8 +5,9 @@
 //! the look began, or about one that is just being written, does not count: the page may be older
 //! than the write. So pages that arrive late can neither bring deleted objects back nor hide new
 //! ones, whichever process writes. And because listings of a storage may lag behind, a page of the
-//! next moments that lacks a written key, or has an older object of it, is not believed either: the
-//! plugin that knew better may have died meanwhile, or belong to another process.
+//! next moments that lacks a written key, or has an older object of it, is not believed either, nor
+//! one that still has a deleted object: the plugin that knew better may have died meanwhile, or
+//! belong to another process.
 
 use super::ports::{Applied, End, Folder, Found, Fresh, Run, Tail, TailPage};
 use crate::model::{Metadata, ObjectKey, Timestamp};
@@ -17,11 +18,22 @@ use std::time::Duration;
 /// For how long the listings of a storage may lack what was written.
 const LAG: Duration = Duration::from_mins(1);
 
+/// What object had a key: the order of several objects with one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Age {
+    /// Last modification.
+    pub modified: Timestamp,
+    /// Of several that were made at the same time the one with the highest id counts.
+    pub id: String,
+}
+
 /// Why a name of a folder needs no further look in this run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mark {
-    /// We have written it then, or deleted it.
+    /// We have written it then, or deleted it without knowing what it was.
     Ours(Timestamp),
+    /// We have deleted this object then, and all that were older.
+    Deleted(Timestamp, Age),
     /// It was told by an earlier page.
     Seen,
     /// An earlier page told another object of this key, older than the one that is known.
@@ -44,9 +56,9 @@ pub trait Tables {
     fn mark(&self, folder: &str, name: &str) -> Result<Option<Mark>, Self::Error>;
     /// Marks a name.
     fn put_mark(&self, folder: &str, name: &str, mark: Mark) -> Result<(), Self::Error>;
-    /// Removes the marks of a folder, but for [`Mark::Ours`] of after this time.
+    /// Removes the marks of a folder, but for our own of after this time.
     fn clear_marks(&self, folder: &str, ours: Timestamp) -> Result<(), Self::Error>;
-    /// Removes [`Mark::Ours`] of this time and before from all folders without a run.
+    /// Removes our own marks of this time and before from all folders without a run.
     fn expire_marks(&self, ours: Timestamp) -> Result<(), Self::Error>;
     /// The first key with a row of the bucket's own that is this text or behind it.
     fn key_from(&self, from: &str) -> Result<Option<ObjectKey>, Self::Error>;
@@ -118,13 +130,20 @@ pub fn written<T: Tables>(tables: &T, key: &ObjectKey, now: Timestamp) -> Result
     Ok(())
 }
 
-/// Notes that a key was forgotten: what runs say about it does not count.
+/// Notes that a key is about to be forgotten, because its object is deleted: what runs say about it
+/// does not count, and for some time pages that still have the object are not believed.
 pub fn forgotten<T: Tables>(tables: &T, key: &ObjectKey, now: Timestamp) -> Result<(), T::Error> {
     let folder = folder_of(key.as_str());
-    if let Some(Folder { run: Some(_), .. }) = tables.folder(folder)? {
-        tables.put_mark(folder, name_in(folder, key.as_str()), Mark::Ours(now))?;
+    if tables.folder(folder)?.is_none() {
+        return Ok(());
     }
-    Ok(())
+    tables.expire_marks(now - LAG)?;
+    let row = tables.remembered(key)?.row;
+    let mark = match row.filter(|row| !row.state.version.is_empty()) {
+        Some(row) => Mark::Deleted(now, age(&row)),
+        None => Mark::Ours(now),
+    };
+    tables.put_mark(folder, name_in(folder, key.as_str()), mark)
 }
 
 /// Takes over what a run has found; `None` if it is no longer the folder's run.
@@ -154,13 +173,24 @@ pub fn apply<T: Tables>(
         state.newest = state.newest.max(Some(row.modified));
         let name = name_in(folder, key.as_str());
         let mark = tables.mark(folder, name)?;
-        if matches!(mark, Some(Mark::Ours(at)) if at >= began) {
+        if mark
+            .as_ref()
+            .and_then(Mark::ours)
+            .is_some_and(|at| at >= began)
+        {
             continue;
         }
-        let lately = is_lately(mark, began);
+        if let Some(Mark::Deleted(at, deleted)) = &mark
+            && *at > began - LAG
+            && age(&row) <= *deleted
+        {
+            // The listing lags behind.
+            continue;
+        }
+        let lately = is_lately(mark.as_ref(), began);
         let Remembered { row: known, intent } = tables.remembered(&key)?;
-        applied.meet(known.as_ref(), &row, mark);
-        let rival = match (&known, mark) {
+        applied.meet(known.as_ref(), &row, mark.as_ref());
+        let rival = match (&known, &mark) {
             (Some(known), _) if known.state.id == row.state.id => None,
             // The page may be older.
             (Some(known), _) if lately => Some(known),
@@ -195,7 +225,7 @@ pub fn apply<T: Tables>(
                 _ if is_older => Mark::Doubtful,
                 _ => Mark::Seen,
             };
-            if mark != Some(now) {
+            if mark.as_ref() != Some(&now) {
                 tables.put_mark(folder, name, now)?;
             }
         }
@@ -240,7 +270,7 @@ pub fn apply<T: Tables>(
 
 impl Applied {
     /// Takes note of an object that was told before, unless we have just written it.
-    fn meet(&mut self, known: Option<&Row>, told: &Row, mark: Option<Mark>) {
+    fn meet(&mut self, known: Option<&Row>, told: &Row, mark: Option<&Mark>) {
         let is_known = known.is_some_and(|known| known.state.id == told.state.id);
         if is_known && !matches!(mark, Some(Mark::Ours(_))) {
             let oldest = self.familiar.unwrap_or(told.modified);
@@ -266,8 +296,18 @@ struct Left {
 }
 
 /// Whether it was written so shortly before a run began that the run may not know.
-fn is_lately(mark: Option<Mark>, began: Timestamp) -> bool {
-    matches!(mark, Some(Mark::Ours(at)) if at > began - LAG)
+fn is_lately(mark: Option<&Mark>, began: Timestamp) -> bool {
+    matches!(mark, Some(Mark::Ours(at)) if *at > began - LAG)
+}
+
+impl Mark {
+    /// When we have written or deleted it.
+    pub fn ours(&self) -> Option<Timestamp> {
+        match self {
+            Self::Ours(at) | Self::Deleted(at, _) => Some(*at),
+            Self::Seen | Self::Doubtful => None,
+        }
+    }
 }
 
 /// Removes what a complete run has not told.
@@ -285,7 +325,7 @@ fn sweep<T: Tables>(
     let is_there = |name: &str| match tables.mark(folder, name)? {
         Some(Mark::Seen) => Ok(true),
         Some(Mark::Doubtful) => Ok(false),
-        mark => Ok(is_lately(mark, began) || seen.contains(name)),
+        mark => Ok(is_lately(mark.as_ref(), began) || seen.contains(name)),
     };
     let mut from = folder.to_owned();
     while let Some(key) = tables.key_from(&from)? {
@@ -356,10 +396,27 @@ pub fn content<T: Tables>(tables: &T, folder: &str) -> Result<u64, T::Error> {
     Ok(count)
 }
 
-/// The order of several objects with one key: the last one counts. Numbers that are texts are
-/// compared as numbers.
-fn age(row: &Row) -> (Timestamp, usize, &str) {
-    (row.modified, row.state.id.len(), &row.state.id)
+fn age(row: &Row) -> Age {
+    Age {
+        modified: row.modified,
+        id: row.state.id.clone(),
+    }
+}
+
+impl Ord for Age {
+    /// The last one counts. Numbers that are texts are compared as numbers.
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let order = |age: &Self| (age.modified, age.id.len());
+        order(self)
+            .cmp(&order(other))
+            .then_with(|| self.id.cmp(&other.id))
+    }
+}
+
+impl PartialOrd for Age {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// The row of an object that a storage has told, when this is known of its key; `None` if there

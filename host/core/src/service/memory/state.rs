@@ -22,6 +22,10 @@ pub(super) struct State {
     /// What scans tell of some keys, instead of what there is.
     pub(super) lagging: HashMap<ObjectKey, Option<StoredObject>>,
     pub(super) questions: usize,
+    /// What callers who delete or complete believed the key to hold.
+    pub(super) known: Vec<Option<ObjectState>>,
+    /// Buckets that were found to be empty and are about to go.
+    pub(super) emptied: usize,
 }
 
 #[derive(Debug, Default)]
@@ -103,12 +107,19 @@ impl State {
     fn in_folder(&self, bucket: &Bucket, folder: &str) -> Result<Vec<Child>, StoreError> {
         let mut folders: BTreeMap<String, u64> = BTreeMap::new();
         let mut children = Vec::new();
-        for (key, object) in &self.bucket(bucket)?.objects {
+        let objects = &self.bucket(bucket)?.objects;
+        let told = objects.iter().filter_map(|(key, object)| {
             let info = match self.lagging.get(key) {
-                Some(None) => continue,
-                Some(Some(info)) => info,
+                Some(told) => told.as_ref()?,
                 None => &object.info,
             };
+            Some((key, info))
+        });
+        let deleted = self.lagging.iter().filter_map(|(key, told)| {
+            let info = told.as_ref().filter(|_| !objects.contains_key(key))?;
+            Some((key, info))
+        });
+        for (key, info) in told.chain(deleted) {
             let Some(rest) = key.as_str().strip_prefix(folder) else {
                 continue;
             };

@@ -73,12 +73,17 @@ impl Store for MemoryStore {
     }
 
     async fn delete_bucket(&self, bucket: &BucketName) -> Result<(), StoreError> {
-        let mut state = self.state();
         let bucket = Bucket::Named(bucket.clone());
-        if !state.bucket(&bucket)?.objects.is_empty() {
-            return Err(StoreError::BucketNotEmpty);
+        {
+            let mut state = self.state();
+            if !state.bucket(&bucket)?.objects.is_empty() {
+                return Err(StoreError::BucketNotEmpty);
+            }
+            state.emptied += 1;
         }
-        state.buckets.remove(&bucket);
+        // As a remote storage would: with all that has come into it meanwhile.
+        let _may_go = self.deletions.read().await;
+        self.state().buckets.remove(&bucket);
         Ok(())
     }
 
@@ -147,9 +152,10 @@ impl Store for MemoryStore {
         &self,
         bucket: &Bucket,
         key: &ObjectKey,
-        _known: Option<&ObjectState>,
+        known: Option<&ObjectState>,
     ) -> Result<(), StoreError> {
         let mut state = self.state();
+        state.known.push(known.cloned());
         if state.undeletable.as_ref() == Some(key) {
             return Err(StoreError::Denied("this object is protected".into()));
         }
@@ -274,10 +280,11 @@ impl Store for MemoryStore {
         key: &ObjectKey,
         upload: &str,
         parts: Vec<StoredPart>,
-        _known: Option<&ObjectState>,
+        known: Option<&ObjectState>,
         receipt: Receipt,
     ) -> Result<StoredObject, StoreError> {
         self.publish(|state| {
+            state.known.push(known.cloned());
             let found = state.upload(upload)?;
             if (&found.bucket, &found.key) != (bucket, key) {
                 return Err(StoreError::NoSuchUpload);

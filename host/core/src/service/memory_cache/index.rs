@@ -56,7 +56,7 @@ impl Tables for Part<'_> {
 
     fn mark(&self, folder: &str, name: &str) -> Result<Option<Mark>, Infallible> {
         let at = (self.1.clone(), folder.to_owned(), name.to_owned());
-        Ok(self.0.borrow().index.marks.get(&at).copied())
+        Ok(self.0.borrow().index.marks.get(&at).cloned())
     }
 
     fn put_mark(&self, folder: &str, name: &str, mark: Mark) -> Result<(), Infallible> {
@@ -69,7 +69,7 @@ impl Tables for Part<'_> {
         let mut state = self.0.borrow_mut();
         let marks = &mut state.index.marks;
         marks.retain(|(bucket, of, _), mark| {
-            bucket != self.1 || of != folder || matches!(mark, Mark::Ours(at) if *at > ours)
+            bucket != self.1 || of != folder || mark.ours().is_some_and(|at| at > ours)
         });
         Ok(())
     }
@@ -80,7 +80,7 @@ impl Tables for Part<'_> {
         marks.retain(|(bucket, of, _), mark| {
             let folder = folders.get(&(bucket.clone(), of.clone()));
             let is_run = folder.is_some_and(|folder| folder.run.is_some());
-            bucket != self.1 || is_run || !matches!(mark, Mark::Ours(at) if *at <= ours)
+            bucket != self.1 || is_run || mark.ours().is_none_or(|at| at > ours)
         });
         Ok(())
     }
@@ -109,7 +109,7 @@ impl Tables for Part<'_> {
     fn owes_text(&self, key: &ObjectKey) -> Result<bool, Infallible> {
         let state = self.0.borrow();
         let mut jobs = state.portable.values();
-        Ok(jobs.any(|(bucket, of, _)| (bucket, of) == (self.1, key)))
+        Ok(jobs.any(|job| (&job.bucket, &job.key) == (self.1, key)))
     }
 
     fn drop_row(&self, key: &ObjectKey) -> Result<(), Infallible> {
@@ -145,14 +145,15 @@ impl MemoryCache {
     pub(crate) fn marks(&self) -> usize {
         let state = self.state();
         let marks = state.index.marks.values();
-        marks.filter(|mark| !matches!(mark, Mark::Ours(_))).count()
+        marks.filter(|mark| mark.ours().is_none()).count()
     }
 
     /// As if all that was written had been written then.
     pub(crate) fn age_marks(&self, then: Timestamp) {
         for mark in self.state().index.marks.values_mut() {
-            if matches!(mark, Mark::Ours(_)) {
-                *mark = Mark::Ours(then);
+            match mark {
+                Mark::Ours(at) | Mark::Deleted(at, _) => *at = then,
+                Mark::Seen | Mark::Doubtful => {}
             }
         }
     }

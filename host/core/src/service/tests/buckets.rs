@@ -132,3 +132,42 @@ async fn every_operation_on_a_missing_bucket_says_so() {
         assert_eq!(f.cache.open_intents(), 0);
     }
 }
+
+#[tokio::test]
+async fn what_is_acknowledged_while_its_bucket_is_deleted_is_not_lost() {
+    let f = Fixture::advanced().await;
+    let bucket = name("first");
+    let held = f.store.hold_bucket_deletions().await;
+    let deleting = {
+        let (service, bucket) = (Arc::clone(&f.service), bucket.clone());
+        tokio::spawn(async move { service.delete_bucket(&bucket).await })
+    };
+    while f.store.emptied_buckets() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let writing = {
+        let service = Arc::clone(&f.service);
+        let request = PutObject {
+            bucket: bucket.clone(),
+            ..put_request("k")
+        };
+        tokio::spawn(async move { service.put_object(request, good(b"x")).await })
+    };
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    drop(held);
+    deleting.await.unwrap().unwrap();
+    let written = writing.await.unwrap();
+    assert!(
+        matches!(written, Err(ServiceError::NoSuchBucket)),
+        "{written:?}"
+    );
+    // A new bucket of this name is none of theirs.
+    f.service.create_bucket(&bucket).await.unwrap();
+    let request = PutObject {
+        bucket,
+        ..put_request("k")
+    };
+    f.service.put_object(request, good(b"x")).await.unwrap();
+}

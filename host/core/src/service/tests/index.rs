@@ -165,6 +165,7 @@ async fn an_index_that_is_wrong_although_its_counts_are_right_is_mended() {
     assert_eq!(f.keys().await.len(), 11);
     f.crawled().await;
     f.cache.forget(&root(), &[&key("dir/1")]).await.unwrap();
+    f.cache.age_marks(Timestamp::now() - NEVER);
     f.store.uproot(&root(), &key("dir/2"));
     assert!(
         f.keys().await.contains(&"dir/2".to_owned()),
@@ -292,6 +293,37 @@ async fn what_was_just_written_outlasts_listings_that_lag_behind() {
         assert_eq!(f.head("a/replaced").await.unwrap().size, 6);
         assert_eq!(f.cache.marks(), 0);
         assert!(f.cache.own_marks() > 0);
+    }
+}
+
+#[tokio::test]
+async fn what_was_just_deleted_outlasts_listings_that_lag_behind() {
+    for rows in [2, 100] {
+        let f = indexed(rows, Duration::ZERO, false);
+        for raw in ["a/one", "a/other", "a/stays"] {
+            f.plant(raw, b"planted");
+        }
+        f.put("a/own", b"own").await.unwrap();
+        f.keys().await;
+        f.crawled().await;
+        // Its listings still show all of that; and we have crashed.
+        for raw in ["a/one", "a/other", "a/own"] {
+            let stored = f.store.stat(&root(), &key(raw), None).await.unwrap();
+            f.delete(raw).await.unwrap();
+            f.store.lag(&key(raw), Some(stored));
+        }
+        let f = f.restarted();
+        f.service.recover().await.unwrap();
+        for _ in 0..3 {
+            assert_eq!(f.keys().await, ["a/stays"], "pages of {rows}");
+            let head = f.head("a/own").await;
+            assert!(matches!(head, Err(ServiceError::NoSuchKey)));
+        }
+        // What others put there counts at once.
+        f.store.catch_up();
+        f.plant("a/other", b"theirs");
+        assert_eq!(f.keys().await, ["a/other", "a/stays"], "pages of {rows}");
+        assert_eq!(f.head("a/other").await.unwrap().size, 6);
     }
 }
 

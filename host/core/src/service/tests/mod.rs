@@ -63,6 +63,7 @@ impl Fixture {
 
     /// The same store and cache after a crash: whatever the old service holds is lost.
     fn restarted(&self) -> Self {
+        self.cache.start_anew();
         Self {
             service: service(&self.store, &self.cache, self.options),
             store: Arc::clone(&self.store),

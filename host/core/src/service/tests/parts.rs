@@ -354,3 +354,29 @@ async fn upload_ids_are_not_guessable() {
     assert_eq!(ids.len(), 2);
     assert!(ids.iter().all(|id| id.as_str().len() == 32));
 }
+
+#[tokio::test]
+async fn a_completion_replaces_what_the_key_holds_when_its_turn_has_come() {
+    let f = Fixture::with(RowTrust::Indexed, BucketMode::Default.into());
+    f.put("k", b"old").await.unwrap();
+    let upload = f.begin("k").await;
+    f.part(&upload, 1, b"part").await.unwrap();
+    // Another writer has the key.
+    let place = crate::service::locks::Place {
+        bucket: root(),
+        key: key("k"),
+    };
+    let guard = f.service.inner.locks.lock(&place).await;
+    let completing = async { f.complete(&upload, &[(1, b"part")]).await };
+    let other = async {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        f.cache.edit_rows(|row| row.state.id = "theirs".into());
+        drop(guard);
+    };
+    let (completed, ()) = tokio::join!(completing, other);
+    completed.unwrap();
+    let known = f.store.take_known().pop().flatten();
+    assert_eq!(known.unwrap().id, "theirs");
+}

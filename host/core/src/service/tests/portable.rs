@@ -327,3 +327,51 @@ async fn a_survey_says_what_the_texts_tell_and_it_can_be_believed_without_readin
     other.put("a", b"newer").await.unwrap();
     assert!(!believe(&other, object).await);
 }
+
+#[tokio::test]
+async fn what_a_crash_may_have_left_beside_an_object_is_looked_for_when_that_is_deleted() {
+    let f = cloud();
+    f.put("new", b"new").await.unwrap();
+    for bytes in [b"old", b"new"] {
+        f.put("replaced", bytes).await.unwrap();
+        f.put("another", bytes).await.unwrap();
+    }
+    let known = async |f: &Fixture, at: &str| {
+        f.delete(at).await.unwrap();
+        f.store.take_known().pop().unwrap()
+    };
+    assert!(known(&f, "another").await.is_some(), "the storage knows");
+    let f = f.restarted();
+    assert!(known(&f, "new").await.is_some(), "there was nothing before");
+    assert_eq!(known(&f, "replaced").await, None);
+    // A deletion of many keys is no other.
+    for raw in ["one", "two"] {
+        f.put(raw, b"old").await.unwrap();
+    }
+    f.put("two", b"new").await.unwrap();
+    let f = f.restarted();
+    let keys = vec![key("one"), key("two")];
+    let deleted = f.service.delete_objects(&name("default"), keys).await;
+    assert!(deleted.unwrap().iter().all(Result::is_ok));
+    let known: Vec<bool> = f.store.take_known().iter().map(Option::is_some).collect();
+    assert_eq!(known, [true, false]);
+}
+
+#[tokio::test]
+async fn an_object_that_has_replaced_another_before_a_crash_is_asked_for_by_its_key() {
+    let f = cloud();
+    f.put("new", b"new").await.unwrap();
+    f.put("replaced", b"old").await.unwrap();
+    f.put("replaced", b"new").await.unwrap();
+    let f = f.restarted();
+    // It still counts when that is replaced once more.
+    f.put("replaced", b"newer").await.unwrap();
+    f.store.take_questions();
+    assert_eq!(flush(&f).await, 0);
+    assert_eq!(f.store.take_questions(), 1);
+    assert!(text(&f, "replaced").await.is_some());
+    // Now the storage knows.
+    f.store.take_known();
+    f.delete("replaced").await.unwrap();
+    assert!(f.store.take_known().pop().unwrap().is_some());
+}
