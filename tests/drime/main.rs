@@ -8,6 +8,7 @@
 )]
 
 mod budgets;
+mod crashes;
 mod faults;
 mod first_run;
 mod index;

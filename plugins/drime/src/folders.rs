@@ -10,6 +10,9 @@ use std::rc::Rc;
 
 /// For how long a folder is believed not to be there, in milliseconds.
 const ABSENT: u64 = 5_000;
+/// For how long a folder is believed to have the name under which it was listed: people rename and
+/// move folders.
+const NAMED: u64 = 60_000;
 /// How long our own changes win over listings.
 const OVERLAY: u64 = 60_000;
 /// Rows and folders that are remembered in all.
@@ -22,8 +25,8 @@ pub(crate) const FIRST: (i64, i64) = (i64::MIN, i64::MIN);
 /// What is known about the content of a folder.
 #[derive(Default)]
 struct Folder {
-    /// Folders in it, by name.
-    below: HashMap<String, i64>,
+    /// Folders in it, by name, and when they were listed.
+    below: HashMap<String, (i64, u64)>,
     /// When all folders in it were listed.
     folders_listed: Option<u64>,
     /// Everything in it, and when that was listed.
@@ -57,6 +60,8 @@ pub(crate) struct Folders {
     lost: HashMap<Place, (Option<i64>, u64)>,
     /// Names of which the last listing had several files.
     doubles: HashSet<Place>,
+    /// Entries that were replaced and could not be deleted.
+    left: HashMap<Place, Vec<i64>>,
 }
 
 impl Folders {
@@ -79,7 +84,7 @@ impl Folders {
         for (_, change) in &known.changes {
             apply(&mut rows, change.clone());
         }
-        known.below = below(&rows);
+        known.below = below(&rows, now);
         known.folders_listed = Some(now);
         let rows = Rc::new(rows);
         known.rows = Some((now, Rc::clone(&rows)));
@@ -151,11 +156,10 @@ impl Folders {
     }
 
     /// A folder that was listed.
-    pub(crate) fn note(&mut self, row: &Entry) {
+    pub(crate) fn note(&mut self, now: u64, row: &Entry) {
         self.make_room(1);
         let known = self.known.entry(row.parent).or_default();
-        let id = known.below.entry(row.name.clone()).or_insert(row.id);
-        *id = row.id.min(*id);
+        note(&mut known.below, now, row);
     }
 
     /// Whether a folder has another one of this name in it.
@@ -163,15 +167,17 @@ impl Folders {
         let Some(known) = self.known.get(&parent) else {
             return Known::Unknown;
         };
-        let found = known.below.get(name);
-        match (
-            found.or_else(|| known.below.get(&aside(name))),
-            known.folders_listed,
-        ) {
-            (Some(id), _) => Known::Is(*id),
+        match (known.named(name), known.folders_listed) {
+            (Some((id, at)), _) if at + NAMED > now => Known::Is(id),
             (None, Some(at)) if at + ABSENT > now => Known::Absent,
-            (None, _) => Known::Unknown,
+            _ => Known::Unknown,
         }
+    }
+
+    /// The folder that had this name when it was last listed, however long ago that was.
+    pub(crate) fn last_below(&self, parent: Option<i64>, name: &str) -> Option<i64> {
+        let (id, _) = self.known.get(&parent)?.named(name)?;
+        Some(id)
     }
 
     /// Whether a folder has one in it whose name differs from this one in case alone.
@@ -196,7 +202,7 @@ impl Folders {
         for (_, change) in &known.changes {
             apply(&mut all, change.clone());
         }
-        known.below = below(&all);
+        known.below = below(&all, now);
         known.folders_listed = Some(now);
         // An older listing that lacks a folder lacks all that is in it. It was made by another
         // gateway, or by a call of ours whose answer was lost.
@@ -232,7 +238,7 @@ impl Folders {
         let known = self.known.entry(entry.parent).or_default();
         let made = entry.folder.then_some(entry.id);
         if made.is_some() {
-            known.below.insert(entry.name.clone(), entry.id);
+            known.below.insert(entry.name.clone(), (entry.id, now));
         }
         Self::change(known, now, Change::New(entry));
         if let Some(id) = made {
@@ -247,9 +253,10 @@ impl Folders {
     /// Something that we have deleted, or that turned out not to be there.
     pub(crate) fn remove(&mut self, now: u64, parent: Option<i64>, id: i64) {
         let known = self.known.entry(parent).or_default();
-        known.below.retain(|_, other| *other != id);
+        known.below.retain(|_, (other, _)| *other != id);
         Self::change(known, now, Change::Gone(id));
         self.known.remove(&Some(id));
+        self.not_left(id);
     }
 
     fn change(known: &mut Folder, now: u64, change: Change) {
@@ -285,12 +292,28 @@ fn apply(rows: &mut Vec<Entry>, change: Change) {
     }
 }
 
-/// Folders by name; of several with one name the lowest id counts.
-fn below(rows: &[Entry]) -> HashMap<String, i64> {
+impl Folder {
+    /// The folder in it that stands for this name, and when it was listed.
+    fn named(&self, name: &str) -> Option<(i64, u64)> {
+        let found = self.below.get(name);
+        found.or_else(|| self.below.get(&aside(name))).copied()
+    }
+}
+
+/// Folders by name.
+fn below(rows: &[Entry], now: u64) -> HashMap<String, (i64, u64)> {
     let mut below = HashMap::new();
     for row in rows.iter().filter(|row| row.folder) {
-        let id = below.entry(row.name.clone()).or_insert(row.id);
-        *id = row.id.min(*id);
+        note(&mut below, now, row);
     }
     below
+}
+
+/// Of several folders with one name the lowest id counts, if all were listed lately.
+fn note(below: &mut HashMap<String, (i64, u64)>, now: u64, row: &Entry) {
+    match below.get_mut(&row.name) {
+        Some((id, at)) if *id < row.id && *at + NAMED > now => {}
+        Some(known) => *known = (row.id, now),
+        None => drop(below.insert(row.name.clone(), (row.id, now))),
+    }
 }

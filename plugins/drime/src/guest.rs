@@ -17,6 +17,7 @@ pub(crate) mod bindings {
                 include pys3local:storage/plugin@0.1.0;
                 export pys3local:storage/multipart@0.1.0;
                 export pys3local:storage/copy@0.1.0;
+                export pys3local:storage/batch@0.1.0;
                 export pys3local:storage/scan@0.1.0;
                 export pys3local:storage/portable@0.1.0;
             }
@@ -34,7 +35,7 @@ use crate::upload::LARGEST;
 use crate::wasi::WasiNet;
 use crate::{Drime, Info, Item, Known, Part, Query, Range};
 use bindings::exports::pys3local::storage::store::{ListQuery, ObjectBody, Page};
-use bindings::exports::pys3local::storage::{copy, multipart, portable, scan, setup, store};
+use bindings::exports::pys3local::storage::{batch, copy, multipart, portable, scan, setup, store};
 use bindings::pys3local::storage::types::{
     self, BucketInfo, ByteRange, Entry, Error, ObjectInfo, ObjectRef, UploadOptions,
 };
@@ -335,6 +336,21 @@ impl copy::Guest for Component {
             .copy(from, (&bucket, &key), known, receipt.size)
             .await?
             .into())
+    }
+}
+
+impl batch::Guest for Component {
+    async fn delete_many(
+        bucket: String,
+        deletions: Vec<batch::Deletion>,
+    ) -> Result<Vec<Result<(), Error>>, Error> {
+        let deletions: Vec<_> = deletions
+            .into_iter()
+            .map(|deletion| (deletion.key, deletion.known.map(Into::into)))
+            .collect();
+        let answers = drime()?.delete_many(&bucket, &deletions).await?;
+        let answers = answers.into_iter();
+        Ok(answers.map(|answer| answer.map_err(Into::into)).collect())
     }
 }
 

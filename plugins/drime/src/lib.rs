@@ -9,6 +9,7 @@ pub mod names;
 pub mod net;
 pub mod settings;
 
+mod batch;
 mod buckets;
 mod budget;
 mod copy;
@@ -29,6 +30,7 @@ mod upload;
 mod walk;
 #[cfg(target_family = "wasm")]
 mod wasi;
+mod writers;
 
 pub use buckets::Bucket;
 pub use error::Error;
@@ -50,6 +52,7 @@ pub struct Drime<N> {
     user: i64,
     folders: RefCell<folders::Folders>,
     locks: locks::Locks,
+    writers: writers::Writers,
     /// Scans that are over: numbers from their cursors, and whether their folders kept still.
     scans: RefCell<std::collections::HashMap<u64, bool>>,
     signed: RefCell<parts::Signed>,

@@ -74,7 +74,10 @@ impl<N: Net> Drime<N> {
                     // A folder that was just made is not always there at once.
                     let Some(wait) = waits.next() else {
                         self.folders.borrow_mut().doubt();
-                        return Err(fault.into());
+                        return Err(match folder {
+                            Some(_) if folder == self.root => self.no_root(),
+                            _ => fault.into(),
+                        });
                     };
                     self.client.net.sleep(wait).await;
                 }
@@ -120,6 +123,16 @@ impl<N: Net> Drime<N> {
             ages,
             so_far,
         })
+    }
+
+    /// The folder with all buckets was deleted, or moved out of reach. What is remembered of its
+    /// content belongs to that folder, so none is made in its place while the gateway runs.
+    fn no_root(&self) -> Error {
+        Error::Unavailable(format!(
+            "the root folder {:?} is gone from Drime: take it out of the trash, or start the \
+             gateway again, which makes an empty one",
+            self.settings.root.join("/")
+        ))
     }
 
     /// The age of the newest row of a folder.

@@ -228,19 +228,22 @@ impl<N: Net> Drime<N> {
 
     /// Deletes an object and everything that hides behind it under the same name.
     pub async fn delete(&self, bucket: &str, key: &str, known: Option<Known>) -> Result<(), Error> {
-        let Some(place) = self.place(bucket, key).await? else {
-            return Ok(());
-        };
-        let known = known.and_then(|known| known.number());
-        // Our own recent listing may know of others; without an id it must be asked.
-        let is_double = self.folders.borrow().is_double(&place);
-        let mut ids: Vec<i64> = if let (Some(id), false) = (known, is_double) {
-            let now = self.client.net.now();
-            let same = self.folders.borrow().lately(now, &place);
-            same.iter().map(|row| row.id).chain([id]).collect()
+        let sure = || self.ids_to_delete(bucket, key, known.as_ref());
+        let (place, mut ids) = if let Some(sure) = sure() {
+            sure
         } else {
-            let entries = self.entries(&place, LISTED).await?;
-            entries.iter().map(|entry| entry.id).chain(known).collect()
+            let Some(place) = self.place(bucket, key).await? else {
+                return Ok(());
+            };
+            if let Some(sure) = sure() {
+                sure
+            } else {
+                let entries = self.entries(&place, LISTED).await?;
+                let mut ids: Vec<i64> = entries.iter().map(|entry| entry.id).collect();
+                ids.extend(known.as_ref().and_then(Known::number));
+                ids.extend(self.folders.borrow().left(&place));
+                (place, ids)
+            }
         };
         ids.sort_unstable();
         ids.dedup();
@@ -253,6 +256,26 @@ impl<N: Net> Drime<N> {
             ids = entries.iter().map(|entry| entry.id).collect();
         }
         Ok(())
+    }
+
+    /// Where an object is and what has to be deleted with it, if that is known well enough: by its
+    /// id, and our own recent listing and writes may know of others.
+    pub(crate) fn ids_to_delete(
+        &self,
+        bucket: &str,
+        key: &str,
+        known: Option<&Known>,
+    ) -> Option<(Place, Vec<i64>)> {
+        let id = known.and_then(Known::number)?;
+        let place = self.last_place(bucket, key)?;
+        let folders = self.folders.borrow();
+        if folders.is_double(&place) {
+            return None;
+        }
+        let same = folders.lately(self.client.net.now(), &place);
+        let mut ids: Vec<i64> = same.iter().map(|row| row.id).chain([id]).collect();
+        ids.extend(folders.left(&place));
+        Some((place, ids))
     }
 
     /// Deletes entries of one folder, and says whether all were there. That they are not is no
@@ -284,7 +307,7 @@ impl<N: Net> Drime<N> {
     }
 
     /// To the trash, and from there to nowhere if so set: the service wants two calls for that.
-    async fn delete_ids(&self, ids: &[i64]) -> Result<(), Fault> {
+    pub(crate) async fn delete_ids(&self, ids: &[i64]) -> Result<(), Fault> {
         self.delete_call(ids, false).await?;
         if self.settings.forever {
             match self.delete_call(ids, true).await {

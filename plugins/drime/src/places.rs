@@ -43,7 +43,21 @@ impl<N: Net> Drime<N> {
         Ok(Some(Place { folder, name }))
     }
 
-    /// The same, and makes its folders.
+    /// Where it was when its folders were last listed, without asking.
+    pub(crate) fn last_place(&self, bucket: &str, key: &str) -> Option<Place> {
+        let folders = self.folders.borrow();
+        let mut folder = self.root;
+        if !self.settings.single_bucket {
+            folder = Some(folders.last_below(folder, bucket)?);
+        }
+        let (names, name) = path(key);
+        for next in names {
+            folder = Some(folders.last_below(folder, &next)?);
+        }
+        Some(Place { folder, name })
+    }
+
+    /// Where the object of a key is; its folders are made.
     pub(crate) async fn make_place(&self, bucket: &str, key: &str) -> Result<Place, Error> {
         let mut folder = self.bucket(bucket).await?;
         let (folders, name) = path(key);
@@ -87,8 +101,12 @@ impl<N: Net> Drime<N> {
     /// A folder by its name, made if it is not there.
     pub(crate) async fn make_folder(&self, parent: Option<i64>, name: &str) -> Result<i64, Error> {
         // What was listed some time ago is good enough: a name that is taken is refused.
-        let was_listed = self.folders.borrow().was_listed(parent);
-        if !was_listed && let Some(id) = self.find_folder(parent, name).await? {
+        // But one that was there may have got another name.
+        let is_new = {
+            let folders = self.folders.borrow();
+            folders.was_listed(parent) && folders.last_below(parent, name).is_none()
+        };
+        if !is_new && let Some(id) = self.find_folder(parent, name).await? {
             return Ok(id);
         }
         let _one = self.locks.lock(format!("make {parent:?} {name}")).await;

@@ -22,11 +22,9 @@ impl<N: Net> Drime<N> {
         texts: &[String],
     ) -> Result<(), Error> {
         let kept = self.describe(known, texts).await;
-        if !matches!(kept, Err(Error::Changed))
-            && let Err(error) = self.tidy(bucket, key, known).await
-        {
-            let text = format!("what hides behind an object could not be removed: {error:?}");
-            self.client.net.warn(&text);
+        if !matches!(kept, Err(Error::Changed)) {
+            // The gateway comes again until all is done, also after a crash.
+            self.tidy(bucket, key, known).await?;
         }
         kept
     }
@@ -38,6 +36,9 @@ impl<N: Net> Drime<N> {
         let (Some(place), Some(id)) = (self.place(bucket, key).await?, known.number()) else {
             return Ok(());
         };
+        let mut left = self.folders.borrow().left(&place);
+        left.retain(|other| *other != id);
+        self.remove(place.folder, &left).await?;
         let now = self.client.net.now();
         let uncertain = self.folders.borrow_mut().is_uncertain(now, place.folder);
         if !uncertain && !self.folders.borrow().is_double(&place) {

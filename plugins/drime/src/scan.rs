@@ -75,7 +75,7 @@ impl<N: Net> Drime<N> {
         for row in rows {
             match decode(&row.name) {
                 Some(Decoded::Whole(segment)) if row.folder => {
-                    self.folders.borrow_mut().note(&row);
+                    self.folders.borrow_mut().note(now, &row);
                     folders.push(format!("{prefix}{}{segment}/", state.head));
                 }
                 Some(Decoded::Continued(head)) if row.folder => {

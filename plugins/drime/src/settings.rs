@@ -3,7 +3,7 @@
 use crate::api::number;
 use crate::client::{Call, Client};
 use crate::net::Net;
-use crate::{Drime, Error, locks, parts, portable};
+use crate::{Drime, Error, locks, parts, portable, writers};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 
@@ -152,6 +152,7 @@ impl<N: Net> Drime<N> {
             root: None,
             folders: RefCell::default(),
             locks: locks::Locks::default(),
+            writers: writers::Writers::default(),
             scans: RefCell::default(),
             signed: RefCell::new(parts::Signed::default()),
             description: Cell::new(portable::LONGEST),

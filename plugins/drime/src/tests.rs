@@ -1,5 +1,9 @@
 //! The logic against a small account in memory that answers, and fails, as told.
 
+mod batch;
+mod folders;
+mod replaced;
+
 use super::*;
 use crate::net::{Answer, Broken, GIVEN_UP, Net, Payload, Request};
 use futures_util::FutureExt as _;
@@ -24,6 +28,7 @@ struct Account {
     log: Vec<String>,
     page_cap: usize,
     ignores_range: bool,
+    ignores_case: bool,
 }
 
 #[derive(Clone, Default)]
@@ -116,9 +121,17 @@ impl Account {
         if path == "folders" {
             let parent = json["parentId"].as_i64().unwrap_or(0);
             let name = json["name"].as_str().unwrap();
+            let case = |name: &str| {
+                if self.ignores_case {
+                    name.to_lowercase()
+                } else {
+                    name.to_owned()
+                }
+            };
+            let is_same = |other: &str| case(other) == case(name);
             let taken = self.rows.iter().any(|(row, _)| {
                 row["type"] == "folder"
-                    && row["name"] == name
+                    && row["name"].as_str().is_some_and(is_same)
                     && row["parent_id"].as_i64().unwrap_or(0) == parent
             });
             if taken {
@@ -190,6 +203,14 @@ impl Account {
                 },
                 None => reply(404, &json!({"message": "No query results"})),
             };
+        }
+        if let Some(id) = path.strip_prefix("file-entries/") {
+            let id: i64 = id.parse().unwrap();
+            let found = self.rows.iter_mut().find(|(row, _)| row["id"] == id);
+            if let Some((row, _)) = found {
+                row["description"] = json["description"].clone();
+                return reply(200, &json!({"fileEntry": row}));
+            }
         }
         reply(404, &json!({"message": path}))
     }
@@ -314,6 +335,13 @@ fn put(drime: &Drime<Fake>, key: &str, bytes: &[u8], known: Option<&Info>) -> Re
     let gate = std::future::ready(true).boxed_local();
     let size = bytes.len() as u64;
     now(drime.put(("bucket", key), size, (None, known), bytes.to_vec(), gate))
+}
+
+/// How many requests there were whose URL contains this.
+fn asked(fake: &Fake, part: &str) -> usize {
+    let account = fake.0.borrow();
+    let log = account.log.iter();
+    log.filter(|line| line.contains(part)).count()
 }
 
 fn get(drime: &Drime<Fake>, key: &str, range: Option<(u64, u64)>) -> Result<Vec<u8>, Error> {

@@ -25,6 +25,7 @@ impl<N: Net> Drime<N> {
             return Err(Error::Unsupported);
         }
         let place = self.make_place(bucket, key).await?;
+        let _writing = self.writers.begin(&place);
         // Nobody who uploads can know it, so it does not occur in the bytes.
         let boundary = format!(
             "pys3local-{:016x}{:016x}",
@@ -145,14 +146,19 @@ impl<N: Net> Drime<N> {
             let mut folders = self.folders.borrow_mut();
             let same = folders.lately(now, place).into_iter();
             old.extend(same.filter(|row| row.age() < entry.age()).map(|row| row.id));
+            old.extend(self.writers.publish(place, &entry));
+            old.extend(folders.left(place));
             folders.add(now, entry.clone());
         }
         old.sort_unstable();
         old.dedup();
         old.retain(|id| *id != entry.id);
         if let Err(error) = self.remove_older(place, &entry, old.clone()).await {
-            // The new one counts, because it is newer; they are looked for again.
-            self.folders.borrow_mut().doubt_folder(now, place.folder);
+            // The new one counts, because it is newer; they go later.
+            let mut folders = self.folders.borrow_mut();
+            folders.leave(place, &old);
+            folders.doubt_folder(now, place.folder);
+            drop(folders);
             self.client.net.warn(&format!(
                 "replaced entries stay behind ({old:?}): {error:?}"
             ));

@@ -170,10 +170,10 @@ impl Writer {
     /// While this is held the bucket stays. It may be gone already.
     pub(super) async fn publish(&self) -> Result<OwnedRwLockReadGuard<()>, ServiceError> {
         let stays = Arc::clone(&self.0.lock).read_owned().await;
-        match self.0.gone.load(Ordering::SeqCst) {
-            true => Err(ServiceError::NoSuchBucket),
-            false => Ok(stays),
+        if self.0.gone.load(Ordering::SeqCst) {
+            return Err(ServiceError::NoSuchBucket);
         }
+        Ok(stays)
     }
 }
 

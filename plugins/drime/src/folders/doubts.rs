@@ -1,5 +1,5 @@
-//! Where there may be more than is known: uploads whose answers were lost, and files that are there
-//! twice.
+//! Where there may be more than is known: uploads whose answers were lost, files that are there
+//! twice, and those that were replaced and could not be deleted.
 
 use super::{Change, Folders, NAMES, REMEMBERED};
 use crate::api::Entry;
@@ -43,7 +43,33 @@ impl Folders {
 
     /// Whether anything may hide anywhere.
     pub(crate) fn has_doubts(&self) -> bool {
-        !self.uncertain.is_empty() || !self.doubles.is_empty()
+        !self.uncertain.is_empty() || !self.doubles.is_empty() || !self.left.is_empty()
+    }
+
+    /// These were replaced at a place and are still to be deleted.
+    pub(crate) fn leave(&mut self, place: &Place, ids: &[i64]) {
+        if self.left.len() < NAMES || self.left.contains_key(place) {
+            let left = self.left.entry(place.clone()).or_default();
+            left.extend(
+                ids.iter()
+                    .copied()
+                    .filter(|id| !left.contains(id))
+                    .collect::<Vec<_>>(),
+            );
+        }
+    }
+
+    /// What is still to be deleted at a place.
+    pub(crate) fn left(&self, place: &Place) -> Vec<i64> {
+        self.left.get(place).cloned().unwrap_or_default()
+    }
+
+    /// It is gone.
+    pub(super) fn not_left(&mut self, id: i64) {
+        self.left.retain(|_, ids| {
+            ids.retain(|other| *other != id);
+            !ids.is_empty()
+        });
     }
 
     /// There are several files of this name.

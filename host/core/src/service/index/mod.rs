@@ -8,6 +8,7 @@
 
 mod crawl;
 mod look;
+mod marks;
 mod ports;
 mod refresh;
 mod run;

@@ -9,36 +9,12 @@
 //! one that still has a deleted object: the plugin that knew better may have died meanwhile, or
 //! belong to another process.
 
+use super::marks::LAG;
+pub use super::marks::{Age, Mark};
 use super::ports::{Applied, End, Folder, Found, Fresh, Run, Tail, TailPage};
 use crate::model::{Metadata, ObjectKey, Timestamp};
 use crate::service::ports::{Remembered, Row};
 use std::collections::HashSet;
-use std::time::Duration;
-
-/// For how long the listings of a storage may lack what was written.
-const LAG: Duration = Duration::from_mins(1);
-
-/// What object had a key: the order of several objects with one key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Age {
-    /// Last modification.
-    pub modified: Timestamp,
-    /// Of several that were made at the same time the one with the highest id counts.
-    pub id: String,
-}
-
-/// Why a name of a folder needs no further look in this run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mark {
-    /// We have written it then, or deleted it without knowing what it was.
-    Ours(Timestamp),
-    /// We have deleted this object then, and all that were older.
-    Deleted(Timestamp, Age),
-    /// It was told by an earlier page.
-    Seen,
-    /// An earlier page told another object of this key, older than the one that is known.
-    Doubtful,
-}
 
 /// What keeps the index of one bucket. Folders end with `/`, but for the root, which is empty.
 pub trait Tables {
@@ -140,7 +116,7 @@ pub fn forgotten<T: Tables>(tables: &T, key: &ObjectKey, now: Timestamp) -> Resu
     tables.expire_marks(now - LAG)?;
     let row = tables.remembered(key)?.row;
     let mark = match row.filter(|row| !row.state.version.is_empty()) {
-        Some(row) => Mark::Deleted(now, age(&row)),
+        Some(row) => Mark::Deleted(now, Age::of(&row)),
         None => Mark::Ours(now),
     };
     tables.put_mark(folder, name_in(folder, key.as_str()), mark)
@@ -173,21 +149,10 @@ pub fn apply<T: Tables>(
         state.newest = state.newest.max(Some(row.modified));
         let name = name_in(folder, key.as_str());
         let mark = tables.mark(folder, name)?;
-        if mark
-            .as_ref()
-            .and_then(Mark::ours)
-            .is_some_and(|at| at >= began)
-        {
+        if mark.as_ref().is_some_and(|mark| mark.refuses(&row, began)) {
             continue;
         }
-        if let Some(Mark::Deleted(at, deleted)) = &mark
-            && *at > began - LAG
-            && age(&row) <= *deleted
-        {
-            // The listing lags behind.
-            continue;
-        }
-        let lately = is_lately(mark.as_ref(), began);
+        let lately = mark.as_ref().is_some_and(|mark| mark.is_lately(began));
         let Remembered { row: known, intent } = tables.remembered(&key)?;
         applied.meet(known.as_ref(), &row, mark.as_ref());
         let rival = match (&known, &mark) {
@@ -199,7 +164,7 @@ pub fn apply<T: Tables>(
             (Some(known), _) if !only_page && !known.state.version.is_empty() => Some(known),
             _ => None,
         };
-        let is_older = rival.is_some_and(|known| age(&row) < age(known));
+        let is_older = rival.is_some_and(|known| Age::of(&row) < Age::of(known));
         if intent.is_none()
             && !is_older
             && let Some(row) = merge(known.as_ref(), row)
@@ -295,21 +260,6 @@ struct Left {
     doubtful: bool,
 }
 
-/// Whether it was written so shortly before a run began that the run may not know.
-fn is_lately(mark: Option<&Mark>, began: Timestamp) -> bool {
-    matches!(mark, Some(Mark::Ours(at)) if *at > began - LAG)
-}
-
-impl Mark {
-    /// When we have written or deleted it.
-    pub fn ours(&self) -> Option<Timestamp> {
-        match self {
-            Self::Ours(at) | Self::Deleted(at, _) => Some(*at),
-            Self::Seen | Self::Doubtful => None,
-        }
-    }
-}
-
 /// Removes what a complete run has not told.
 fn sweep<T: Tables>(
     tables: &T,
@@ -325,7 +275,7 @@ fn sweep<T: Tables>(
     let is_there = |name: &str| match tables.mark(folder, name)? {
         Some(Mark::Seen) => Ok(true),
         Some(Mark::Doubtful) => Ok(false),
-        mark => Ok(is_lately(mark.as_ref(), began) || seen.contains(name)),
+        mark => Ok(mark.is_some_and(|mark| mark.is_lately(began)) || seen.contains(name)),
     };
     let mut from = folder.to_owned();
     while let Some(key) = tables.key_from(&from)? {
@@ -394,29 +344,6 @@ pub fn content<T: Tables>(tables: &T, folder: &str) -> Result<u64, T::Error> {
         from = behind(&format!("{folder}{}", name_in(folder, &below))).unwrap_or_default();
     }
     Ok(count)
-}
-
-fn age(row: &Row) -> Age {
-    Age {
-        modified: row.modified,
-        id: row.state.id.clone(),
-    }
-}
-
-impl Ord for Age {
-    /// The last one counts. Numbers that are texts are compared as numbers.
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        let order = |age: &Self| (age.modified, age.id.len());
-        order(self)
-            .cmp(&order(other))
-            .then_with(|| self.id.cmp(&other.id))
-    }
-}
-
-impl PartialOrd for Age {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
 }
 
 /// The row of an object that a storage has told, when this is known of its key; `None` if there
