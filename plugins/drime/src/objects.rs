@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 /// For how long a listing answers for single objects, in milliseconds. Our own writes are in it
 /// at once.
 pub(crate) const LISTED: u64 = 5_000;
-/// The pause between questions for an upload that may show up late, in milliseconds.
+/// The pause between questions for an upload that may show up soon, in milliseconds.
 const LAG: u64 = 400;
 /// How often an object may be replaced while it is opened.
 pub(crate) const REPLACED: u32 = 8;
@@ -107,6 +107,7 @@ impl<N: Net> Drime<N> {
                         let now = self.client.net.now();
                         self.folders.borrow_mut().remove(now, place.folder, id);
                         self.folders.borrow_mut().stale(place.folder);
+                        self.writers.vanish(&place);
                     }
                 }
                 Err(error) => return Err(error),
@@ -125,6 +126,10 @@ impl<N: Net> Drime<N> {
                     let mut folders = self.folders.borrow_mut();
                     folders.remove(now, entry.parent, entry.id);
                     folders.stale(entry.parent);
+                    self.writers.vanish(&Place {
+                        folder: entry.parent,
+                        name: entry.name,
+                    });
                 }
                 opened => {
                     let (_, body) = opened?;
@@ -208,6 +213,13 @@ impl<N: Net> Drime<N> {
                 ) {
                     self.client.net.sleep(LAG).await;
                     found = self.entries(&place, 0).await?.into_iter().next();
+                }
+                // The service has put a new one into its place, and the upload is being answered.
+                let mut waits = 0;
+                while found.is_none() && waits < REPLACED && self.writers.has_vanished(&place) {
+                    self.client.net.sleep(LAG).await;
+                    found = self.entries(&place, LISTED).await?.into_iter().next();
+                    waits += 1;
                 }
                 Ok(found)
             }

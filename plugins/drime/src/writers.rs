@@ -17,6 +17,9 @@ struct Uploads {
     count: usize,
     /// The last entry that was published while there were any.
     last: Option<Entry>,
+    /// What was there has vanished meanwhile: one of them has replaced it, perhaps, and does not
+    /// know yet.
+    vanished: bool,
 }
 
 /// An upload that is under way; it is over when this is dropped.
@@ -41,8 +44,24 @@ impl Writers {
     pub(crate) fn publish(&self, place: &Place, entry: &Entry) -> Option<i64> {
         let mut places = self.0.borrow_mut();
         let uploads = places.get_mut(place)?;
+        uploads.vanished = false;
         let before = uploads.last.replace(entry.clone())?;
         (before.age() < entry.age()).then_some(before.id)
+    }
+}
+
+impl Writers {
+    /// What was at a place is not there any more.
+    pub(crate) fn vanish(&self, place: &Place) {
+        if let Some(uploads) = self.0.borrow_mut().get_mut(place) {
+            uploads.vanished = true;
+        }
+    }
+
+    /// Whether an upload that is under way may have made a place look empty.
+    pub(crate) fn has_vanished(&self, place: &Place) -> bool {
+        let places = self.0.borrow();
+        places.get(place).is_some_and(|uploads| uploads.vanished)
     }
 }
 
