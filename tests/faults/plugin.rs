@@ -321,7 +321,12 @@ async fn a_plugin_that_asks_for_what_it_may_not_have_does_not_flood_the_log() {
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_plugin_piles_up_in_our_own_memory_has_an_end() {
-    for misdeed in ["stream-bomb", "task-bomb", "huge-random", "log-flood"] {
+    for (misdeed, most) in [
+        ("stream-bomb", 64),
+        ("task-bomb", 64),
+        ("huge-random", 192),
+        ("log-flood", 192),
+    ] {
         let (mut gateway, s3) = hostile();
         is_fine(&s3).await;
         let before = gateway.peak_memory();
@@ -330,7 +335,7 @@ async fn what_a_plugin_piles_up_in_our_own_memory_has_an_end() {
             fine_in_the_end(&s3).await;
         }
         let grown = gateway.peak_memory() - before;
-        assert!(grown < 192 << 20, "{misdeed}: {grown} bytes");
+        assert!(grown < most << 20, "{misdeed}: {grown} bytes");
         assert!(gateway.is_running());
         assert_no_panic(&gateway);
     }

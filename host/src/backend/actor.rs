@@ -13,6 +13,7 @@ use super::context::{ANSWER, Ctx};
 use super::engine::TICK;
 use super::grants::Grants;
 use super::guest_log::GuestLog;
+use super::limits::HANDLES;
 use super::load::{Guest, Loaded, one_line, why};
 use super::metrics::Metrics;
 use super::outgoing::Outgoing;
@@ -75,6 +76,7 @@ impl Blueprint {
         let mut store = Store::new(self.loaded.pre.engine(), ctx);
         store.limiter(|ctx| &mut ctx.limits);
         store.set_hostcall_fuel(ANSWER);
+        store.set_max_component_handles(HANDLES);
         Ok(store)
     }
 

@@ -7,6 +7,9 @@ use wasmtime::{ResourceLimiter, Result};
 
 /// Instances, tables and memories that one store may have: a component is several core modules.
 pub(super) const MOST: usize = 64;
+/// Streams, futures, calls of the host and resources that one store may have at once: many times
+/// what all the calls need that clients can make. Each takes some hundred bytes of our own memory.
+pub(super) const HANDLES: usize = 20_000;
 /// Elements of all tables.
 pub(super) const TABLE: usize = 100_000;
 
