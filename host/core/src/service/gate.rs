@@ -70,7 +70,7 @@ pub(super) fn body() -> (Feed, ByteStream) {
 
 impl Feed {
     /// Passes an upload on to the store, all but its tail, and returns when every check of it
-    /// has passed. `stop` ends it early with a reason.
+    /// has passed and the store has begun to read. `stop` ends it early with a reason.
     pub(super) async fn pass(
         &mut self,
         upload: Upload,
@@ -79,15 +79,7 @@ impl Feed {
         let declared = upload.size;
         let mut stop = pin!(stop);
         if upload.on_demand {
-            tokio::select! {
-                biased;
-                _ = &mut self.wanted => {}
-                reason = &mut stop => return Err(Halt::Refused(reason)),
-            }
-            // It was not wanted, it was dropped.
-            if self.pieces.is_closed() && declared > 0 {
-                return Err(Halt::StoreLeft);
-            }
+            self.is_wanted(declared, &mut stop).await?;
         }
         let mut pieces = upload.pieces;
         let mut held = Bytes::new();
@@ -112,6 +104,11 @@ impl Feed {
                 Piece::End { md5, checksum } => {
                     let tail = held.split_off(held.len().saturating_sub(TAIL));
                     self.send(held).await?;
+                    // What follows takes the key's lock. A store that has not begun may be waiting
+                    // for its turn, and those who have theirs for that lock.
+                    if declared > 0 && !upload.on_demand {
+                        self.is_wanted(declared, &mut stop).await?;
+                    }
                     return Ok(Whole {
                         md5,
                         checksum,
@@ -120,6 +117,24 @@ impl Feed {
                 }
             }
         }
+    }
+
+    /// Waits, once, until the store asks for the first bytes.
+    async fn is_wanted(
+        &mut self,
+        declared: u64,
+        stop: &mut (impl Future<Output = ServiceError> + Unpin),
+    ) -> Result<(), Halt> {
+        tokio::select! {
+            biased;
+            _ = &mut self.wanted => {}
+            reason = stop => return Err(Halt::Refused(reason)),
+        }
+        // It was not wanted, it was dropped.
+        if self.pieces.is_closed() && declared > 0 {
+            return Err(Halt::StoreLeft);
+        }
+        Ok(())
     }
 
     async fn send(&self, bytes: Bytes) -> Result<(), Halt> {
@@ -274,6 +289,20 @@ mod tests {
     async fn an_empty_upload_ends_without_bytes() {
         let (outcome, all, error) = through(upload(0, vec![END])).await;
         assert!(matches!(outcome, Ok(0)) && all == 0 && error.is_none());
+    }
+
+    #[tokio::test]
+    async fn an_upload_is_not_known_to_be_good_before_the_store_reads_it() {
+        let (mut feed, mut body) = super::body();
+        let mut passing = Box::pin(feed.pass(upload(3, vec![Ok(data(3)), END]), pending()));
+        assert!(futures_util::poll!(&mut passing).is_pending());
+        assert!(futures_util::poll!(body.next()).is_pending());
+        assert!(matches!(passing.await, Ok(Whole { .. })));
+
+        let (mut feed, body) = super::body();
+        drop(body);
+        let outcome = feed.pass(upload(3, vec![Ok(data(3)), END]), pending());
+        assert!(matches!(outcome.await, Err(Halt::StoreLeft)));
     }
 
     #[tokio::test]
