@@ -370,3 +370,49 @@ async fn what_was_acknowledged_is_listed_after_a_crash_however_the_service_lags_
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_has_met_another_one_deletes_what_that_has_put_in_the_place_of_an_object() {
+    let (simulator, _gateway, one) = wary(Switches::default(), "max_age = 1\n").await;
+    let other = options_with(&simulator, "max_age = 1\n").start();
+    let two = other.s3();
+    one.store("bucket", "dir/key", "1").await;
+    one.store("bucket", "dir/own", "1").await;
+    two.store("bucket", "dir/theirs", "2").await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    for s3 in [&one, &two] {
+        assert_eq!(s3.keys("bucket").await.len(), 3);
+    }
+    two.store("bucket", "dir/key", "other").await;
+    // The service says nothing of it that the object with the known id is in the trash.
+    one.delete("bucket", "dir/key").send().await.expect(204);
+    assert_eq!(simulator.find("backups/s3/bucket/dir/key"), [0; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_came_before_the_texts_of_objects_tells_their_tags_after_max_age() {
+    let (simulator, gateway, one) = wary(Switches::default(), "max_age = 1\n").await;
+    simulator.script("POST /file-entries/7=503*".parse().unwrap());
+    let mut tags = Vec::new();
+    for n in 0..25 {
+        let key = format!("dir/{n:02}");
+        let etag = one.store("bucket", &key, data::bytes(n, 100)).await;
+        tags.push(format!("\"{etag}\""));
+    }
+    let other = options_with(&simulator, "max_age = 1\n").start();
+    let two = other.s3();
+    let told = async || {
+        let page = two.list("bucket").send().await.expect(200).xml();
+        page.texts("Contents", "ETag")
+    };
+    assert!(told().await.iter().all(|tag| tag.starts_with("\"x-")));
+    simulator.clear_scripts();
+    gateway.until("every object has its text", || {
+        let mut files = simulator.entries().into_iter();
+        files.all(|entry| entry.folder || entry.description.is_some())
+    });
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    let get = two.get("bucket", "dir/03").send().await.expect(200);
+    assert_eq!(format!("\"{}\"", get.etag()), tags[3]);
+    assert_eq!(told().await, tags);
+}

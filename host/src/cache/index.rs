@@ -97,6 +97,14 @@ impl IndexCache for NamespaceCache {
         self.index(bucket, |index| tables::content(index, folder))
     }
 
+    async fn youngest_untagged(
+        &self,
+        bucket: &Bucket,
+        folder: &str,
+    ) -> Result<Option<Timestamp>, CacheError> {
+        self.index(bucket, |index| index.youngest_untagged(folder))
+    }
+
     async fn begin_run(
         &self,
         bucket: &Bucket,

@@ -132,6 +132,7 @@ impl Inner {
     ) -> Result<(), ServiceError> {
         let Place { bucket, key } = place;
         let guard = self.locks.lock(place).await;
+        self.meet_others(bucket, &[key]).await?;
         if !conditions.is_empty() {
             let present = self.present(place, Some(&guard)).await?;
             check_write(conditions, present.as_ref().map(|found| &found.head.etag))?;
@@ -206,6 +207,7 @@ impl Inner {
             guards.push(self.locks.lock(place).await);
         }
         let keys: Vec<&ObjectKey> = places.iter().map(|place| &place.key).collect();
+        self.meet_others(bucket, &keys).await?;
         let remembered = self.cache.objects(bucket, &keys).await?;
         let inherited = self.inherited(bucket, &keys).await?;
         let deletions = keys.iter().zip(remembered).enumerate();

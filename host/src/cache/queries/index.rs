@@ -156,6 +156,29 @@ impl<'a> BucketIndex<'a> {
             .collect()
     }
 
+    /// The time of the youngest object directly in a folder that has no tag.
+    pub(in crate::cache) fn youngest_untagged(
+        &self,
+        folder: &str,
+    ) -> rusqlite::Result<Option<Timestamp>> {
+        let mut rows = self.db.prepare_cached(
+            "SELECT key, modified FROM objects INDEXED BY objects_untagged
+             WHERE bucket_id = ?1 AND digest IS NULL AND key >= ?2 ORDER BY key",
+        )?;
+        let mut rows = rows.query(params![self.bucket.0, folder])?;
+        let mut youngest = None;
+        while let Some(row) = rows.next()? {
+            let key = row.get_ref(0)?.as_str()?;
+            if !key.starts_with(folder) {
+                break;
+            }
+            if tables::folder_of(key) == folder {
+                youngest = youngest.max(Some(Timestamp(row.get(1)?)));
+            }
+        }
+        Ok(youngest)
+    }
+
     /// Sums over the bucket.
     pub(in crate::cache) fn counts(&self) -> rusqlite::Result<IndexCounts> {
         let count = |query: &str| {

@@ -27,11 +27,11 @@ impl Inner {
             match (&row, want) {
                 // It is being written, or was when the last run ended.
                 _ if intent.is_some() => return Ok(None),
-                // Under its id the storage has it, or says that it has not.
-                (Some(_), Want::Bytes(_)) => return Ok(None),
+                // Under its id the storage has it, or says that it has not. It does not say its tag.
+                (Some(row), Want::Bytes(_)) if row.etag.is_some() => return Ok(None),
                 // A folder that was never scanned is being crawled. What we know of an object in
                 // it is what we have written ourselves.
-                (Some(row), Want::Head)
+                (Some(row), _)
                     if self
                         .cache
                         .folder(&place.bucket, folder)
@@ -40,6 +40,9 @@ impl Inner {
                             folder.confirmed.is_none() || fresh.holds(&folder)
                         }) =>
                 {
+                    if let Want::Bytes(_) = want {
+                        return Ok(None);
+                    }
                     if row.etag.is_none() {
                         self.strangers.meet(place);
                     }

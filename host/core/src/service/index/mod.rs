@@ -22,12 +22,12 @@ pub(super) use run::found_in;
 use super::locks::Locks;
 use super::ports::{StoreListQuery, StorePage};
 use super::{Inner, ServiceError};
-use crate::model::{Bucket, Timestamp};
+use crate::model::{Bucket, ObjectKey, Timestamp};
 use crawl::Crawl;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Folders of which the storage is asked at the same time.
 const AT_ONCE: usize = 8;
@@ -65,9 +65,23 @@ pub(super) struct Index {
     buckets: Mutex<HashMap<Bucket, Arc<Crawl>>>,
     /// Folders that are being asked about.
     flights: Locks<(Bucket, String)>,
-    /// Folders of several pages, and how often each was only looked at since it was scanned.
-    looks: Mutex<HashMap<(Bucket, String), u64>>,
+    /// Folders of several pages that were looked at.
+    looks: Mutex<HashMap<(Bucket, String), Looks>>,
+    /// Buckets in which others have changed something, and when that was last seen.
+    shared: Mutex<HashMap<Bucket, Instant>>,
 }
+
+/// How a folder of several pages was looked at.
+#[derive(Debug, Clone, Copy, Default)]
+struct Looks {
+    /// How often only its end was, since it was scanned.
+    count: u64,
+    /// When it was scanned.
+    scanned: Option<Timestamp>,
+}
+
+/// For so long after others were seen to write into a bucket they are expected to do so.
+const SHARED: Duration = Duration::from_hours(1);
 
 impl Index {
     pub(super) fn new(freshness: Freshness) -> Self {
@@ -76,6 +90,7 @@ impl Index {
             buckets: Mutex::default(),
             flights: Locks::default(),
             looks: Mutex::default(),
+            shared: Mutex::default(),
         }
     }
 
@@ -92,8 +107,24 @@ impl Index {
         self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn looks(&self) -> MutexGuard<'_, HashMap<(Bucket, String), u64>> {
+    fn looks(&self) -> MutexGuard<'_, HashMap<(Bucket, String), Looks>> {
         self.looks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shared(&self) -> MutexGuard<'_, HashMap<Bucket, Instant>> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A folder that was known has changed, and not by us.
+    fn note_others(&self, bucket: &Bucket, applied: Applied) {
+        if applied.new + applied.changed + applied.gone > 0 {
+            self.shared().insert(bucket.clone(), Instant::now());
+        }
+    }
+
+    fn is_shared(&self, bucket: &Bucket) -> bool {
+        let seen = self.shared().get(bucket).copied();
+        !self.freshness.exclusive && seen.is_some_and(|seen| seen.elapsed() < SHARED)
     }
 
     pub(super) fn progress(&self) -> Vec<IndexProgress> {
@@ -148,6 +179,25 @@ impl Inner {
             }
             outcome => outcome,
         }
+    }
+
+    /// Brings what is known of these keys up to date, where others write into the bucket, too: they
+    /// may have replaced what is about to be deleted, and the storage does not always say that an
+    /// object of which it gets the id was in the trash already.
+    pub(super) async fn meet_others(
+        &self,
+        bucket: &Bucket,
+        keys: &[&ObjectKey],
+    ) -> Result<(), ServiceError> {
+        let Some(index) = self.index.as_ref().filter(|index| index.is_shared(bucket)) else {
+            return Ok(());
+        };
+        let folders = keys.iter().map(|key| tables::folder_of(key.as_str()));
+        let folders: BTreeSet<String> = folders.map(str::to_owned).collect();
+        let mut fresh = index.fresh();
+        fresh.since = Some(fresh.now);
+        self.refresh_folders(bucket, folders.into_iter().collect(), fresh)
+            .await
     }
 
     /// Asks about one folder. Whoever wants to know the same meanwhile waits.

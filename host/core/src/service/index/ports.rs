@@ -161,6 +161,12 @@ pub trait IndexCache: Send + Sync + 'static {
     async fn folder(&self, bucket: &Bucket, folder: &str) -> Result<Option<Folder>, CacheError>;
     /// How many objects and folders are known directly in a folder.
     async fn content(&self, bucket: &Bucket, folder: &str) -> Result<u64, CacheError>;
+    /// When the youngest object directly in a folder was made of which the tag is not known.
+    async fn youngest_untagged(
+        &self,
+        bucket: &Bucket,
+        folder: &str,
+    ) -> Result<Option<Timestamp>, CacheError>;
     /// Begins a run, which ends the one that is under way.
     async fn begin_run(
         &self,

@@ -1,10 +1,11 @@
 //! One folder: confirmed with one question where that is enough, else scanned page by page.
 
-use super::{Applied, End, Folder, Found, Run, ScanPage, Tail, TailPage};
+use super::{Applied, End, Folder, Found, Looks, Run, ScanPage, Tail, TailPage};
 use crate::model::{Bucket, ETag, Metadata, ObjectKey, PartSizes, Timestamp};
 use crate::service::portable::told;
 use crate::service::ports::{Row, StoreError, StoredObject};
 use crate::service::{Inner, ServiceError};
+use std::time::Duration;
 
 /// Pages of newest rows after which it is simpler to scan the whole folder.
 const NEWEST_PAGES: u32 = 16;
@@ -14,6 +15,9 @@ const LOOKS: u64 = 20;
 const ROWS_A_LOOK: u64 = 100;
 /// Folders of one page that are not all new: so many are not made between two looks.
 const MANY: usize = 50;
+/// How old an object is whose text has not had its time yet, and one whose text comes no more.
+const NEW: Duration = Duration::from_secs(30);
+const OLD: Duration = Duration::from_hours(24);
 /// So many pages in a row may be empty: a storage leaves out what is in its trash, perhaps.
 const EMPTY_PAGES: u32 = 1000;
 
@@ -42,31 +46,56 @@ impl Inner {
         }
         let began = Timestamp::now();
         self.cache.begin_run(bucket, folder, began).await?;
+        let was_known = known.confirmed.is_some();
         if let (Some(_), Some(tail)) = (known.confirmed, known.tail)
-            && self.may_confirm(bucket, folder).await?
+            && self.may_confirm(bucket, folder, known.confirmed).await?
             && self
                 .confirm(bucket, folder, began, tail, known.newest)
                 .await?
         {
             return Ok(());
         }
-        self.scan(bucket, folder, began, None).await.map(drop)
+        let applied = self.scan(bucket, folder, began, None).await?;
+        if let Some(index) = self.index.as_ref().filter(|_| was_known) {
+            index.note_others(bucket, applied);
+        }
+        Ok(())
     }
 
     /// Whether a look at the end of a folder is enough this time. A count can be right by chance,
-    /// so now and then the folder is scanned all the same: the more seldom the larger it is.
-    async fn may_confirm(&self, bucket: &Bucket, folder: &str) -> Result<bool, ServiceError> {
+    /// so now and then the folder is scanned all the same: the more seldom the larger it is. And
+    /// the text beside an object, which tells its tag, comes later than the object.
+    async fn may_confirm(
+        &self,
+        bucket: &Bucket,
+        folder: &str,
+        confirmed: Option<Timestamp>,
+    ) -> Result<bool, ServiceError> {
         let Some(index) = &self.index else {
             return Ok(false);
         };
         let place = (bucket.clone(), folder.to_owned());
-        let looks = index.looks().get(&place).copied().unwrap_or(0);
-        if looks >= LOOKS && looks >= self.cache.content(bucket, folder).await? / ROWS_A_LOOK {
-            index.looks().remove(&place);
-            return Ok(false);
-        }
-        index.looks().insert(place, looks + 1);
-        Ok(true)
+        let now = Timestamp::now();
+        let Looks { count, scanned } = index.looks().get(&place).copied().unwrap_or_default();
+        let untagged = self.cache.youngest_untagged(bucket, folder).await?;
+        let may_be_told = untagged
+            .zip(scanned.or(confirmed))
+            .is_some_and(|(made, scanned)| may_be_told(made, scanned, now));
+        let is_due =
+            count >= LOOKS && count >= self.cache.content(bucket, folder).await? / ROWS_A_LOOK;
+        let looks = if may_be_told || is_due {
+            Looks {
+                count: 0,
+                scanned: Some(now),
+            }
+        } else {
+            Looks {
+                count: count + 1,
+                scanned,
+            }
+        };
+        index.looks().insert(place, looks);
+        Ok(looks.count > 0)
     }
 
     /// Scans a folder from its start, unless that was done since `since`.
@@ -153,6 +182,9 @@ impl Inner {
                 return Ok(true);
             };
             self.note_progress(bucket, applied);
+            if let Some(index) = &self.index {
+                index.note_others(bucket, applied);
+            }
             if pages == 0 {
                 reaches_back = many || reaches(applied, newest);
             }
@@ -216,6 +248,16 @@ impl Inner {
     }
 }
 
+/// Whether it is worth looking for the text of an object that had none when its folder was scanned:
+/// once it has had time to come, then whenever the object has become twice as old, and no more after
+/// a day.
+fn may_be_told(made: Timestamp, scanned: Timestamp, now: Timestamp) -> bool {
+    let age = |then: Timestamp| then.0.saturating_sub(made.0);
+    let (then, now) = (age(scanned), age(now));
+    let nanos = |time: Duration| i64::try_from(time.as_nanos()).unwrap_or(i64::MAX);
+    now >= nanos(NEW) && (then < nanos(NEW) || then < nanos(OLD) && now / 2 >= then)
+}
+
 fn standstill() -> ServiceError {
     ServiceError::Internal("the store's scan does not move on".into())
 }
@@ -274,4 +316,32 @@ pub(super) fn bare(stored: StoredObject) -> Row {
         },
         modified: stored.modified,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_did_not_come_is_looked_for_ever_more_seldom() {
+        let made = Timestamp(1_700_000_000_000_000_000);
+        let looks = |from: u64, step: u64, until: u64| {
+            let at = |seconds: u64| made + Duration::from_secs(seconds);
+            let (mut scanned, mut looks) = (at(from), 0);
+            for now in (from..until)
+                .step_by(usize::try_from(step).unwrap())
+                .map(at)
+            {
+                if may_be_told(made, scanned, now) {
+                    (scanned, looks) = (now, looks + 1);
+                }
+            }
+            looks
+        };
+        assert_eq!(looks(1, 1, 30), 0);
+        assert_eq!(looks(1, 60, 62), 1);
+        assert_eq!(looks(1, 60, 7 * 86_400), 11);
+        // One that was old already when it was first seen.
+        assert_eq!(looks(2 * 86_400, 60, 9 * 86_400), 0);
+    }
 }

@@ -252,6 +252,20 @@ impl IndexCache for MemoryCache {
         Ok(self.part(bucket, |part| tables::content(part, folder)))
     }
 
+    async fn youngest_untagged(
+        &self,
+        bucket: &Bucket,
+        folder: &str,
+    ) -> Result<Option<Timestamp>, CacheError> {
+        let state = self.state();
+        let rows = state.objects.iter().filter_map(|((of, key), known)| {
+            let is_in = of == bucket && tables::folder_of(key.as_str()) == folder;
+            known.row.as_ref().filter(|_| is_in)
+        });
+        let untagged = rows.filter(|row| row.etag.is_none());
+        Ok(untagged.map(|row| row.modified).max())
+    }
+
     async fn begin_run(
         &self,
         bucket: &Bucket,

@@ -328,6 +328,83 @@ async fn what_was_just_deleted_outlasts_listings_that_lag_behind() {
 }
 
 #[tokio::test]
+async fn a_tag_that_is_told_later_is_seen_at_the_next_look() {
+    for rows in [2, 100] {
+        let f = indexed(rows, Duration::ZERO, false);
+        f.store.set_portable_bytes(1000);
+        let cache = Arc::new(MemoryCache::default());
+        let other = Fixture {
+            service: service(&f.store, &cache, f.options),
+            store: Arc::clone(&f.store),
+            cache,
+            options: f.options,
+        };
+        for n in 0..7 {
+            f.put(&format!("dir/{n}"), &[n]).await.unwrap();
+        }
+        let made_up = |page: ObjectPage| {
+            let tags = page.objects.into_iter().map(|object| object.etag);
+            tags.filter(|tag| matches!(tag, ETag::Opaque(_))).count()
+        };
+        let before = Timestamp::now();
+        assert_eq!(made_up(other.list("", None).await), 7);
+        other.crawled().await;
+        // At the end of the folder there is nothing new.
+        f.service.flush_portable_texts().await.unwrap();
+        if rows < 7 {
+            // As if they had been made so long ago that a text is to be expected just now.
+            let made = before - Duration::from_secs(25);
+            other.cache.edit_rows(|row| row.modified = made);
+            assert_eq!(made_up(other.list("", None).await), 6, "nobody expects it");
+            tokio::time::sleep(Duration::from_millis(5_200)).await;
+        }
+        let (head, _) = other.get("dir/0").await.unwrap();
+        assert_eq!(head.etag, md5(&[0]), "pages of {rows}");
+        assert_eq!(other.head("dir/1").await.unwrap().etag, md5(&[1]));
+        assert_eq!(made_up(other.list("", None).await), 0);
+    }
+}
+
+#[tokio::test]
+async fn where_others_write_a_deletion_looks_for_what_it_is_to_delete() {
+    let f = indexed(100, NEVER, false);
+    for raw in ["dir/key", "dir/many", "else/where"] {
+        f.put(raw, b"ours").await.unwrap();
+    }
+    f.keys().await;
+    f.crawled().await;
+    f.store.take_questions();
+    f.delete("else/where").await.unwrap();
+    assert_eq!(f.store.take_questions(), 0, "nobody else writes");
+    // Others are met.
+    f.plant("dir/theirs", b"theirs");
+    let service = service(
+        &f.store,
+        &f.cache,
+        indexed(1, Duration::ZERO, false).options,
+    );
+    let wary = Fixture {
+        service,
+        store: Arc::clone(&f.store),
+        cache: Arc::clone(&f.cache),
+        options: f.options,
+    };
+    assert_eq!(wary.keys().await.len(), 3);
+    let state = async |raw: &str| {
+        f.plant(raw, b"theirs");
+        let stored = f.store.stat(&root(), &key(raw), None).await;
+        Some(stored.unwrap().state)
+    };
+    let states = [state("dir/key").await, state("dir/many").await];
+    f.store.take_known();
+    wary.delete("dir/key").await.unwrap();
+    let keys = vec![key("dir/many")];
+    let many = wary.service.delete_objects(&name("default"), keys).await;
+    assert!(many.unwrap().iter().all(Result::is_ok));
+    assert_eq!(f.store.take_known(), states);
+}
+
+#[tokio::test]
 async fn marks_of_writes_expire() {
     let f = indexed(100, NEVER, true);
     f.keys().await;
