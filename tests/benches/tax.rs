@@ -200,8 +200,19 @@ enum Verb {
     Get,
 }
 
-/// How long a round of one side takes.
-async fn round(side: &Side, verb: Verb, (size, count): (u64, usize)) -> Duration {
+/// How long a round of one side takes. As connections do, it runs beside the plugin's instance.
+async fn round(side: &Arc<Side>, verb: Verb, objects: (u64, usize)) -> Duration {
+    let work = work(Arc::clone(side), verb, objects);
+    match &**side {
+        Side::Native(_) => work.await,
+        Side::Component(backend) => {
+            let seat = backend.seat().unwrap();
+            seat.thread().spawn(work).await.unwrap()
+        }
+    }
+}
+
+async fn work(side: Arc<Side>, verb: Verb, (size, count): (u64, usize)) -> Duration {
     let keys: Vec<ObjectKey> = (0..count)
         .map(|number| format!("{size}/{number}").parse().unwrap())
         .collect();
@@ -232,8 +243,8 @@ async fn main() {
     for side in &sides {
         std::fs::create_dir(side).unwrap();
     }
-    let native = Side::native(&sides[0]);
-    let component = Side::component(&sides[1]).await;
+    let native = Arc::new(Side::native(&sides[0]));
+    let component = Arc::new(Side::component(&sides[1]).await);
     println!(
         "{:<10} {:>12} {:>12} {:>8}",
         "", "native", "component", "tax"
