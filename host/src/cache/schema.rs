@@ -75,3 +75,24 @@ pub(super) fn migrate(db: &mut Connection, path: &Path) -> Result<Schema, Migrat
 pub(super) fn user_version(db: &Connection) -> rusqlite::Result<u32> {
     db.pragma_query_value(None, "user_version", |row| row.get(0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_program_has_queued_may_have_replaced_something() {
+        let mut db = Connection::open_in_memory().unwrap();
+        for step in STEPS.iter().take(6) {
+            db.execute_batch(step).unwrap();
+        }
+        db.pragma_update(None, "user_version", 6).unwrap();
+        let queued = "INSERT INTO portable_queue (bucket_id, key, since) VALUES (1, 'k', 1)";
+        db.execute_batch(queued).unwrap();
+        let migrated = migrate(&mut db, Path::new("unused")).unwrap();
+        assert_eq!(migrated, Schema::Current);
+        let noted = "SELECT count(*) FROM portable_queue WHERE replaced_in IS NOT NULL";
+        let noted: i64 = db.query_row(noted, [], |row| row.get(0)).unwrap();
+        assert_eq!(noted, 1);
+    }
+}

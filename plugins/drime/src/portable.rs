@@ -23,8 +23,14 @@ impl<N: Net> Drime<N> {
     ) -> Result<(), Error> {
         let kept = self.describe(known, texts).await;
         if !matches!(kept, Err(Error::Changed)) {
-            // The gateway comes again until all is done, also after a crash.
-            self.tidy(bucket, key, known).await?;
+            match self.tidy(bucket, key, known).await {
+                // The gateway comes again until all is done, also after a crash.
+                Err(error @ (Error::Unavailable(_) | Error::Throttled(_))) => return Err(error),
+                Err(error) => self.client.net.warn(&format!(
+                    "what hides behind {bucket}/{key} stays: {error:?}"
+                )),
+                Ok(()) => {}
+            }
         }
         kept
     }

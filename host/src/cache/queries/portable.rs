@@ -55,21 +55,24 @@ pub(super) fn dequeue(db: &Connection, bucket: BucketNo, key: &ObjectKey) -> rus
     Ok(())
 }
 
-/// The head of a namespace's queue: what came at or before `since`.
+/// The head of a namespace's queue: what came at or before `since`. What waits for another try is
+/// behind all that came before its time.
 pub(in crate::cache) fn portable_queue(
     db: &Connection,
     namespace: NamespaceNo,
     (since, run): (Timestamp, Run),
     limit: usize,
 ) -> rusqlite::Result<PortableQueue> {
+    // `CROSS` keeps the order of the tables: by the index of times, and no further than the limit.
     let jobs = db
         .prepare_cached(
             "SELECT o.size, o.digest, o.parts, o.part_sizes, o.content_type, o.metadata, o.checksum,
                     o.id, o.version, o.modified, q.number, q.key, b.name,
                     coalesce(q.replaced_in <> ?4, 0)
-             FROM portable_queue q JOIN buckets b USING (bucket_id)
+             FROM portable_queue q CROSS JOIN buckets b USING (bucket_id)
              LEFT JOIN objects o ON o.bucket_id = q.bucket_id AND o.key = q.key
-             WHERE b.namespace_id = ?1 AND q.since <= ?2 ORDER BY q.number LIMIT ?3",
+             WHERE b.namespace_id = ?1 AND q.since <= ?2 ORDER BY q.since, q.number
+             LIMIT ?3",
         )?
         .query_map(
             params![namespace.0, since.0, UnsignedColumn(limit as u64), run.0],

@@ -67,6 +67,21 @@ async fn what_is_to_wait_is_there_later() {
 }
 
 #[tokio::test]
+async fn what_fails_again_and_again_does_not_keep_the_others_from_the_head() {
+    let (_directory, cache) = fresh();
+    put(&cache, "a", 1).await;
+    let number = queue(&cache).await.jobs[0].number;
+    let again = Timestamp::now();
+    put(&cache, "b", 1).await;
+    put(&cache, "c", 1).await;
+    let later = Timestamp::now();
+    cache.portable_later(vec![number], again).await.unwrap();
+    assert_eq!(keys(&cache).await, ["a", "b", "c"]);
+    cache.portable_later(vec![number], later).await.unwrap();
+    assert_eq!(keys(&cache).await, ["b", "c", "a"]);
+}
+
+#[tokio::test]
 async fn the_queue_outlives_the_process_and_belongs_to_its_store() {
     let directory = tempfile::tempdir().unwrap();
     {

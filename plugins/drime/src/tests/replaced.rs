@@ -49,6 +49,15 @@ fn what_could_not_be_deleted_goes_with_the_text_of_the_object_or_that_fails() {
 }
 
 #[test]
+fn an_account_that_may_not_delete_still_gets_its_texts() {
+    let (fake, drime, new) = left_behind();
+    let denied = Trick::Status(403, json!({"message": "This action is unauthorized."}));
+    fake.0.borrow_mut().tricks.push_back(("/delete", denied));
+    describe(&drime, &new).unwrap();
+    assert_eq!(there(&fake), 2);
+}
+
+#[test]
 fn what_could_not_be_deleted_goes_with_the_next_write() {
     let (fake, drime, new) = left_behind();
     put(&drime, "d/k", b"newest", Some(&new)).unwrap();
