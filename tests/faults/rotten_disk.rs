@@ -31,6 +31,11 @@ fn all_traced(pid: u32, wanted: bool) -> bool {
 impl Failing {
     /// `None` if the tests are to do without.
     fn start(gateway: &Gateway, calls: &str) -> Option<Self> {
+        Self::with(gateway, calls, "EIO")
+    }
+
+    /// With this error; see [`Self::start`].
+    fn with(gateway: &Gateway, calls: &str, error: &str) -> Option<Self> {
         if std::env::var_os("PYS3LOCAL_WITHOUT_STRACE").is_some() {
             eprintln!("NOT TESTED: PYS3LOCAL_WITHOUT_STRACE is set");
             return None;
@@ -45,7 +50,7 @@ impl Failing {
             &gateway.pid().to_string(),
         ]);
         command.args(["-e", &format!("trace={calls}")]);
-        command.args(["-e", &format!("inject={calls}:error=EIO")]);
+        command.args(["-e", &format!("inject={calls}:error={error}")]);
         let strace = command.stdin(Stdio::null()).spawn();
         let failing = Self {
             strace: strace.expect("strace, or PYS3LOCAL_WITHOUT_STRACE=1"),
@@ -166,6 +171,19 @@ async fn a_directory_that_the_disk_does_not_give_is_not_empty() {
         delete.status, 204,
         "a bucket that holds objects was deleted"
     );
+    drop(failing);
+    is_as_before(&mut gateway, &s3, &etag).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_nobody_may_read_is_not_empty() {
+    let (mut gateway, s3, etag) = stored().await;
+    let Some(failing) = Failing::with(&gateway, "getdents64", "EACCES") else {
+        return;
+    };
+    let list = s3.list("bucket").send().await;
+    list.expect_error(403, "AccessDenied");
+    gateway.until_said("cannot be listed");
     drop(failing);
     is_as_before(&mut gateway, &s3, &etag).await;
 }

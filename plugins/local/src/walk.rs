@@ -7,7 +7,7 @@
 use crate::disk::{Dir, Fault, Kind};
 use crate::layout::{MAX_KEY, Mark, child, join, parent, split_mark};
 use crate::objects::Info;
-use crate::window::{Sources, Window};
+use crate::window::{Sources, Window, is_lost_and_found};
 use crate::{Error, Local};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -175,6 +175,8 @@ impl<D: Dir> Local<D> {
             });
             match read.await {
                 Ok(()) if found => return Ok(true),
+                // That it cannot be read is told to who lists it.
+                Err(Fault::Denied(_)) if !is_lost_and_found(&dir) => return Ok(true),
                 Err(fault) if !fault.is_missing() && !matches!(fault, Fault::Denied(_)) => {
                     return Err(fault);
                 }

@@ -258,6 +258,10 @@ impl From<ErrorCode> for Fault {
             ErrorCode::ReadOnly => Self::Denied("the file system is read-only"),
             ErrorCode::InsufficientSpace => Self::NoSpace,
             ErrorCode::Quota => Self::Quota,
+            ErrorCode::Io => Self::Other(
+                "the disk does not do it: it fails, is read-only, or too many files are open"
+                    .into(),
+            ),
             other => Self::Other(format!("{other:?}")),
         }
     }

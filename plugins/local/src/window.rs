@@ -259,8 +259,14 @@ impl<D: Dir> Tree<D> {
             });
             match read.await {
                 Err(fault) if fault.is_missing() => {}
-                // Such as `lost+found`.
-                Err(Fault::Denied(why)) => D::warn(&format!("{path:?} is not listed: {why}")),
+                Err(Fault::Denied(why)) if is_lost_and_found(&path) => {
+                    D::warn(&format!("{path:?} is not listed: {why}"));
+                }
+                // A listing without it would pass for the whole: who mirrors it would delete.
+                Err(Fault::Denied(why)) => {
+                    D::warn(&format!("{path:?} cannot be listed: {why}"));
+                    return Err(Fault::Denied(why));
+                }
                 read => read?,
             }
             open.append(&mut more);
@@ -280,6 +286,11 @@ impl<D: Dir> Tree<D> {
         }
         Ok(true)
     }
+}
+
+/// What file systems keep for their repair at the top of a disk, and for nobody else to read.
+pub(crate) fn is_lost_and_found(path: &str) -> bool {
+    path.rsplit('/').next() == Some("lost+found")
 }
 
 /// Windows that may be good for the next page.

@@ -313,6 +313,9 @@ fn log_failure(error: &Error, key: Option<&str>) {
     let cause = error as &dyn std::error::Error;
     if code.wire().0.is_server_error() && code != Code::NotImplemented {
         tracing::error!(error = cause, key, "request failed");
+    } else if matches!(error, Error::Service(ServiceError::Denied(_))) {
+        // No mistake of the client: the storage does not let this program in.
+        tracing::warn!(error = cause, key, "the storage refused a request");
     } else {
         tracing::debug!(error = cause, key, "request refused");
     }

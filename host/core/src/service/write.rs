@@ -2,11 +2,13 @@
 
 use super::gate::{self, Client, Halt, to_the_end};
 use super::locks::Place;
-use super::ports::{Intent, PutOptions, Remembered, StoreError};
+use super::ports::{CacheError, Intent, PutOptions, Remembered, RowTrust, StoreError};
 use super::precondition::check_write;
 use super::publish::Announced;
 use super::{Inner, MAX_PUT, PutObject, ServiceError, WriteConditions, Written};
-use crate::model::{BucketName, ETag, Metadata, ObjectChecksum, ObjectKey, PartSizes, Upload};
+use crate::model::{
+    Bucket, BucketName, ETag, Metadata, ObjectChecksum, ObjectKey, PartSizes, Upload,
+};
 use futures_util::future::join;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -157,10 +159,22 @@ impl Inner {
         // An index may just be told of it by an older page.
         if remembered != Remembered::default() || self.index.is_some() {
             self.deletions.fetch_add(1, Ordering::SeqCst);
-            self.cache.forget(bucket, &[key]).await?;
+            self.forget_gone(bucket, &[key]).await?;
             self.unsettled.remove(guard.place());
         }
         Ok(())
+    }
+
+    /// Forgets objects that are gone. A row too many says nothing wrong where rows are checked
+    /// against the storage: then a full disk of the database fails no deletion that has made room.
+    async fn forget_gone(&self, bucket: &Bucket, keys: &[&ObjectKey]) -> Result<(), ServiceError> {
+        match self.cache.forget(bucket, keys).await {
+            Err(CacheError::NoSpace(error)) if self.store.trust() == RowTrust::Check => {
+                tracing::warn!(%error, "rows of deleted objects stay in the database");
+                Ok(())
+            }
+            done => Ok(done?),
+        }
     }
 
     pub(super) async fn delete_objects(
@@ -238,7 +252,7 @@ impl Inner {
             .map(|(key, _)| *key)
             .collect();
         self.deletions.fetch_add(1, Ordering::SeqCst);
-        self.cache.forget(bucket, &gone).await?;
+        self.forget_gone(bucket, &gone).await?;
         Ok(outcomes)
     }
 }
