@@ -104,6 +104,11 @@ impl CacheReader {
         queries::tallies(&self.db, store.number).map_err(failed)
     }
 
+    /// Whether anything is known about a store.
+    pub fn has_rows(&self, store: &KnownStore) -> Result<bool, CacheError> {
+        queries::has_rows(&self.db, store.number).map_err(failed)
+    }
+
     /// What forgetting would do.
     pub fn forgettable(
         &self,

@@ -15,6 +15,7 @@ mod maintain;
 mod namespace;
 mod queries;
 mod readers;
+mod rename;
 mod rows;
 mod schema;
 mod sums;
@@ -26,6 +27,7 @@ mod tests;
 pub use copies::{CopyError, backup, examine, restore};
 pub use maintain::{BucketTally, CacheReader, Forgettable, KnownStore, Tally, Vacuumed};
 pub use namespace::NamespaceCache;
+pub use rename::{RenameError, rename};
 
 use crate::service::ports::CacheError;
 use health::Health;

@@ -15,6 +15,7 @@ mod plugin;
 mod progress;
 mod serve;
 mod startup;
+mod whereabouts;
 
 pub use failure::Failure;
 
@@ -226,6 +227,7 @@ mod tests {
             &["cache", "verify"],
             &["cache", "backup"],
             &["cache", "restore"],
+            &["cache", "rename"],
             &["plugin"],
             &["plugin", "check"],
             &["plugin", "inspect"],

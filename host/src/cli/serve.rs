@@ -2,7 +2,7 @@
 
 use super::admin::Admin;
 use super::options::ServeOptions;
-use super::{Failure, backend, log, startup};
+use super::{Failure, backend, log, startup, whereabouts};
 use crate::backend::Backend;
 use crate::cache::{CacheOptions, NamespaceBinding, SqliteCache};
 use crate::config::{self, Access, BackendConfig, KeyPair, ListenAddress, Places, Serve, resolve};
@@ -61,6 +61,10 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
     let stop = stop_on_signals()?;
 
     warn(&settings, &backend, bound, places, log);
+    let default_database = places.config.join("metadata.db");
+    if let Some(warning) = whereabouts::warning(&settings, &backend, &cache, &default_database)? {
+        log::warn_loudly(log, &warning);
+    }
     let reader = if io::stdout().is_terminal() {
         let bold = log::is_coloured(true);
         startup::Reader::Person { bold }

@@ -75,6 +75,34 @@ pub(in crate::cache) fn forgettable(
     )
 }
 
+/// Whether anything is known about a namespace: objects, uploads or settings of buckets.
+pub(in crate::cache) fn has_rows(
+    db: &Connection,
+    namespace: NamespaceNo,
+) -> rusqlite::Result<bool> {
+    db.query_row(
+        "SELECT EXISTS (
+            SELECT 1 FROM buckets b WHERE namespace_id = ?1
+            AND (EXISTS (SELECT 1 FROM objects o WHERE o.bucket_id = b.bucket_id)
+                 OR EXISTS (SELECT 1 FROM intents i WHERE i.bucket_id = b.bucket_id)
+                 OR EXISTS (SELECT 1 FROM uploads u WHERE u.bucket_id = b.bucket_id)
+                 OR EXISTS (SELECT 1 FROM bucket_settings s WHERE s.bucket_id = b.bucket_id)))",
+        [namespace.0],
+        |row| row.get(0),
+    )
+}
+
+/// Gives a namespace the name of another, and that one, if there is one, its name. Neither is
+/// dropped, so that numbers of buckets never change their meaning.
+pub(in crate::cache) fn swap_names(db: &Connection, old: &str, new: &str) -> rusqlite::Result<()> {
+    let mut rename = db.prepare("UPDATE namespaces SET name = ?2 WHERE name = ?1")?;
+    // No store has an empty name.
+    rename.execute([new, ""])?;
+    rename.execute([old, new])?;
+    rename.execute(["", old])?;
+    Ok(())
+}
+
 /// The buckets of a namespace, or the one of this name.
 pub(in crate::cache) fn buckets_of(
     db: &Connection,

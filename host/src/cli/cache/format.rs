@@ -44,7 +44,7 @@ pub(super) fn time(time: Timestamp) -> String {
 }
 
 /// `1 object`, `2 objects`.
-pub(super) fn objects(count: u64) -> String {
+pub(in crate::cli) fn objects(count: u64) -> String {
     let s = if count == 1 { "" } else { "s" };
     format!("{} object{s}", number(count))
 }

@@ -5,9 +5,12 @@ mod copies;
 mod format;
 mod migrate;
 mod refresh;
+mod rename;
 mod scope;
 mod stats;
 mod walk;
+
+pub(super) use format::objects;
 
 use super::Failure;
 use super::output::print;
@@ -117,6 +120,17 @@ enum CacheCommand {
         /// The backup
         file: PathBuf,
     },
+    /// Tell the database that the directory of a local store has moved. No server may be running.
+    ///
+    /// What is known of the objects in a directory goes by its path. The files are not touched:
+    /// move them first, in a way that keeps their times (`mv`, `cp -a`, `rsync -a`).
+    #[command(after_help = super::EXIT_CODES)]
+    Rename {
+        /// Where the store was
+        old: PathBuf,
+        /// Where it is now
+        new: PathBuf,
+    },
 }
 
 pub(super) fn run(arguments: CacheArguments) -> Result<(), Failure> {
@@ -132,6 +146,7 @@ pub(super) fn run(arguments: CacheArguments) -> Result<(), Failure> {
         CacheCommand::Verify(options) => migrate::verify(&context, options),
         CacheCommand::Backup { file, force } => copies::backup(&context, &file, force),
         CacheCommand::Restore { file } => copies::restore(&context, &file),
+        CacheCommand::Rename { old, new } => rename::run(&context, &old, &new),
     }
 }
 
