@@ -122,6 +122,15 @@ impl Folders {
         }
     }
 
+    /// Whether an entry may not be in a folder: a complete listing of late lacks it or, where there
+    /// is none, it is older than the folder.
+    pub(crate) fn may_lack(&self, now: u64, folder: Option<i64>, id: i64) -> bool {
+        match self.rows(folder, now.saturating_sub(OVERLAY)) {
+            Some(rows) => rows.iter().all(|row| row.id != id),
+            None => folder.is_some_and(|folder| folder > id),
+        }
+    }
+
     /// The files at a place by what was listed or made lately.
     pub(crate) fn lately(&self, now: u64, place: &Place) -> Vec<Entry> {
         let Some(known) = self.known.get(&place.folder) else {

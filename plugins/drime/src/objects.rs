@@ -250,9 +250,12 @@ impl<N: Net> Drime<N> {
             if let Some(sure) = sure() {
                 sure
             } else {
-                let entries = self.entries(&place, LISTED).await?;
+                let known = known.as_ref().and_then(Known::number);
+                let is_elsewhere = known.is_some_and(|id| self.may_be_elsewhere(&place, id));
+                let age = if is_elsewhere { 0 } else { LISTED };
+                let entries = self.entries(&place, age).await?;
                 let mut ids: Vec<i64> = entries.iter().map(|entry| entry.id).collect();
-                ids.extend(known.as_ref().and_then(Known::number));
+                ids.extend(known.filter(|_| !is_elsewhere));
                 ids.extend(self.folders.borrow().left(&place));
                 (place, ids)
             }
@@ -279,15 +282,32 @@ impl<N: Net> Drime<N> {
         known: Option<&Known>,
     ) -> Option<(Place, Vec<i64>)> {
         let id = known.and_then(Known::number)?;
-        let place = self.last_place(bucket, key)?;
-        let folders = self.folders.borrow();
-        if folders.is_double(&place) {
+        let place = self.known_place(bucket, key)?;
+        if self.may_be_elsewhere(&place, id) || self.folders.borrow().is_double(&place) {
             return None;
         }
+        let folders = self.folders.borrow();
         let same = folders.lately(self.client.net.now(), &place);
         let mut ids: Vec<i64> = same.iter().map(|row| row.id).chain([id]).collect();
         ids.extend(folders.left(&place));
         Some((place, ids))
+    }
+
+    /// Whether an entry that is said to be at a place may be in another folder, because people have
+    /// renamed or moved the one that it is in. Then it is none of our business.
+    fn may_be_elsewhere(&self, place: &Place, id: i64) -> bool {
+        let now = self.client.net.now();
+        self.folders.borrow().may_lack(now, place.folder, id)
+    }
+
+    /// What is to be replaced at a place, if it is there.
+    pub(crate) async fn if_there(&self, place: &Place, id: i64) -> Result<Option<i64>, Error> {
+        if !self.may_be_elsewhere(place, id) {
+            return Ok(Some(id));
+        }
+        // The last listing may be older than the entry.
+        let rows = self.rows(place.folder, 0).await?;
+        Ok(rows.iter().any(|row| row.id == id).then_some(id))
     }
 
     /// Deletes entries of one folder, and says whether all were there. That they are not is no

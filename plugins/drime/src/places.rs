@@ -43,16 +43,19 @@ impl<N: Net> Drime<N> {
         Ok(Some(Place { folder, name }))
     }
 
-    /// Where it was when its folders were last listed, without asking.
-    pub(crate) fn last_place(&self, bucket: &str, key: &str) -> Option<Place> {
-        let folders = self.folders.borrow();
+    /// Where it is if its folders were listed lately, without asking.
+    pub(crate) fn known_place(&self, bucket: &str, key: &str) -> Option<Place> {
+        let below = |parent, name: &str| match self.known_folder(parent, name) {
+            Known::Is(id) => Some(id),
+            _ => None,
+        };
         let mut folder = self.root;
         if !self.settings.single_bucket {
-            folder = Some(folders.last_below(folder, bucket)?);
+            folder = Some(below(folder, bucket)?);
         }
         let (names, name) = path(key);
         for next in names {
-            folder = Some(folders.last_below(folder, &next)?);
+            folder = Some(below(folder, &next)?);
         }
         Some(Place { folder, name })
     }

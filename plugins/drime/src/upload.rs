@@ -141,7 +141,14 @@ impl<N: Net> Drime<N> {
             // The new one is safe. The next write looks again for what may hide behind it.
             self.folders.borrow_mut().doubt_folder(now, place.folder);
         }
-        let mut old: Vec<i64> = known.and_then(|known| known.number()).into_iter().collect();
+        let mut old = Vec::new();
+        if let Some(id) = known.and_then(|known| known.number()) {
+            match self.if_there(place, id).await {
+                Ok(id) => old.extend(id),
+                // The text of the object comes back to it.
+                Err(_) => self.folders.borrow_mut().doubt_folder(now, place.folder),
+            }
+        }
         {
             let mut folders = self.folders.borrow_mut();
             let same = folders.lately(now, place).into_iter();

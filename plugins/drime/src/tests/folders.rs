@@ -51,13 +51,79 @@ fn folders_in_use_are_looked_at_now_and_then_and_not_for_each_object() {
         known.push(put(&drime, &format!("a/b/{n}"), b"", None).unwrap());
     }
     assert_eq!(asked(&fake, "drive/file-entries") - before, 3);
-    // To delete what is known no folder is looked at.
+    // So it is when what is known is deleted.
     fake.1.set(fake.1.get() + 61_000);
     for (n, known) in known.iter().enumerate() {
         now(drime.delete("bucket", &format!("a/b/{n}"), Some(known_of(known)))).unwrap();
     }
-    assert_eq!(asked(&fake, "drive/file-entries") - before, 3);
+    assert_eq!(asked(&fake, "drive/file-entries") - before, 6);
     assert_eq!(fake.0.borrow().names(), ["k"]);
+}
+
+#[test]
+fn objects_in_a_folder_that_was_renamed_outlive_writes_to_their_old_keys() {
+    let (fake, drime) = started();
+    let old = put(&drime, "a/k", b"old", None).unwrap();
+    let other = put(&drime, "a/l", b"other", None).unwrap();
+    edit(&fake, "a", |row| row["name"] = json!("elsewhere"));
+    fake.1.set(fake.1.get() + 61_000);
+    let new = put(&drime, "a/k", b"new", Some(&old)).unwrap();
+    // Long after the new folder was made, too, and by one that knows nothing of that.
+    fake.1.set(fake.1.get() + 300_000);
+    put(&drime, "a/l", b"another", Some(&other)).unwrap();
+    put(&open(&fake).unwrap(), "a/l", b"one more", Some(&other)).unwrap();
+    assert_eq!(path(&fake, b"old"), "elsewhere/k");
+    assert_eq!(path(&fake, b"other"), "elsewhere/l");
+    // What is there is replaced all the same.
+    put(&drime, "a/k", b"newest", Some(&new)).unwrap();
+    let mut names = fake.0.borrow().names();
+    names.sort();
+    assert_eq!(names, ["k", "k", "l", "l"]);
+}
+
+#[test]
+fn objects_in_a_folder_that_was_renamed_outlive_the_deletion_of_their_old_keys() {
+    for is_made_anew in [false, true] {
+        for is_many in [false, true] {
+            let (fake, drime) = started();
+            let old = put(&drime, "a/k", b"old", None).unwrap();
+            edit(&fake, "a", |row| row["name"] = json!("elsewhere"));
+            fake.1.set(fake.1.get() + 61_000);
+            if is_made_anew {
+                put(&drime, "a/l", b"new", None).unwrap();
+            }
+            if is_many {
+                let deletions = [("a/k".to_owned(), Some(known_of(&old)))];
+                let answers = now(drime.delete_many("bucket", &deletions)).unwrap();
+                assert_eq!(answers, [Ok(())]);
+            } else {
+                now(drime.delete("bucket", "a/k", Some(known_of(&old)))).unwrap();
+            }
+            assert_eq!(path(&fake, b"old"), "elsewhere/k");
+        }
+    }
+}
+
+#[test]
+fn what_was_moved_into_a_new_folder_is_replaced_and_deleted_there() {
+    let (fake, drime) = started();
+    let old = put(&drime, "k", b"old", None).unwrap();
+    put(&drime, "a/l", b"", None).unwrap();
+    let folder = fake
+        .0
+        .borrow()
+        .rows
+        .iter()
+        .find(|(row, _)| row["name"] == "a")
+        .unwrap()
+        .0["id"]
+        .clone();
+    edit(&fake, "k", |row| row["parent_id"] = folder.clone());
+    let drime = open(&fake).unwrap();
+    let new = put(&drime, "a/k", b"new", Some(&old)).unwrap();
+    assert_eq!(fake.0.borrow().names(), ["l", "k"]);
+    now(drime.delete("bucket", "a/k", Some(known_of(&new)))).unwrap();
+    assert_eq!(fake.0.borrow().names(), ["l"]);
 }
 
 #[test]
