@@ -339,3 +339,12 @@ fn a_read_only_tree_is_served_and_nothing_is_written_before_the_first_put() {
     assert_eq!(now(store.local.sweep(i64::MAX, &[""; 0])), Ok(0));
     assert_eq!(store.root.path().read_dir().unwrap().count(), 0);
 }
+
+#[test]
+fn files_that_were_finished_within_a_moment_are_different_states() {
+    let store = Store::single();
+    let versions: std::collections::BTreeSet<String> = (0..50)
+        .map(|number| store.put(&format!("{number}"), b"same").version)
+        .collect();
+    assert_eq!(versions.len(), 50);
+}
