@@ -131,3 +131,28 @@ fn a_taken_address_is_named_with_its_option() {
         "{failed}"
     );
 }
+
+#[tokio::test]
+async fn a_database_that_is_replaced_under_a_running_server_is_said_and_makes_it_unready() {
+    let (gateway, admin) = start();
+    let s3 = gateway.s3();
+    s3.create_bucket("bucket").await;
+    s3.store("bucket", "key", "hello").await;
+    assert_eq!(get(admin, "/health/ready").1, "ready\n");
+    let database = gateway.home().join(".config/pys3local/metadata.db");
+    let copy = database.with_file_name("copy.db");
+    std::fs::copy(&database, &copy).unwrap();
+    std::fs::rename(&copy, &database).unwrap();
+    // The server finds out by itself after a write, whatever becomes of that.
+    s3.put("bucket", "key", "again").send().await;
+    gateway.until_said("was deleted or replaced");
+    assert_eq!(
+        get(admin, "/health/ready"),
+        (
+            "HTTP/1.1 503 Service Unavailable".into(),
+            "the metadata database was deleted or replaced\n".into()
+        )
+    );
+    let said = gateway.stderr();
+    assert_eq!(said.matches("was deleted or replaced").count(), 1, "{said}");
+}

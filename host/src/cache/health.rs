@@ -1,26 +1,55 @@
-//! Damage that shows only when a page is read.
+//! Damage that shows only when a page is read, and a file that is no longer where it was.
 //!
 //! A large database is not read whole at each start. When damage is met later, a file
 //! `NAME.suspect` is left beside it: the next one to open the database checks all of it.
 
 use super::file::beside;
 use rusqlite::ErrorCode;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Notes that a database is damaged, once.
+/// Notes that a database is damaged or gone, each once.
 #[derive(Debug)]
 pub(super) struct Health {
     path: PathBuf,
+    /// The file that is open, where files can be told from each other.
+    opened: Option<FileId>,
     reported: AtomicBool,
+    gone: AtomicBool,
 }
 
 impl Health {
     pub(super) fn new(path: &Path) -> Self {
         Self {
             path: path.into(),
+            opened: identify(path).ok().flatten(),
             reported: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
         }
+    }
+
+    /// Whether the path still leads to the file that is open. If it was deleted or replaced, all
+    /// that is written goes into a file that has no name.
+    pub(super) fn is_in_place(&self) -> bool {
+        let found = match identify(&self.path) {
+            Ok(found) => found,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            // It cannot be told now.
+            Err(_) => return true,
+        };
+        if self.opened.is_none() || found == self.opened {
+            return true;
+        }
+        if !self.gone.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                database = %self.path.display(),
+                "the metadata database was deleted or replaced while it is in use, and what is \
+                 written to it is lost: stop all pys3local that use it, put the right file there, \
+                 and start again"
+            );
+        }
+        false
     }
 
     /// Passes an outcome on, and looks whether it tells of damage or of a full disk.
@@ -49,6 +78,22 @@ impl Health {
         }
         outcome
     }
+}
+
+/// Device and inode.
+type FileId = (u64, u64);
+
+#[cfg(unix)]
+fn identify(path: &Path) -> io::Result<Option<FileId>> {
+    use std::os::unix::fs::MetadataExt as _;
+    let file = std::fs::metadata(path)?;
+    Ok(Some((file.dev(), file.ino())))
+}
+
+/// Elsewhere a file that is open can be neither deleted nor replaced.
+#[cfg(not(unix))]
+fn identify(path: &Path) -> io::Result<Option<FileId>> {
+    std::fs::metadata(path).map(|_| None)
 }
 
 /// What marks a database that must be read whole before it is trusted again.

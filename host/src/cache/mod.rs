@@ -68,6 +68,7 @@ pub struct SqliteCache {
 struct Shared {
     readers: Readers,
     writer: Writer,
+    health: Arc<Health>,
     path: PathBuf,
     _claim: file::Claim,
 }
@@ -81,8 +82,9 @@ impl SqliteCache {
         let writer = Writer::start(db, options.durable, health.clone())
             .map_err(OpenError::unusable(path))?;
         let shared = Shared {
-            readers: Readers::new(path.into(), health),
+            readers: Readers::new(path.into(), health.clone()),
             writer,
+            health,
             path: path.into(),
             _claim: claim,
         };
@@ -114,6 +116,11 @@ impl SqliteCache {
                 bound_to,
             }),
         }
+    }
+
+    /// Whether the database is still the file at its path. If not, the log has said so.
+    pub fn is_in_place(&self) -> bool {
+        self.shared.health.is_in_place()
     }
 
     /// Moves the log into the database file, as far as nobody is reading it.

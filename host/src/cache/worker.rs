@@ -222,6 +222,7 @@ impl Writer {
             // An earlier process may have left a log.
             written: Some(Instant::now()),
             logged: 0,
+            looked: Instant::now(),
         };
         let shared = Arc::new(Shared {
             worker: Mutex::new(worker),
@@ -370,6 +371,8 @@ struct Worker {
     written: Option<Instant>,
     /// Writes since the log was moved into the database file.
     logged: usize,
+    /// When it was last seen to that the file is still in its place.
+    looked: Instant,
 }
 
 impl Worker {
@@ -412,6 +415,9 @@ impl Worker {
         &mut self,
         writes: impl IntoIterator<Item = &'w Write> + Clone,
     ) -> rusqlite::Result<Vec<bool>> {
+        if self.looked.elapsed() >= IDLE {
+            self.look();
+        }
         let sync = self.durable && writes.clone().into_iter().any(Write::must_survive);
         self.set_sync(sync)?;
         if !self.db.is_autocommit() {
@@ -432,6 +438,12 @@ impl Worker {
             Err(_) => {}
         }
         committed
+    }
+
+    fn look(&mut self) {
+        self.looked = Instant::now();
+        // It says so itself.
+        let _ = self.health.is_in_place();
     }
 
     fn execute(&self, statement: &str) -> rusqlite::Result<()> {
@@ -467,6 +479,7 @@ impl Worker {
     /// alone is complete. `false` when somebody is just reading or writing.
     fn empty_log(&mut self) -> rusqlite::Result<bool> {
         self.written = Some(Instant::now());
+        self.look();
         self.set_patience(false)?;
         let busy = self
             .db

@@ -1,6 +1,7 @@
 //! What an operator's tools ask: health and metrics, on an address of its own.
 
 use crate::backend::Backend;
+use crate::cache::SqliteCache;
 use crate::config::{Access, Serve};
 use crate::http::{self, Limits, Metrics, Stop};
 use crate::service::Service;
@@ -28,6 +29,7 @@ pub(super) struct Admin {
     pub(super) metrics: Metrics,
     pub(super) service: Arc<Service>,
     pub(super) backend: Arc<Backend>,
+    pub(super) cache: Arc<SqliteCache>,
     pub(super) stop: Stop,
 }
 
@@ -74,6 +76,9 @@ impl Admin {
     fn trouble(&self) -> Option<&'static str> {
         if self.stop.is_asked() {
             return Some("stopping\n");
+        }
+        if !self.cache.is_in_place() {
+            return Some("the metadata database was deleted or replaced\n");
         }
         (!self.backend.is_running()).then_some("the plugin does not run\n")
     }

@@ -57,6 +57,7 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
         },
     )
     .map_err(Failure::from)?;
+    let cache = Arc::new(cache);
     let service = Arc::new(service(&settings, &backend, &cache)?);
     let stop = stop_on_signals()?;
 
@@ -101,6 +102,7 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
             metrics: metrics.clone(),
             service: service.clone(),
             backend: backend.clone(),
+            cache: cache.clone(),
             stop: stop.clone(),
         };
         admin.serve(listener, &settings);

@@ -289,3 +289,18 @@ fn a_first_opener_keeps_all_others_out_until_it_is_done() {
     assert!(other.try_lock().is_err());
     assert!(other.try_lock_shared().is_ok());
 }
+
+#[test]
+fn a_database_is_in_its_place_until_it_is_deleted_or_replaced() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("metadata.db");
+    let cache = open(directory.path()).unwrap();
+    assert!(cache.is_in_place());
+    let aside = directory.path().join("aside");
+    fs::rename(&path, &aside).unwrap();
+    assert!(!cache.is_in_place());
+    fs::copy(&aside, &path).unwrap();
+    assert!(!cache.is_in_place());
+    fs::rename(&aside, &path).unwrap();
+    assert!(cache.is_in_place());
+}
