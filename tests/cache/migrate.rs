@@ -121,12 +121,90 @@ fn rot_is_found_named_and_has_an_exit_code_of_its_own() {
     {"bucket":"default","error":"rotten: its bytes have 7d28b44427205b7344be3d863425a355, not 78226289aba350a58537ecc63eccdff6","key":"rotten","outcome":"failed","size":6}
     {"bucket":"default","key":"sound","outcome":"ok","size":5}
     {"bucket":"default","key":"unknown","outcome":"unknown","size":7}
-    {"summary":{"failed":1,"skipped":1,"total":3,"verified":1}}
+    {"summary":{"failed":1,"missing":0,"skipped":1,"total":3,"verified":1}}
     --- exit code Some(3)
     error: 1 object failed
     "#);
     fs::write(data.join("rotten"), "new").unwrap();
     program.ok(&verify);
+}
+
+#[test]
+fn objects_that_are_known_and_not_there_are_named_and_counted() {
+    let (dir, program) = home();
+    let data = dir.path().join("data");
+    fs::create_dir_all(data.join("b")).unwrap();
+    for name in ["a", "b/c", "d", "z"] {
+        fs::write(data.join(name), name).unwrap();
+    }
+    let path = data.to_str().unwrap();
+    program.ok(&["cache", "migrate", "--path", path]);
+    for name in ["b/c", "z"] {
+        fs::remove_file(data.join(name)).unwrap();
+    }
+    let verify = ["cache", "verify", "--path", path, "--jobs", "1"];
+    insta::assert_snapshot!(program.run(&verify), @"
+    Verifying objects
+      Backend: ~/data
+      Bucket: default
+
+    default/a: ok
+    default/d: ok
+    default/b/c: missing: it is known, and not there
+    default/z: missing: it is known, and not there
+
+    Summary:
+      Total files: 2
+      Verified: 2
+      Missing: 2
+    --- exit code Some(3)
+    error: 2 objects missing
+    ");
+    // Looking changes nothing: they are still missing, and so is all of an empty directory.
+    for name in ["a", "d"] {
+        fs::remove_file(data.join(name)).unwrap();
+    }
+    insta::assert_snapshot!(program.run(&[&verify[..], &["--json"]].concat()), @r#"
+    {"bucket":"default","key":"a","outcome":"missing","size":1}
+    {"bucket":"default","key":"b/c","outcome":"missing","size":3}
+    {"bucket":"default","key":"d","outcome":"missing","size":1}
+    {"bucket":"default","key":"z","outcome":"missing","size":1}
+    {"summary":{"failed":0,"missing":4,"skipped":0,"total":0,"verified":0}}
+    --- exit code Some(3)
+    error: 4 objects missing
+    "#);
+}
+
+#[test]
+fn many_objects_and_whole_buckets_that_are_missing_are_all_found() {
+    const EACH: usize = 2300; // more than a page of either side
+    let (dir, program) = home();
+    let data = dir.path().join("data");
+    for bucket in ["gone", "half"] {
+        let objects = data.join(bucket).join("objects");
+        fs::create_dir_all(&objects).unwrap();
+        for n in 0..EACH {
+            fs::write(objects.join(format!("{n:04}")), "").unwrap();
+        }
+    }
+    let store = ["--path", data.to_str().unwrap(), "--allow-bucket-creation"];
+    program.ok(&[&["cache", "migrate"], &store[..]].concat());
+    fs::remove_dir_all(data.join("gone")).unwrap();
+    for n in (0..EACH).step_by(2) {
+        fs::remove_file(data.join(format!("half/objects/{n:04}"))).unwrap();
+    }
+    let verify = [&["cache", "verify"], &store[..]].concat();
+    let verified = program.run(&verify);
+    assert_eq!(verified.code, Some(3), "{verified}");
+    assert_eq!(verified.stdout.matches("\ngone/").count(), EACH);
+    assert_eq!(verified.stderr, "error: 3,450 objects missing\n");
+    assert!(
+        verified.stdout.contains("  Verified: 1,150\n"),
+        "{verified}"
+    );
+    // Of the other bucket alone, only its own are missed.
+    let half = program.run(&[&verify[..], &["--bucket", "half"]].concat());
+    assert_eq!(half.stderr, "error: 1,150 objects missing\n");
 }
 
 #[tokio::test]

@@ -109,6 +109,49 @@ impl CacheReader {
         queries::has_rows(&self.db, store.number).map_err(failed)
     }
 
+    /// The names of the buckets of a store that have objects; empty for the one of default-bucket
+    /// mode.
+    pub fn buckets(&self, store: &KnownStore) -> Result<Vec<String>, CacheError> {
+        queries::bucket_names(&self.db, store.number).map_err(failed)
+    }
+
+    /// Keys and sizes of up to so many known objects of a bucket behind a key, in byte order.
+    pub fn objects_behind(
+        &self,
+        store: &KnownStore,
+        bucket: &str,
+        after: Option<&ObjectKey>,
+        limit: u64,
+    ) -> Result<Vec<(ObjectKey, u64)>, CacheError> {
+        let read = || {
+            let Some(number) = queries::find_bucket(&self.db, store.number, bucket)? else {
+                return Ok(Vec::new());
+            };
+            let after = after.map_or("", ObjectKey::as_str);
+            queries::objects_behind(&self.db, number, after, limit)
+        };
+        read().map_err(failed)
+    }
+
+    /// Whether anything is known about an object.
+    pub fn knows(
+        &self,
+        store: &KnownStore,
+        bucket: &str,
+        key: &ObjectKey,
+    ) -> Result<bool, CacheError> {
+        let look_up = || {
+            let own = queries::find_bucket(&self.db, store.number, bucket)?;
+            let numbers = Numbers {
+                own,
+                imported: None,
+            };
+            let found = queries::look_up(&self.db, numbers, [key])?;
+            Ok(found.iter().any(|found| found.row.is_some()))
+        };
+        look_up().map_err(failed)
+    }
+
     /// What forgetting would do.
     pub fn forgettable(
         &self,

@@ -3,7 +3,7 @@
 use super::{BucketNo, NamespaceNo, close_index};
 use crate::cache::maintain::{BucketTally, Forgettable, KnownStore, Tally};
 use crate::cache::rows::UnsignedColumn;
-use crate::model::Timestamp;
+use crate::model::{ObjectKey, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 /// All namespaces, those with a number first.
@@ -101,6 +101,37 @@ pub(in crate::cache) fn swap_names(db: &Connection, old: &str, new: &str) -> rus
     rename.execute([old, new])?;
     rename.execute(["", old])?;
     Ok(())
+}
+
+/// The names of the buckets of a namespace that have objects.
+pub(in crate::cache) fn bucket_names(
+    db: &Connection,
+    namespace: NamespaceNo,
+) -> rusqlite::Result<Vec<String>> {
+    db.prepare(
+        "SELECT name FROM buckets b WHERE namespace_id = ?1
+         AND EXISTS (SELECT 1 FROM objects o WHERE o.bucket_id = b.bucket_id) ORDER BY name",
+    )?
+    .query_map([namespace.0], |row| row.get(0))?
+    .collect()
+}
+
+/// Keys and sizes of up to so many objects of a bucket behind a key, in byte order.
+pub(in crate::cache) fn objects_behind(
+    db: &Connection,
+    bucket: BucketNo,
+    after: &str,
+    limit: u64,
+) -> rusqlite::Result<Vec<(ObjectKey, u64)>> {
+    db.prepare_cached(
+        "SELECT key, size FROM objects WHERE bucket_id = ?1 AND key > ?2 ORDER BY key LIMIT ?3",
+    )?
+    .query_map(params![bucket.0, after, UnsignedColumn(limit)], |row| {
+        let key: String = row.get(0)?;
+        let key = key.parse().map_err(rusqlite::types::FromSqlError::other)?;
+        Ok((key, unsigned(row, 1)?))
+    })?
+    .collect()
 }
 
 /// The buckets of a namespace, or the one of this name.

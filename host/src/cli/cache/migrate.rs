@@ -1,10 +1,10 @@
 //! `cache migrate` and `cache verify`: every object is looked at, and many are read.
 
 use super::walk::{Found, Parallel, Walk, WalkOptions, patiently};
-use super::{Context, SOME_FAILED, format, print, print_json, runtime};
+use super::{Context, SOME_FAILED, format, missing, print, print_json, runtime};
 use crate::cli::Failure;
 use crate::cli::progress::Progress;
-use crate::model::{BucketName, ETag};
+use crate::model::{BucketName, ETag, ObjectKey};
 use crate::service::{Healed, Service, ServiceError, Verified};
 use clap::Args;
 use futures_util::{TryFutureExt, TryStreamExt};
@@ -119,12 +119,16 @@ async fn run(
         print(&sum.text(task))?;
     }
     outcome?;
-    match sum.failed {
-        0 => Ok(()),
-        failed => {
-            Err(Failure::new(format!("{} failed", format::objects(failed))).with_code(SOME_FAILED))
-        }
+    let count = |what: &str, count| {
+        let what = format!("{} {what}", format::objects(count));
+        (count > 0).then_some(what)
+    };
+    let bad = [count("failed", sum.failed), count("missing", sum.missing)];
+    let bad: Vec<String> = bad.into_iter().flatten().collect();
+    if bad.is_empty() {
+        return Ok(());
     }
+    Err(Failure::new(bad.join(", ")).with_code(SOME_FAILED))
 }
 
 /// Where what becomes of each object is to be seen.
@@ -135,11 +139,17 @@ struct Show<'a> {
 }
 
 impl Show<'_> {
-    fn line(self, found: &Found, outcome: &Outcome) -> Result<(), Failure> {
+    fn line(
+        self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        size: u64,
+        outcome: &Outcome,
+    ) -> Result<(), Failure> {
         let line = if self.json {
-            outcome.json(found).to_string()
+            outcome.json(bucket, key, size).to_string()
         } else {
-            outcome.line(found)
+            outcome.line(bucket, key, size)
         };
         match self.progress {
             Some(progress) => progress.print(&line),
@@ -180,14 +190,22 @@ async fn work(
     });
     let mut done = pin!(objects.try_buffer_unordered(jobs));
     while let Some((found, outcome)) = done.try_next().await? {
-        sum.add(&found, &outcome);
-        show.line(&found, &outcome)?;
+        let Found { bucket, object } = &found;
+        sum.add(object.size, &outcome);
+        show.line(bucket, &object.key, object.size, &outcome)?;
         if matches!(outcome, Outcome::NoRoom) {
             // All others would be read in vain.
             return Err(
                 Failure::new(NO_ROOM).hint("make room there, and run the command again to go on")
             );
         }
+    }
+    if task == Task::Verify {
+        let each = |bucket: &BucketName, key: &ObjectKey, size, outcome: &Outcome| {
+            sum.add(size, outcome);
+            show.line(bucket, key, size, outcome)
+        };
+        missing::find(walk, each).await?;
     }
     Ok(())
 }
@@ -216,7 +234,7 @@ fn heading(walk: &Walk, task: Task) -> String {
 
 /// What became of one object.
 #[derive(Debug)]
-enum Outcome {
+pub(super) enum Outcome {
     Cached,
     Planned,
     /// The text beside the object says it.
@@ -227,6 +245,8 @@ enum Outcome {
     Gone,
     Whole,
     Unknown,
+    /// The database knows it, and the storage does not have it.
+    Missing,
     Failed(String),
     /// What was found out cannot be kept.
     NoRoom,
@@ -293,8 +313,8 @@ impl Task {
 }
 
 impl Outcome {
-    fn line(&self, found: &Found) -> String {
-        let size = format::size(found.object.size);
+    fn line(&self, bucket: &BucketName, key: &ObjectKey, size: u64) -> String {
+        let size = format::size(size);
         let what = match self {
             Self::Cached => "already cached".to_owned(),
             Self::Planned => format!("would migrate ({size})"),
@@ -305,18 +325,19 @@ impl Outcome {
             Self::Gone => "skipped: it was deleted".to_owned(),
             Self::Whole => "ok".to_owned(),
             Self::Unknown => "skipped: its MD5 is not known".to_owned(),
+            Self::Missing => "missing: it is known, and not there".to_owned(),
             Self::Failed(why) => format!("failed: {why}"),
             Self::NoRoom => format!("failed: {NO_ROOM}"),
         };
-        let key = format::visible(found.object.key.as_str());
-        format!("{}/{key}: {what}", found.bucket)
+        let key = format::visible(key.as_str());
+        format!("{bucket}/{key}: {what}")
     }
 
-    fn json(&self, found: &Found) -> Value {
+    fn json(&self, bucket: &BucketName, key: &ObjectKey, size: u64) -> Value {
         let mut line = json!({
-            "bucket": found.bucket.as_str(),
-            "key": found.object.key.as_str(),
-            "size": found.object.size,
+            "bucket": bucket.as_str(),
+            "key": key.as_str(),
+            "size": size,
             "outcome": match self {
                 Self::Cached => "cached",
                 Self::Planned | Self::PlannedByText => "would-migrate",
@@ -325,6 +346,7 @@ impl Outcome {
                 Self::Gone => "gone",
                 Self::Whole => "ok",
                 Self::Unknown => "unknown",
+                Self::Missing => "missing",
                 Self::Failed(_) | Self::NoRoom => "failed",
             },
         });
@@ -359,18 +381,21 @@ struct Sum {
     planned_bytes: u64,
     skipped: u64,
     failed: u64,
+    /// Not in the total of what there is.
+    missing: u64,
 }
 
 impl Sum {
-    fn add(&mut self, found: &Found, outcome: &Outcome) {
-        self.total += 1;
+    fn add(&mut self, size: u64, outcome: &Outcome) {
+        self.total += u64::from(!matches!(outcome, Outcome::Missing));
         match outcome {
+            Outcome::Missing => self.missing += 1,
             Outcome::Cached => self.cached += 1,
             Outcome::Migrated(_) | Outcome::MigratedByText(_) | Outcome::Whole => self.done += 1,
             Outcome::PlannedByText => self.planned += 1,
             Outcome::Planned => {
                 self.planned += 1;
-                self.planned_bytes = self.planned_bytes.saturating_add(found.object.size);
+                self.planned_bytes = self.planned_bytes.saturating_add(size);
             }
             Outcome::BeingWritten | Outcome::Gone | Outcome::Unknown => self.skipped += 1,
             Outcome::Failed(_) | Outcome::NoRoom => self.failed += 1,
@@ -402,6 +427,9 @@ impl Sum {
         if self.failed > 0 {
             let _ = writeln!(text, "  Failed: {}", number(self.failed));
         }
+        if self.missing > 0 {
+            let _ = writeln!(text, "  Missing: {}", number(self.missing));
+        }
         text
     }
 
@@ -418,7 +446,10 @@ impl Sum {
                     fields.insert("would_migrate".into(), self.planned.into());
                     fields.insert("bytes_to_read".into(), self.planned_bytes.into());
                 }
-                Task::Verify => _ = fields.insert("verified".into(), self.done.into()),
+                Task::Verify => {
+                    fields.insert("verified".into(), self.done.into());
+                    fields.insert("missing".into(), self.missing.into());
+                }
             }
             if task != Task::Verify {
                 fields.insert("cached".into(), self.cached.into());

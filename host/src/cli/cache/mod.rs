@@ -4,6 +4,7 @@ mod cleanup;
 mod copies;
 mod format;
 mod migrate;
+mod missing;
 mod refresh;
 mod rename;
 mod scope;
@@ -93,7 +94,8 @@ enum CacheCommand {
     Migrate(migrate::MigrateOptions),
     /// Read objects and compare them with the MD5s that are known.
     ///
-    /// Finds what a failing disk has changed. Nothing is changed, neither objects nor MD5s.
+    /// Finds what a failing disk has changed, and objects that are known and not there any more.
+    /// Nothing is changed, neither objects nor MD5s.
     #[command(after_help = super::EXIT_CODES)]
     Verify(migrate::VerifyOptions),
     /// Look through a backend that is listed from an index, and correct the index.

@@ -2,7 +2,7 @@
 
 use super::{Context, open};
 use crate::backend::Backend;
-use crate::cache::{NamespaceBinding, SqliteCache};
+use crate::cache::{CacheReader, NamespaceBinding, SqliteCache};
 use crate::cli::serve::freshness;
 use crate::cli::{Failure, backend};
 use crate::config::{Given, Origin, RawServe, SettingValue};
@@ -60,6 +60,10 @@ pub(super) struct Walk {
     pub(super) title: String,
     pub(super) buckets: Vec<BucketName>,
     cache: SqliteCache,
+    /// Whether buckets are real.
+    advanced: bool,
+    /// Whether all buckets were asked for that there may be.
+    whole: bool,
 }
 
 /// An object, and where it is.
@@ -137,6 +141,7 @@ impl WalkOptions {
         };
         // Without `recover`: what is open belongs to a server that may be running.
         let service = Service::new(backend.store.clone(), Arc::new(namespace), options);
+        let whole = advanced && self.bucket.is_none();
         let buckets = match self.bucket {
             Some(name) => {
                 let there = patiently(|| service.head_bucket(&name)).await;
@@ -156,6 +161,8 @@ impl WalkOptions {
             title,
             buckets,
             cache,
+            advanced,
+            whole,
         })
     }
 }
@@ -163,9 +170,17 @@ impl WalkOptions {
 impl Walk {
     /// All objects, bucket by bucket in byte order.
     pub(super) fn objects(&self) -> impl Stream<Item = Result<Found, Failure>> + '_ {
+        self.objects_of(&self.buckets)
+    }
+
+    /// Those of some buckets.
+    pub(super) fn objects_of<'a>(
+        &'a self,
+        buckets: &'a [BucketName],
+    ) -> impl Stream<Item = Result<Found, Failure>> + 'a {
         let start = Position {
             walk: self,
-            buckets: self.buckets.iter(),
+            buckets: buckets.iter(),
             listing: None,
             page: Vec::new().into_iter(),
         };
@@ -173,6 +188,21 @@ impl Walk {
             let found = position.next().await?;
             Ok(found.map(|found| (found, position)))
         })
+    }
+
+    /// Whether it is about all buckets that there are, or have been.
+    pub(super) fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// What the database calls a bucket.
+    pub(super) fn row_bucket<'a>(&self, bucket: &'a BucketName) -> &'a str {
+        if self.advanced { bucket.as_str() } else { "" }
+    }
+
+    /// The database, to look at.
+    pub(super) fn reader(&self) -> Result<CacheReader, Failure> {
+        self.cache.reader().map_err(Failure::from)
     }
 
     /// Ends the plugin, and empties the log of the database.
