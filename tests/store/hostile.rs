@@ -134,6 +134,8 @@ async fn is_survived(misdeed: &str) {
         let seen = collect(bystander).await;
         if alone || seen.is_ok_and(|bytes| bytes.len() == SIZE) {
             hostile.recovers().await;
+            let losses = hostile.backend.store.losses();
+            assert!(losses > 0, "what it knew is lost");
             return;
         }
     }

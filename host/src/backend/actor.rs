@@ -57,6 +57,9 @@ pub(super) struct Blueprint {
     /// What the first instance answered; later ones must agree.
     pub(super) configured: OnceLock<Configured>,
     pub(super) metrics: Metrics,
+    /// How often an instance has ended or was replaced, and with it what it knew. One that is stuck
+    /// counts twice: it may still learn something before it ends.
+    pub(super) losses: AtomicU64,
 }
 
 impl Blueprint {
@@ -194,6 +197,7 @@ impl Actor {
                 HERE.set(Arc::as_ptr(&shared));
                 runtime.block_on(async {
                     supervise(&blueprint, &shared, queue, unwanted).await;
+                    blueprint.losses.fetch_add(1, Ordering::Relaxed);
                     while shared.seats.load(Ordering::Relaxed) > 0 {
                         shared.left.notified().await;
                     }
@@ -306,6 +310,7 @@ async fn supervise(
             return;
         }
         blueprint.metrics.restarted();
+        blueprint.losses.fetch_add(1, Ordering::Relaxed);
         tracing::error!(plugin = %blueprint.name, "a plugin instance died: {text}");
         shared.note_failure(text);
         if started.elapsed() > HEALTHY {

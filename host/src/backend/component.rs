@@ -14,6 +14,7 @@ use super::{Backend, BackendOptions, HostPattern, HostPatternError, PluginConfig
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 /// Who a plugin is and what it wants, in its own words. These are an untrusted component's:
@@ -142,6 +143,7 @@ impl Component {
             durable: options.durable,
             configured: OnceLock::new(),
             metrics: Metrics::default(),
+            losses: AtomicU64::default(),
         };
         let description = describe(&blueprint).await?;
         Ok(Self {

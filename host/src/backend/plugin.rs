@@ -18,6 +18,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use wasmtime::component::{FutureReader, StreamReader};
 
 /// Deletions of one request that run at the same time if the plugin takes them one by one.
@@ -406,6 +407,10 @@ impl Store for Plugin {
         let page = optional_call!(self, scan, "scan", About::NOTHING, |accessor, guest| guest
             .call_scan(accessor, name, asked, cursor))?;
         convert::scan_page(folder, page)
+    }
+
+    fn losses(&self) -> u64 {
+        self.pool.blueprint().losses.load(Ordering::Relaxed)
     }
 
     fn portable_bytes(&self) -> usize {

@@ -197,6 +197,7 @@ impl Pool {
         }
         tracing::error!(plugin = %self.blueprint.name, "a plugin instance is replaced: {why}");
         self.blueprint.metrics.restarted();
+        self.blueprint.losses.fetch_add(1, Ordering::Relaxed);
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
         let Some(slot) = slots.iter_mut().find(|actor| Arc::ptr_eq(actor, stuck)) else {
             return;

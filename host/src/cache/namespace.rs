@@ -9,7 +9,7 @@ use crate::service::ports::{
 };
 use async_trait::async_trait;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// The part of the database that belongs to one store. Clones share everything.
@@ -23,7 +23,8 @@ pub struct NamespaceCache {
     imported: Arc<HashMap<Box<str>, BucketNo>>,
     /// Buckets have indexes, which own writes keep exact.
     indexed: Arc<AtomicBool>,
-    run: Run,
+    /// In nanoseconds since 1970.
+    run: Arc<AtomicI64>,
 }
 
 impl NamespaceCache {
@@ -38,8 +39,12 @@ impl NamespaceCache {
             buckets: Arc::default(),
             imported: Arc::new(imported),
             indexed: Arc::default(),
-            run: Run(Timestamp::now().0),
+            run: Arc::new(AtomicI64::new(Timestamp::now().0)),
         }
+    }
+
+    fn run(&self) -> Run {
+        Run(self.run.load(Ordering::Relaxed))
     }
 
     fn numbers(&self, bucket: &Bucket) -> Result<Numbers, CacheError> {
@@ -193,7 +198,7 @@ impl Cache for NamespaceCache {
         portable: bool,
     ) -> Result<(), CacheError> {
         let bucket = self.find_or_intern(bucket).await?;
-        let portable = portable.then_some(self.run);
+        let portable = portable.then(|| self.run());
         self.write_indexed(Write::Settle(bucket, key.clone(), row, portable))
             .await
             .map(drop)
@@ -325,13 +330,19 @@ impl Cache for NamespaceCache {
         self.write(Write::ForgetSettings(bucket)).await.map(drop)
     }
 
+    fn begin_store_run(&self) {
+        // Another one in any case, whatever the clock says.
+        self.run.fetch_max(Timestamp::now().0, Ordering::Relaxed);
+        self.run.fetch_add(1, Ordering::Relaxed);
+    }
+
     async fn inherited(
         &self,
         bucket: &Bucket,
         keys: &[&ObjectKey],
     ) -> Result<Vec<bool>, CacheError> {
         let inherited = self.read(bucket, |db, bucket| {
-            queries::inherited(db, bucket, keys, self.run)
+            queries::inherited(db, bucket, keys, self.run())
         })?;
         // Nothing was ever written to this bucket.
         let none = || vec![false; keys.len()];
@@ -347,7 +358,7 @@ impl Cache for NamespaceCache {
         since: Timestamp,
         limit: usize,
     ) -> Result<PortableQueue, CacheError> {
-        let due = (since, self.run);
+        let due = (since, self.run());
         self.shared
             .readers
             .snapshot(|db| queries::portable_queue(db, self.number, due, limit))

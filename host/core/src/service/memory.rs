@@ -124,6 +124,11 @@ impl MemoryStore {
         std::mem::take(&mut self.state().known)
     }
 
+    /// Forgets which replaced objects are still to be deleted, as a plugin that has died does.
+    pub fn forget(&self) {
+        self.state().losses += 1;
+    }
+
     /// Scans do not know better of this key from now on.
     pub fn lag(&self, key: &ObjectKey, told: Option<StoredObject>) {
         self.state().lagging.insert(key.clone(), told);

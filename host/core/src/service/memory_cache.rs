@@ -45,7 +45,7 @@ struct State {
     settings: BTreeMap<(Bucket, BucketSetting), String>,
     portable: BTreeMap<i64, Waiting>,
     portable_number: i64,
-    /// Counts the runs of the program.
+    /// Counts the runs of the store.
     run: u64,
     fault: Option<CacheFault>,
 }
@@ -116,11 +116,6 @@ impl MemoryCache {
         let state = self.state();
         let open = state.objects.values().filter(|r| r.intent.is_some());
         open.count()
-    }
-
-    /// The program is started anew.
-    pub(crate) fn start_anew(&self) {
-        self.state().run += 1;
     }
 
     /// Changes a row as an import would.
@@ -435,6 +430,10 @@ impl Cache for MemoryCache {
     async fn forget_settings(&self, bucket: &Bucket) -> Result<(), CacheError> {
         self.call().settings.retain(|(of, _), _| of != bucket);
         Ok(())
+    }
+
+    fn begin_store_run(&self) {
+        self.state().run += 1;
     }
 
     async fn inherited(

@@ -33,6 +33,8 @@ const LAST_PAUSE: Duration = Duration::from_secs(5);
 pub(super) struct Queue {
     news: Notify,
     waiting: AtomicU64,
+    /// How often the store had lost its memory when that was last looked at.
+    losses: AtomicU64,
 }
 
 impl Queue {
@@ -66,17 +68,26 @@ enum Outcome {
 }
 
 impl Inner {
-    /// Whether each of these keys may name an older object, too, that a run before this one has
-    /// replaced: a crash came before the storage was rid of it.
+    /// Whether each of these keys may name an older object, too, that a run of the store before this
+    /// one has replaced: a crash came before the storage was rid of it.
     pub(super) async fn inherited(
         &self,
         bucket: &Bucket,
         keys: &[&ObjectKey],
     ) -> Result<Vec<bool>, ServiceError> {
         if self.keeps_portable() {
+            self.note_losses();
             return Ok(self.cache.inherited(bucket, keys).await?);
         }
         Ok(vec![false; keys.len()])
+    }
+
+    /// What was replaced before the store has lost its memory is inherited from then on.
+    fn note_losses(&self) {
+        let losses = self.store.losses();
+        if self.portable.losses.swap(losses, Ordering::Relaxed) != losses {
+            self.cache.begin_store_run();
+        }
     }
 
     /// Whether the storage keeps texts with objects.
@@ -146,6 +157,7 @@ impl Inner {
         pause: Duration,
         batch: usize,
     ) -> Result<Round, ServiceError> {
+        self.note_losses();
         let queue = self.cache.portable_queue(since, batch).await?;
         self.portable
             .waiting

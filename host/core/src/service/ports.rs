@@ -291,6 +291,11 @@ pub trait Store: Send + Sync + 'static {
     }
     /// Removes what crashes left behind and nobody has touched since `before`, except `keep`.
     async fn sweep(&self, before: Timestamp, keep: Vec<String>) -> Result<u32, StoreError>;
+    /// How often the store has forgotten so far which replaced objects it still has to delete. What
+    /// it has put in their places says so once more (see [`Cache::inherited`]).
+    fn losses(&self) -> u64 {
+        0
+    }
     /// How long a text may be that is kept with an object; 0 if none is.
     fn portable_bytes(&self) -> usize;
     /// Keeps the first of `texts` that fits with an object: they say the same, each shorter than
@@ -540,6 +545,8 @@ pub trait Cache: IndexCache {
     ) -> Result<(), CacheError>;
     /// Removes all settings of a bucket.
     async fn forget_settings(&self, bucket: &Bucket) -> Result<(), CacheError>;
+    /// Begins another run: the store has forgotten what it knew.
+    fn begin_store_run(&self);
     /// For each of these keys whether it is in the queue of portable texts and has replaced another
     /// object in an earlier run. Then nobody knows whether that one is gone.
     async fn inherited(

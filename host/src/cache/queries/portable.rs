@@ -7,7 +7,8 @@ use crate::model::{ObjectKey, Timestamp};
 use crate::service::ports::{PortableJob, PortableQueue};
 use rusqlite::{Connection, params};
 
-/// A run of the program, told from all others of this database.
+/// A run of the store, which ends when it forgets what it knew, told from all others of this
+/// database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cache) struct Run(pub(in crate::cache) i64);
 

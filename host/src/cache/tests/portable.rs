@@ -38,6 +38,29 @@ async fn an_object_is_in_the_queue_once_where_it_came_last_and_with_its_last_row
 }
 
 #[tokio::test]
+async fn what_replaced_something_in_another_run_of_the_store_is_inherited() {
+    let (_directory, cache) = fresh();
+    put(&cache, "a", 1).await;
+    put(&cache, "b", 1).await;
+    let place = bucket("photos");
+    let mut new = row(2);
+    new.state.id += "new";
+    let settled = cache.settle(&place, &key("b"), new, true).await;
+    settled.unwrap();
+    let inherited = async || {
+        let keys = [&key("a"), &key("b")];
+        cache.inherited(&place, &keys).await.unwrap()
+    };
+    assert_eq!(inherited().await, [false, false]);
+    for _ in 0..2 {
+        cache.begin_store_run();
+        assert_eq!(inherited().await, [false, true]);
+    }
+    let jobs = queue(&cache).await.jobs;
+    assert_eq!((jobs[0].inherited, jobs[1].inherited), (false, true));
+}
+
+#[tokio::test]
 async fn what_is_done_is_gone_unless_it_came_again_meanwhile() {
     let (_directory, cache) = fresh();
     put(&cache, "a", 1).await;

@@ -16,6 +16,7 @@ pub(super) struct State {
     pub(super) can_copy: bool,
     pub(super) undeletable: Option<ObjectKey>,
     pub(super) portable_bytes: usize,
+    pub(super) losses: u64,
     pub(super) portable_fault: Option<StoreError>,
     /// Rows of a page, if it can be walked folder by folder.
     pub(super) scan_page: Option<usize>,

@@ -351,6 +351,10 @@ impl Store for MemoryStore {
         Ok(u32::try_from(count - state.uploads.len()).unwrap_or(u32::MAX))
     }
 
+    fn losses(&self) -> u64 {
+        self.state().losses
+    }
+
     fn portable_bytes(&self) -> usize {
         self.state().portable_bytes
     }

@@ -63,7 +63,7 @@ impl Fixture {
 
     /// The same store and cache after a crash: whatever the old service holds is lost.
     fn restarted(&self) -> Self {
-        self.cache.start_anew();
+        self.cache.begin_store_run();
         Self {
             service: service(&self.store, &self.cache, self.options),
             store: Arc::clone(&self.store),

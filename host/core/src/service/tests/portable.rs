@@ -65,6 +65,41 @@ async fn survey(f: &Fixture) -> SurveyPage {
 }
 
 #[tokio::test]
+async fn what_a_plugin_that_has_died_may_have_left_behind_is_looked_for_once_more() {
+    let f = cloud();
+    for raw in ["deleted", "many", "written", "once"] {
+        f.put(raw, b"old").await.unwrap();
+    }
+    for raw in ["deleted", "many", "written"] {
+        f.put(raw, b"new").await.unwrap();
+    }
+    f.store.forget();
+    f.store.take_known();
+    f.delete("deleted").await.unwrap();
+    let keys = vec![key("many")];
+    f.service
+        .delete_objects(&name("default"), keys)
+        .await
+        .unwrap();
+    assert_eq!(f.store.take_known(), [None, None]);
+    let jobs = f
+        .cache
+        .portable_queue(Timestamp(i64::MAX), 100)
+        .await
+        .unwrap()
+        .jobs;
+    let inherited = jobs.iter().map(|job| (job.key.as_str(), job.inherited));
+    let inherited: Vec<_> = inherited.collect();
+    assert_eq!(inherited, [("once", false), ("written", true)]);
+    // What is replaced from then on is known again.
+    flush(&f).await;
+    f.put("written", b"newest").await.unwrap();
+    f.store.take_known();
+    f.delete("written").await.unwrap();
+    assert!(f.store.take_known().iter().all(Option::is_some));
+}
+
+#[tokio::test]
 async fn another_gateway_with_an_empty_database_tells_the_same() {
     let f = cloud();
     f.put("a", b"bytes").await.unwrap();
