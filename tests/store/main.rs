@@ -1,7 +1,7 @@
 //! What every storage plugin owes, and what a bad one costs.
 //!
 //! The contract is a list of facts about any [`Store`]; here they are tested of each store that
-//! we have, one test for each fact and store. [`hostile`] runs a plugin that misbehaves, and
+//! we have, one test for each fact and store. [`hostile`] and [`outside`] run a plugin that misbehaves, and
 //! [`released`] one that was built from the first released interface.
 //!
 //! [`Store`]: pys3local_core::service::ports::Store
@@ -15,6 +15,7 @@
 mod guests;
 mod hostile;
 mod network;
+mod outside;
 mod released;
 mod rig;
 

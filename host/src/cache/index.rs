@@ -2,7 +2,7 @@
 
 use super::namespace::NamespaceCache;
 use super::queries::{self, BucketIndex};
-use super::worker::Write;
+use super::write::Write;
 use crate::model::{Bucket, Timestamp};
 use crate::service::index::tables::{self, Tables};
 use crate::service::index::{Applied, Folder, Found, Fresh, IndexCache, IndexCounts};

@@ -20,6 +20,7 @@ mod rows;
 mod schema;
 mod sums;
 mod worker;
+mod write;
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,8 @@
 
 use super::Shared;
 use super::queries::{self, BucketNo, NamespaceNo, Numbers, Run};
-use super::worker::{Write, WriteError};
+use super::worker::WriteError;
+use super::write::Write;
 use crate::model::{Bucket, BucketSetting, Checksum, ObjectKey, Timestamp, UploadId};
 use crate::service::ports::{
     Cache, CacheError, Intent, Lesson, PartRow, PortableQueue, Remembered, Row, UploadRow,
@@ -341,16 +342,12 @@ impl Cache for NamespaceCache {
         bucket: &Bucket,
         keys: &[&ObjectKey],
     ) -> Result<Vec<bool>, CacheError> {
-        let inherited = self.read(bucket, |db, bucket| {
+        let mut inherited = self.read(bucket, |db, bucket| {
             queries::inherited(db, bucket, keys, self.run())
         })?;
-        // Nothing was ever written to this bucket.
-        let none = || vec![false; keys.len()];
-        Ok(if inherited.is_empty() {
-            none()
-        } else {
-            inherited
-        })
+        // There is no answer if nothing was ever written to this bucket.
+        inherited.resize(keys.len(), false);
+        Ok(inherited)
     }
 
     async fn portable_queue(

@@ -12,13 +12,26 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
     written.map_err(|error| Failure::new(format!("cannot write to stdout: {error}")))
 }
 
-/// A text from somewhere else as a part of one line: what would move a terminal's cursor, or its
-/// colours, is written as it is in a program.
+/// A text from somewhere else as a part of one line: line ends, and what would move a terminal's
+/// cursor or change its colours, are written as they are in a program.
 pub(super) fn visible(text: &str) -> String {
-    let shown = |c: char| {
-        let odd = c.is_control();
-        let escaped = odd.then(|| c.escape_default());
-        escaped.into_iter().flatten().chain((!odd).then_some(c))
-    };
-    text.chars().flat_map(shown).collect()
+    let mut visible = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            visible.extend(c.escape_default());
+        } else {
+            visible.push(c);
+        }
+    }
+    visible
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped_and_others_are_not() {
+        assert_eq!(visible("a\n\u{1b}[2Jß☃ \""), "a\\n\\u{1b}[2Jß☃ \"");
+    }
 }

@@ -48,9 +48,7 @@ impl Writers {
         let before = uploads.last.replace(entry.clone())?;
         (before.age() < entry.age()).then_some(before.id)
     }
-}
 
-impl Writers {
     /// What was at a place is not there any more.
     pub(crate) fn vanish(&self, place: &Place) {
         if let Some(uploads) = self.0.borrow_mut().get_mut(place) {

@@ -114,6 +114,11 @@ impl MemoryStore {
         self.deletions.write().await
     }
 
+    /// The next page of a scan is refused with this error.
+    pub fn fail_next_scan(&self, error: StoreError) {
+        self.state().scan_fault = Some(error);
+    }
+
     /// How many buckets were found to be empty, to be deleted.
     pub fn emptied_buckets(&self) -> usize {
         self.state().emptied

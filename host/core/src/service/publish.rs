@@ -32,21 +32,6 @@ impl Inner {
             .await
     }
 
-    /// Takes the key's lock, and says what the key holds for as long as that is held. What was read
-    /// before may have been replaced while this waited.
-    pub(super) async fn lock_known(
-        &self,
-        place: &Place,
-    ) -> Result<(KeyGuard, Option<ObjectState>), ServiceError> {
-        let guard = self.locks.lock(place).await;
-        let mut remembered = self.remembered(place).await?;
-        if remembered.intent.is_some() {
-            self.settle_leftover(&guard).await?;
-            remembered = self.remembered(place).await?;
-        }
-        Ok((guard, remembered.row.map(|row| row.state)))
-    }
-
     /// The same, with the lock in hand.
     pub(super) async fn announce_locked(
         &self,
@@ -72,6 +57,21 @@ impl Inner {
             _publishing: publishing,
             _bucket_stays: bucket_stays,
         })
+    }
+
+    /// Takes the key's lock, and says what the key holds for as long as that is held. What was read
+    /// before may have been replaced while this waited.
+    pub(super) async fn lock_known(
+        &self,
+        place: &Place,
+    ) -> Result<(KeyGuard, Option<ObjectState>), ServiceError> {
+        let guard = self.locks.lock(place).await;
+        let mut remembered = self.remembered(place).await?;
+        if remembered.intent.is_some() {
+            self.settle_leftover(&guard).await?;
+            remembered = self.remembered(place).await?;
+        }
+        Ok((guard, remembered.row.map(|row| row.state)))
     }
 
     /// The store has answered: settles the row. After a failure the outcome is unknown, so the

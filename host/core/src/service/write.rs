@@ -134,7 +134,7 @@ impl Inner {
     ) -> Result<(), ServiceError> {
         let Place { bucket, key } = place;
         let guard = self.locks.lock(place).await;
-        self.meet_others(bucket, &[key]).await?;
+        let is_met = self.meet_others(bucket, &[key]).await;
         if !conditions.is_empty() {
             let present = self.present(place, Some(&guard)).await?;
             check_write(conditions, present.as_ref().map(|found| &found.head.etag))?;
@@ -146,7 +146,7 @@ impl Inner {
         // Nobody here knows what else has the name: it is looked for, and goes, too.
         let is_inherited = self.inherited(bucket, &[key]).await?.contains(&true);
         let known = remembered.row.as_ref().map(|row| &row.state);
-        let known = known.filter(|_| remembered.intent.is_none() && !is_inherited);
+        let known = known.filter(|_| remembered.intent.is_none() && is_met && !is_inherited);
         let mut deleted = self.store.delete(bucket, key, known).await;
         if let Err(StoreError::Changed) = deleted {
             // Somebody else has put another object there, and that one goes.
@@ -221,12 +221,13 @@ impl Inner {
             guards.push(self.locks.lock(place).await);
         }
         let keys: Vec<&ObjectKey> = places.iter().map(|place| &place.key).collect();
-        self.meet_others(bucket, &keys).await?;
+        let is_met = self.meet_others(bucket, &keys).await;
         let remembered = self.cache.objects(bucket, &keys).await?;
         let inherited = self.inherited(bucket, &keys).await?;
         let deletions = keys.iter().zip(remembered).enumerate();
         let deletions = deletions.map(|(at, (key, remembered))| {
-            let is_sure = remembered.intent.is_none() && inherited.get(at) != Some(&true);
+            let is_inherited = inherited.get(at) == Some(&true);
+            let is_sure = remembered.intent.is_none() && is_met && !is_inherited;
             let row = remembered.row.filter(|_| is_sure);
             ((*key).clone(), row.map(|row| row.state))
         });

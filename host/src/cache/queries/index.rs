@@ -161,20 +161,27 @@ impl<'a> BucketIndex<'a> {
         &self,
         folder: &str,
     ) -> rusqlite::Result<Option<Timestamp>> {
-        let mut rows = self.db.prepare_cached(
+        let mut untagged = self.db.prepare_cached(
             "SELECT key, modified FROM objects INDEXED BY objects_untagged
              WHERE bucket_id = ?1 AND digest IS NULL AND key >= ?2 ORDER BY key",
         )?;
-        let mut rows = rows.query(params![self.bucket.0, folder])?;
         let mut youngest = None;
-        while let Some(row) = rows.next()? {
-            let key = row.get_ref(0)?.as_str()?;
-            if !key.starts_with(folder) {
-                break;
-            }
-            if tables::folder_of(key) == folder {
+        let mut from = folder.to_owned();
+        'ranges: loop {
+            let mut rows = untagged.query(params![self.bucket.0, from])?;
+            while let Some(row) = rows.next()? {
+                let key = row.get_ref(0)?.as_str()?;
+                if !key.starts_with(folder) {
+                    break 'ranges;
+                }
+                if tables::folder_of(key) != folder {
+                    // All that lies deeper is skipped.
+                    from = behind_group(&format!("{folder}{}", tables::name_in(folder, key)));
+                    continue 'ranges;
+                }
                 youngest = youngest.max(Some(Timestamp(row.get(1)?)));
             }
+            break;
         }
         Ok(youngest)
     }

@@ -174,3 +174,34 @@ async fn what_was_learned_about_an_object_outlasts_a_scan_of_the_same_object() {
         Some(Folder::default())
     );
 }
+
+#[tokio::test]
+async fn the_youngest_object_without_a_tag_is_one_of_the_folder_itself() {
+    let (_directory, cache) = fresh();
+    let untagged = [("a", 3), ("b/1", 9), ("b/2/x", 9), ("c", 5), ("d/e", 9)];
+    for (at, time) in untagged {
+        let row = Row {
+            modified: Timestamp(time),
+            ..told(at, 7).1
+        };
+        let at = key(at);
+        let settled = cache.settle(&Bucket::Root, &at, row, false);
+        settled.await.unwrap();
+    }
+    let tagged = Row {
+        modified: Timestamp(20),
+        ..row(7)
+    };
+    let last = key("z");
+    let settled = cache.settle(&Bucket::Root, &last, tagged, false);
+    settled.await.unwrap();
+    for (folder, time) in [
+        ("", Some(5)),
+        ("b/", Some(9)),
+        ("b/2/", Some(9)),
+        ("e/", None),
+    ] {
+        let found = cache.youngest_untagged(&Bucket::Root, folder).await;
+        assert_eq!(found.unwrap(), time.map(Timestamp), "{folder}");
+    }
+}

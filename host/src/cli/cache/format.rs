@@ -49,19 +49,6 @@ pub(in crate::cli) fn objects(count: u64) -> String {
     format!("{} object{s}", number(count))
 }
 
-/// Keys may hold line ends, and what moves a terminal's cursor.
-pub(super) fn visible(text: &str) -> String {
-    let mut visible = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() {
-            visible.extend(c.escape_default());
-        } else {
-            visible.push(c);
-        }
-    }
-    visible
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,11 +79,6 @@ mod tests {
         ] {
             assert_eq!(size(value), text);
         }
-    }
-
-    #[test]
-    fn control_characters_are_escaped_and_others_are_not() {
-        assert_eq!(visible("a\n\u{1b}[2Jß☃ \""), "a\\n\\u{1b}[2Jß☃ \"");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::walk::{Found, Parallel, Walk, WalkOptions, patiently};
 use super::{Context, SOME_FAILED, format, missing, print, print_json, runtime};
 use crate::cli::Failure;
+use crate::cli::output::visible;
 use crate::cli::progress::Progress;
 use crate::model::{BucketName, ETag, ObjectKey};
 use crate::service::{Healed, Service, ServiceError, Verified};
@@ -329,7 +330,7 @@ impl Outcome {
             Self::Failed(why) => format!("failed: {why}"),
             Self::NoRoom => format!("failed: {NO_ROOM}"),
         };
-        let key = format::visible(key.as_str());
+        let key = visible(key.as_str());
         format!("{bucket}/{key}: {what}")
     }
 

@@ -50,12 +50,9 @@ impl Folders {
     pub(crate) fn leave(&mut self, place: &Place, ids: &[i64]) {
         if self.left.len() < NAMES || self.left.contains_key(place) {
             let left = self.left.entry(place.clone()).or_default();
-            left.extend(
-                ids.iter()
-                    .copied()
-                    .filter(|id| !left.contains(id))
-                    .collect::<Vec<_>>(),
-            );
+            left.extend(ids);
+            left.sort_unstable();
+            left.dedup();
         }
     }
 

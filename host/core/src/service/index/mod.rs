@@ -183,21 +183,22 @@ impl Inner {
 
     /// Brings what is known of these keys up to date, where others write into the bucket, too: they
     /// may have replaced what is about to be deleted, and the storage does not always say that an
-    /// object of which it gets the id was in the trash already.
-    pub(super) async fn meet_others(
-        &self,
-        bucket: &Bucket,
-        keys: &[&ObjectKey],
-    ) -> Result<(), ServiceError> {
+    /// object of which it gets the id was in the trash already. `false` if that cannot be found out:
+    /// then nobody is sure of what is known.
+    pub(super) async fn meet_others(&self, bucket: &Bucket, keys: &[&ObjectKey]) -> bool {
         let Some(index) = self.index.as_ref().filter(|index| index.is_shared(bucket)) else {
-            return Ok(());
+            return true;
         };
         let folders = keys.iter().map(|key| tables::folder_of(key.as_str()));
         let folders: BTreeSet<String> = folders.map(str::to_owned).collect();
         let mut fresh = index.fresh();
         fresh.since = Some(fresh.now);
-        self.refresh_folders(bucket, folders.into_iter().collect(), fresh)
-            .await
+        let met = self.refresh_folders(bucket, folders.into_iter().collect(), fresh);
+        let met = met.await;
+        if let Err(error) = &met {
+            tracing::debug!(%error, "folders in which something is deleted could not be looked at");
+        }
+        met.is_ok()
     }
 
     /// Asks about one folder. Whoever wants to know the same meanwhile waits.

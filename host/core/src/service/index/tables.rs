@@ -63,7 +63,7 @@ fn chain(folder: &str) -> impl DoubleEndedIterator<Item = &str> {
 }
 
 /// The name directly in `folder` that leads to `text`; that of a folder ends with `/`.
-fn name_in<'a>(folder: &str, text: &'a str) -> &'a str {
+pub fn name_in<'a>(folder: &str, text: &'a str) -> &'a str {
     let rest = text.get(folder.len()..).unwrap_or_default();
     let end = rest.find('/').map_or(rest.len(), |at| at + 1);
     rest.get(..end).unwrap_or_default()

@@ -336,6 +336,9 @@ impl Store for MemoryStore {
         let found = {
             let mut state = self.state();
             state.questions += 1;
+            if let Some(error) = state.scan_fault.take() {
+                return Err(error);
+            }
             state.page(bucket, folder, page)
         };
         let _may_arrive = self.answers.read().await;

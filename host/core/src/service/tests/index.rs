@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::Timestamp;
 use crate::service::index::{Fresh, IndexCache};
+use crate::service::ports::StoreError;
 use crate::service::ports::{Store as _, StoreListQuery};
 use crate::service::{ListObjects, ObjectPage};
 use proptest::prelude::*;
@@ -184,7 +185,7 @@ async fn what_only_the_cache_knows_of_an_object_outlives_a_scan_that_lacks_it() 
     f.store.set_portable_bytes(1000);
     f.keys().await;
     f.crawled().await;
-    let later = crate::service::ports::StoreError::Unavailable("later".into());
+    let later = StoreError::Unavailable("later".into());
     f.store.fail_next_portable(later);
     f.put("dir/own", b"own").await.unwrap();
     f.crawled().await;
@@ -402,6 +403,12 @@ async fn where_others_write_a_deletion_looks_for_what_it_is_to_delete() {
     let many = wary.service.delete_objects(&name("default"), keys).await;
     assert!(many.unwrap().iter().all(Result::is_ok));
     assert_eq!(f.store.take_known(), states);
+    // Without that look nobody is sure, and the storage has to look itself.
+    f.put("dir/key", b"ours").await.unwrap();
+    let gone = StoreError::Unavailable("it has a rest".into());
+    f.store.fail_next_scan(gone);
+    wary.delete("dir/key").await.unwrap();
+    assert_eq!(f.store.take_known(), [None]);
 }
 
 #[tokio::test]
