@@ -384,9 +384,47 @@ async fn a_gateway_that_has_met_another_one_deletes_what_that_has_put_in_the_pla
         assert_eq!(s3.keys("bucket").await.len(), 3);
     }
     two.store("bucket", "dir/key", "other").await;
+    tokio::time::sleep(Duration::from_millis(1100)).await;
     // The service says nothing of it that the object with the known id is in the trash.
     one.delete("bucket", "dir/key").send().await.expect(204);
     assert_eq!(simulator.find("backups/s3/bucket/dir/key"), [0; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_others_write_a_hundred_deletions_in_a_folder_take_few_looks_at_it() {
+    let (simulator, _gateway, s3) = wary(Switches::default(), "max_age = 2\n").await;
+    seed(&simulator, "dir", 450);
+    assert_eq!(s3.keys("bucket").await.len(), 450);
+    let dir = simulator.find("backups/s3/bucket/dir")[0];
+    simulator.seed_file(Some(dir), "theirs", b"x").unwrap();
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    assert_eq!(s3.keys("bucket").await.len(), 451);
+    let other = options_with(&simulator, "").start();
+    assert_eq!(other.s3().keys("bucket").await.len(), 451);
+    let replaced = ["dir/000050", "dir/000150"];
+    for key in replaced {
+        other.s3().store("bucket", key, "theirs").await;
+    }
+    tokio::time::sleep(Duration::from_millis(2100)).await;
+    simulator.reset_log();
+    for n in 0..100 {
+        let key = format!("dir/{n:06}");
+        s3.delete("bucket", &key).send().await.expect(204);
+    }
+    // One each time that what was seen is no longer fresh, however slow this machine is.
+    let looks = simulator.count("list");
+    assert!((1..20).contains(&looks), "{looks}");
+    let objects = (100..200).map(|n| format!("<Object><Key>dir/{n:06}</Key></Object>"));
+    let many = format!("<Delete>{}</Delete>", objects.collect::<String>());
+    simulator.reset_log();
+    s3.delete_many("bucket", &many).send().await.expect(200);
+    let looks = simulator.count("list");
+    assert!(looks <= 4, "{looks}");
+    for key in replaced {
+        let path = format!("backups/s3/bucket/{key}");
+        assert_eq!(simulator.find(&path), [0; 0]);
+    }
+    assert_eq!(s3.keys("bucket").await.len(), 251);
 }
 
 #[tokio::test(flavor = "multi_thread")]

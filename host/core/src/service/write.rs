@@ -133,8 +133,8 @@ impl Inner {
         conditions: &WriteConditions,
     ) -> Result<(), ServiceError> {
         let Place { bucket, key } = place;
+        let is_met = self.meet_others(bucket, std::slice::from_ref(key)).await;
         let guard = self.locks.lock(place).await;
-        let is_met = self.meet_others(bucket, &[key]).await;
         if !conditions.is_empty() {
             let present = self.present(place, Some(&guard)).await?;
             check_write(conditions, present.as_ref().map(|found| &found.head.etag))?;
@@ -186,6 +186,7 @@ impl Inner {
         let inner = Arc::clone(self);
         to_the_end(move |_| async move {
             inner.require_bucket(&bucket).await?;
+            let is_met = inner.meet_others(&bucket, &keys).await;
             // In order and each once: two of these never wait for one another in a circle.
             let places: BTreeSet<Place> = keys
                 .iter()
@@ -197,7 +198,7 @@ impl Inner {
             let places: Vec<Place> = places.into_iter().collect();
             let mut outcomes = HashMap::new();
             for batch in places.chunks(BATCH) {
-                outcomes.extend(inner.delete_batch(batch).await?);
+                outcomes.extend(inner.delete_batch(batch, is_met).await?);
             }
             let answer = |key: &ObjectKey| match outcomes.get(key) {
                 Some(Some(error)) => Err(ServiceError::from(StoreError::clone(error))),
@@ -208,10 +209,12 @@ impl Inner {
         .await
     }
 
-    /// Deletes different keys of one bucket; says what went wrong with each.
+    /// Deletes different keys of one bucket, of which others' changes are known or not; says what
+    /// went wrong with each.
     async fn delete_batch<'a>(
         &self,
         places: &'a [Place],
+        is_met: bool,
     ) -> Result<Vec<(&'a ObjectKey, Option<StoreError>)>, ServiceError> {
         let Some(Place { bucket, .. }) = places.first() else {
             return Ok(Vec::new());
@@ -221,7 +224,6 @@ impl Inner {
             guards.push(self.locks.lock(place).await);
         }
         let keys: Vec<&ObjectKey> = places.iter().map(|place| &place.key).collect();
-        let is_met = self.meet_others(bucket, &keys).await;
         let remembered = self.cache.objects(bucket, &keys).await?;
         let inherited = self.inherited(bucket, &keys).await?;
         let deletions = keys.iter().zip(remembered).enumerate();

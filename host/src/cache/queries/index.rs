@@ -239,6 +239,9 @@ fn read_folder(row: &rusqlite::Row<'_>, first: usize) -> rusqlite::Result<Folder
         Some(began) => Some(Run {
             began,
             cursor: row.get(first + 2)?,
+            refused: row
+                .get::<_, Option<UnsignedColumn>>(first + 7)?
+                .map_or(0, |UnsignedColumn(count)| count),
         }),
         None => None,
     };
@@ -295,7 +298,7 @@ impl Tables for BucketIndex<'_> {
     fn folder(&self, folder: &str) -> rusqlite::Result<Option<Folder>> {
         self.db
             .prepare_cached(
-                "SELECT confirmed, began, cursor, tail, tail_before, surplus, newest
+                "SELECT confirmed, began, cursor, tail, tail_before, surplus, newest, refused
                  FROM index_folders WHERE bucket_id = ?1 AND folder = ?2",
             )?
             .query_row(params![self.bucket.0, folder], |row| read_folder(row, 0))
@@ -307,8 +310,8 @@ impl Tables for BucketIndex<'_> {
         self.db
             .prepare_cached(
                 "INSERT OR REPLACE INTO index_folders (bucket_id, folder, confirmed, began, cursor,
-                     tail, tail_before, surplus, newest)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                     tail, tail_before, surplus, newest, refused)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             )?
             .execute(params![
                 self.bucket.0,
@@ -320,6 +323,7 @@ impl Tables for BucketIndex<'_> {
                 tail.and_then(|tail| tail.before.as_deref()),
                 tail.map(|tail| tail.surplus),
                 state.newest.map(|at| at.0),
+                run.map(|run| UnsignedColumn(run.refused)),
             ])?;
         Ok(())
     }
@@ -327,7 +331,7 @@ impl Tables for BucketIndex<'_> {
     fn folder_from(&self, from: &str) -> rusqlite::Result<Option<(String, Folder)>> {
         self.db
             .prepare_cached(
-                "SELECT folder, confirmed, began, cursor, tail, tail_before, surplus, newest
+                "SELECT folder, confirmed, began, cursor, tail, tail_before, surplus, newest, refused
                  FROM index_folders WHERE bucket_id = ?1 AND folder >= ?2 ORDER BY folder LIMIT 1",
             )?
             .query_row(params![self.bucket.0, from], |row| {

@@ -46,6 +46,37 @@ async fn items(cache: &NamespaceCache, query: &StoreListQuery) -> (Vec<String>, 
 }
 
 #[tokio::test]
+async fn what_was_told_and_refused_is_not_expected_again_however_many_pages_ago_that_was() {
+    let (directory, cache) = fresh();
+    cache.open_index(&Bucket::Root).await.unwrap();
+    for (at, id) in [("f/a", 1), ("f/b", 2)] {
+        let row = told(at, id).1;
+        let settled = cache.settle(&Bucket::Root, &key(at), row, false).await;
+        settled.unwrap();
+    }
+    cache.forget(&Bucket::Root, &[&key("f/a")]).await.unwrap();
+    let began = Timestamp::now();
+    cache.begin_run(&Bucket::Root, "f/", began).await.unwrap();
+    let apply = async |cache: &NamespaceCache, page| {
+        let applied = cache.apply_run(&Bucket::Root, "f/", began, page).await;
+        applied.unwrap().unwrap().refused
+    };
+    let first = found(&[("f/a", 1)], &[], End::More("2".into()));
+    assert_eq!(apply(&cache, first).await, 1);
+    drop(cache);
+    let cache = open(directory.path()).unwrap().namespace(&LOCAL).unwrap();
+    let end = TailPage {
+        cursor: "2".into(),
+        before: None,
+        told: 2,
+    };
+    let last = found(&[("f/b", 2), ("f/c", 3)], &[], End::Whole(Some(end)));
+    assert_eq!(apply(&cache, last).await, 0);
+    let folder = cache.folder(&Bucket::Root, "f/").await.unwrap().unwrap();
+    assert_eq!(folder.tail.unwrap().surplus, -1);
+}
+
+#[tokio::test]
 async fn pages_of_an_index_are_ranges_of_its_rows() {
     let (_directory, cache) = fresh();
     for at in ["a", "b/1", "b/2/x", "b/2/y", "b0", "c/1", "d"] {
@@ -129,7 +160,7 @@ async fn a_run_survives_a_restart_with_what_was_written_meanwhile() {
     assert_eq!(own, Some(row(9)));
     let folder = cache.folder(&bucket, "").await.unwrap().unwrap();
     assert_eq!((folder.confirmed, folder.run), (Some(began), None));
-    assert_eq!(folder.tail.map(|tail| tail.surplus), Some(2 - 4));
+    assert_eq!(folder.tail.map(|tail| tail.surplus), Some(2 - 4 - 1));
     assert_eq!(cache.unscanned(&bucket, 9).await.unwrap(), ["dir/"]);
     assert_eq!(
         cache.unfinished_indexes().await.unwrap(),

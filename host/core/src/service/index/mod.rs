@@ -74,14 +74,20 @@ pub(super) struct Index {
 /// How a folder of several pages was looked at.
 #[derive(Debug, Clone, Copy, Default)]
 struct Looks {
-    /// How often only its end was, since it was scanned.
+    /// How often only its end was, since it was scanned, but for further looks within `max_age`.
     count: u64,
+    /// When that was last counted.
+    counted: Option<Timestamp>,
     /// When it was scanned.
     scanned: Option<Timestamp>,
 }
 
 /// For so long after others were seen to write into a bucket they are expected to do so.
 const SHARED: Duration = Duration::from_hours(1);
+/// What was told of a folder so lately is good enough for a deletion in it. Clients delete many
+/// keys of a folder one after the other, for which one look is enough then; and whoever writes a key
+/// within seconds of somebody else's deletion cannot know which of the two comes last.
+const JUST_NOW: Duration = Duration::from_secs(5);
 
 impl Index {
     pub(super) fn new(freshness: Freshness) -> Self {
@@ -185,14 +191,19 @@ impl Inner {
     /// may have replaced what is about to be deleted, and the storage does not always say that an
     /// object of which it gets the id was in the trash already. `false` if that cannot be found out:
     /// then nobody is sure of what is known.
-    pub(super) async fn meet_others(&self, bucket: &Bucket, keys: &[&ObjectKey]) -> bool {
+    ///
+    /// What others had written [`JUST_NOW`] before the deletion was asked for is known afterwards;
+    /// what they write later may as well come after the deletion. So this needs no lock of a key,
+    /// and one look at a folder is enough for all keys in it. What we write ourselves meanwhile is
+    /// in the rows, which are read under the lock.
+    pub(super) async fn meet_others(&self, bucket: &Bucket, keys: &[ObjectKey]) -> bool {
         let Some(index) = self.index.as_ref().filter(|index| index.is_shared(bucket)) else {
             return true;
         };
         let folders = keys.iter().map(|key| tables::folder_of(key.as_str()));
         let folders: BTreeSet<String> = folders.map(str::to_owned).collect();
         let mut fresh = index.fresh();
-        fresh.since = Some(fresh.now);
+        fresh.since = Some(fresh.now - JUST_NOW.min(index.freshness.max_age));
         let met = self.refresh_folders(bucket, folders.into_iter().collect(), fresh);
         let met = met.await;
         if let Err(error) = &met {

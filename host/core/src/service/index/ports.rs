@@ -44,6 +44,8 @@ pub struct Run {
     pub began: Timestamp,
     /// Where it goes on; `None` before its first page.
     pub cursor: Option<String>,
+    /// Objects that it was told, and that are not known all the same: what we have just deleted.
+    pub refused: u64,
 }
 
 /// The last page of a folder. Pages come in the order of creation, as far as the storage has one,
@@ -54,7 +56,9 @@ pub struct Tail {
     pub cursor: String,
     /// Where the page before it is, unless that is the first one.
     pub before: Option<String>,
-    /// How many more objects and folders than the folder was known to have were on it.
+    /// How many more objects and folders than the folder was known to have were on it, less those
+    /// that were told and refused: they will go. If they stay, somebody has brought them back, and
+    /// the count tells.
     pub surplus: i64,
 }
 
@@ -105,6 +109,8 @@ pub struct Applied {
     pub gone: u64,
     /// Folders that were not known.
     pub folders: u64,
+    /// Objects that are still not known.
+    pub refused: u64,
     /// When the oldest object was made that pages had told before. Those that we have just
     /// written do not count.
     pub familiar: Option<Timestamp>,
@@ -116,6 +122,7 @@ impl std::ops::AddAssign for Applied {
         self.changed += other.changed;
         self.gone += other.gone;
         self.folders += other.folders;
+        self.refused += other.refused;
         self.familiar = match (self.familiar, other.familiar) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),

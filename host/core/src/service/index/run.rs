@@ -34,6 +34,7 @@ impl Inner {
             Some(Run {
                 began,
                 cursor: Some(cursor),
+                ..
             }) => Some((*began, cursor.clone())),
             _ => None,
         };
@@ -48,7 +49,9 @@ impl Inner {
         self.cache.begin_run(bucket, folder, began).await?;
         let was_known = known.confirmed.is_some();
         if let (Some(_), Some(tail)) = (known.confirmed, known.tail)
-            && self.may_confirm(bucket, folder, known.confirmed).await?
+            && self
+                .may_confirm(bucket, folder, known.confirmed, began)
+                .await?
             && self
                 .confirm(bucket, folder, began, tail, known.newest)
                 .await?
@@ -64,19 +67,28 @@ impl Inner {
 
     /// Whether a look at the end of a folder is enough this time. A count can be right by chance,
     /// so now and then the folder is scanned all the same: the more seldom the larger it is. And
-    /// the text beside an object, which tells its tag, comes later than the object.
+    /// the text beside an object, which tells its tag, comes later than the object. Deletions may
+    /// look more often than anything has to be confirmed, and do not count then.
     async fn may_confirm(
         &self,
         bucket: &Bucket,
         folder: &str,
         confirmed: Option<Timestamp>,
+        now: Timestamp,
     ) -> Result<bool, ServiceError> {
         let Some(index) = &self.index else {
             return Ok(false);
         };
         let place = (bucket.clone(), folder.to_owned());
-        let now = Timestamp::now();
-        let Looks { count, scanned } = index.looks().get(&place).copied().unwrap_or_default();
+        let Looks {
+            count,
+            counted,
+            scanned,
+        } = index.looks().get(&place).copied().unwrap_or_default();
+        let lately = now - index.freshness.max_age;
+        if counted.is_some_and(|at| at > lately && at <= now) {
+            return Ok(true);
+        }
         let untagged = self.cache.youngest_untagged(bucket, folder).await?;
         let may_be_told = untagged
             .zip(scanned.or(confirmed))
@@ -86,11 +98,13 @@ impl Inner {
         let looks = if may_be_told || is_due {
             Looks {
                 count: 0,
+                counted: Some(now),
                 scanned: Some(now),
             }
         } else {
             Looks {
                 count: count + 1,
+                counted: Some(now),
                 scanned,
             }
         };
@@ -173,7 +187,6 @@ impl Inner {
                 page => page?,
             };
             on_page = (page.entries.len() + page.folders.len()) as u64;
-            told += i64::try_from(on_page).unwrap_or(i64::MAX);
             let many = has_enough_folders(&page, newest);
             let next = page.next;
             let found = found(page.entries, page.folders, End::Newest);
@@ -182,6 +195,8 @@ impl Inner {
                 return Ok(true);
             };
             self.note_progress(bucket, applied);
+            // What was refused does not count: it will go.
+            told += i64::try_from(on_page.saturating_sub(applied.refused)).unwrap_or(i64::MAX);
             if let Some(index) = &self.index {
                 index.note_others(bucket, applied);
             }

@@ -83,8 +83,11 @@ fn next(text: &str) -> String {
 /// Begins a run. Marks of an earlier one go.
 pub fn begin<T: Tables>(tables: &T, folder: &str, began: Timestamp) -> Result<(), T::Error> {
     let mut state = tables.folder(folder)?.unwrap_or_default();
-    let cursor = None;
-    state.run = Some(Run { began, cursor });
+    state.run = Some(Run {
+        began,
+        cursor: None,
+        refused: 0,
+    });
     tables.clear_marks(folder, began - LAG)?;
     tables.put_folder(folder, &state)
 }
@@ -135,35 +138,31 @@ pub fn apply<T: Tables>(
     let Some(run) = state.run.as_mut().filter(|run| run.began == began) else {
         return Ok(None);
     };
-    let Found {
-        entries,
-        folders,
-        end,
-    } = found;
-    let only_page = run.cursor.is_none() && matches!(end, End::Whole(_));
-    let newest_only = matches!(end, End::Newest | End::Unchanged(_));
+    let only_page = run.cursor.is_none() && matches!(found.end, End::Whole(_));
+    let newest_only = matches!(found.end, End::Newest | End::Unchanged(_));
     // Of the only page nothing need be written down.
     let mut seen = HashSet::new();
     let mut applied = Applied::default();
-    for (key, row) in entries {
+    for (key, row) in found.entries {
         state.newest = state.newest.max(Some(row.modified));
         let name = name_in(folder, key.as_str());
         let mark = tables.mark(folder, name)?;
         if mark.as_ref().is_some_and(|mark| mark.refuses(&row, began)) {
+            let known = tables.remembered(&key)?.row;
+            applied.refused += u64::from(!known.is_some_and(|known| is_own(&known)));
             continue;
         }
         let lately = mark.as_ref().is_some_and(|mark| mark.is_lately(began));
         let Remembered { row: known, intent } = tables.remembered(&key)?;
         applied.meet(known.as_ref(), &row, mark.as_ref());
-        let rival = match (&known, &mark) {
-            (Some(known), _) if known.state.id == row.state.id => None,
-            // The page may be older.
-            (Some(known), _) if lately => Some(known),
-            // Another page has told it, or will.
-            (Some(known), Some(Mark::Seen | Mark::Doubtful)) => Some(known),
-            (Some(known), _) if !only_page && !known.state.version.is_empty() => Some(known),
-            _ => None,
-        };
+        let rival = known.as_ref().filter(|known| {
+            known.state.id != row.state.id
+                // The page may be older.
+                && (lately
+                    // Another page has told it, or will.
+                    || matches!(mark, Some(Mark::Seen | Mark::Doubtful))
+                    || !only_page && is_own(known))
+        });
         let is_older = rival.is_some_and(|known| Age::of(&row) < Age::of(known));
         if intent.is_none()
             && !is_older
@@ -171,10 +170,12 @@ pub fn apply<T: Tables>(
         {
             match &known {
                 Some(known) if known.state.id == row.state.id => {}
-                Some(known) if !known.state.version.is_empty() => applied.changed += 1,
+                Some(known) if is_own(known) => applied.changed += 1,
                 _ => applied.new += 1,
             }
             tables.put_row(&key, known.as_ref(), &row)?;
+        } else if !known.is_some_and(|known| is_own(&known)) {
+            applied.refused += 1;
         }
         if lately && is_older {
             continue;
@@ -195,7 +196,7 @@ pub fn apply<T: Tables>(
             }
         }
     }
-    for below in folders {
+    for below in found.folders {
         let name = name_in(folder, &below);
         if tables.folder(&below)?.is_none() {
             tables.put_folder(&below, &Folder::default())?;
@@ -207,11 +208,13 @@ pub fn apply<T: Tables>(
             tables.put_mark(folder, name, Mark::Seen)?;
         }
     }
-    match end {
+    run.refused += applied.refused;
+    let refused = run.refused;
+    match found.end {
         End::Newest => {}
         End::More(cursor) => run.cursor = Some(cursor),
         End::Unchanged(page) => {
-            state.tail = Some(tail(page, content(tables, folder)?));
+            state.tail = Some(tail(page, content(tables, folder)?, refused));
             state.confirmed = Some(began);
             state.run = None;
             tables.clear_marks(folder, began - LAG)?;
@@ -224,7 +227,7 @@ pub fn apply<T: Tables>(
                 confirmed: (!left.doubtful).then_some(began),
                 run: None,
                 newest: state.newest,
-                tail: page.map(|page| tail(page, left.content)),
+                tail: page.map(|page| tail(page, left.content, refused)),
             };
             tables.clear_marks(folder, began - LAG)?;
         }
@@ -244,10 +247,16 @@ impl Applied {
     }
 }
 
-fn tail(page: TailPage, content: u64) -> Tail {
+/// Whether a row is one of the index, and not about an object of the Python program that nobody has
+/// looked at.
+fn is_own(row: &Row) -> bool {
+    !row.state.version.is_empty()
+}
+
+fn tail(page: TailPage, content: u64, refused: u64) -> Tail {
     let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     Tail {
-        surplus: signed(page.told) - signed(content),
+        surplus: signed(page.told) - signed(content) - signed(refused),
         cursor: page.cursor,
         before: page.before,
     }

@@ -158,6 +158,13 @@ impl MemoryCache {
         }
     }
 
+    /// As if all folders had been confirmed then.
+    pub(crate) fn age_folders(&self, then: Timestamp) {
+        for folder in self.state().index.folders.values_mut() {
+            folder.confirmed = folder.confirmed.map(|at| at.min(then));
+        }
+    }
+
     /// Marks of what was written.
     pub(crate) fn own_marks(&self) -> usize {
         let others = self.marks();
