@@ -1,7 +1,8 @@
 //! Copies within the service.
 
 use crate::api::Entry;
-use crate::client::{Call, Fault};
+use crate::client::Call;
+use crate::fault::Fault;
 use crate::net::Net;
 use crate::objects::LISTED;
 use crate::{Drime, Error, Info, Known};

@@ -5,6 +5,7 @@
 
 pub mod api;
 pub mod client;
+pub mod fault;
 pub mod names;
 pub mod net;
 pub mod settings;

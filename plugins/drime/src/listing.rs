@@ -1,7 +1,8 @@
 //! What is in a folder, by the traps of the service's listing.
 
 use crate::api::{Entry, Page, number, time_text};
-use crate::client::{Call, Fault, quoted};
+use crate::client::{Call, quoted};
+use crate::fault::Fault;
 use crate::net::Net;
 use crate::{Drime, Error};
 use std::collections::HashSet;

@@ -1,7 +1,8 @@
 //! Objects: get, stat and delete.
 
 use crate::api::{self, Entry};
-use crate::client::{Call, Fault};
+use crate::client::Call;
+use crate::fault::Fault;
 use crate::net::{Answer, Net};
 use crate::places::Place;
 use crate::{Drime, Error};

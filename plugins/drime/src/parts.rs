@@ -1,7 +1,8 @@
 //! Large objects: parts that go to the storage behind the service, by presigned addresses.
 
 use crate::api::Entry;
-use crate::client::{Call, Fault};
+use crate::client::Call;
+use crate::fault::Fault;
 use crate::net::Net;
 use crate::{Drime, Error, Info, Known, Range};
 use serde_json::{Value, json};

@@ -161,7 +161,7 @@ impl<N: Net> Drime<N> {
             return Err(Error::Unavailable("a folder has gone meanwhile".into()));
         }
         // After an answer that was lost, too, the folder may be there.
-        let lost = matches!(fault, crate::client::Fault::Broken(_));
+        let lost = matches!(fault, crate::fault::Fault::Broken(_));
         if !fault.is_taken() && !lost {
             return Err(fault.into());
         }

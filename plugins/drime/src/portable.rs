@@ -1,7 +1,8 @@
 //! The gateway's text beside an object: its description, whose greatest length is not known.
 
 use crate::api::Entry;
-use crate::client::{Call, Fault};
+use crate::client::Call;
+use crate::fault::Fault;
 use crate::net::Net;
 use crate::objects::LISTED;
 use crate::{Drime, Error, Known};

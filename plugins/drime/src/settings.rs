@@ -83,7 +83,7 @@ impl Settings {
 /// The number of the user whose token this is.
 pub async fn user<N: Net>(client: &Client<N>) -> Result<i64, Error> {
     let answer = match client.call(&Call::get("cli/loggedUser")).await {
-        Err(crate::client::Fault::Broken(why)) => {
+        Err(crate::fault::Fault::Broken(why)) => {
             return Err(Error::Unavailable(format!(
                 "Drime cannot be reached ({why}): check the network connection and try again"
             )));
@@ -96,7 +96,7 @@ pub async fn user<N: Net>(client: &Client<N>) -> Result<i64, Error> {
         .and_then(number);
     // A rejected token is answered like a success, with nobody in it.
     user.ok_or_else(|| {
-        crate::client::Fault::Refused {
+        crate::fault::Fault::Refused {
             status: 401,
             text: String::new(),
             fields: Vec::new(),

@@ -1,7 +1,7 @@
 //! Small objects: one form, whose last bytes follow only after the verdict.
 
 use crate::api::Entry;
-use crate::client::Fault;
+use crate::fault::Fault;
 use crate::net::{GIVEN_UP, Net, Payload};
 use crate::objects::REPLACED;
 use crate::places::Place;
