@@ -76,6 +76,35 @@ async fn an_object_that_was_replaced_before_a_crash_goes_after_the_next_overwrit
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_could_not_be_deleted_when_it_was_replaced_goes_with_its_successor() {
+    let (simulator, mut gateway, s3) = wary(small_pages(), "").await;
+    s3.store("bucket", "dir/key", "old").await;
+    seed(&simulator, "dir", 45);
+    simulator.script("POST /file-entries/delete=403*".parse().unwrap());
+    s3.store("bucket", "dir/key", "new").await;
+    // Its text is written, and once more it was refused to delete the old one.
+    gateway.until("it is refused", || {
+        let entries = simulator.entries();
+        simulator.count("delete") >= 2
+            && entries.iter().any(|entry| {
+                entry.path.ends_with("dir/key") && entry.size == 3 && entry.description.is_some()
+            })
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    assert_eq!(entries(&simulator, "dir/key"), 2);
+    gateway.kill9();
+    simulator.clear_scripts();
+    // Nothing but the deletion may do it.
+    simulator.script("POST /file-entries/7=503*".parse().unwrap());
+    gateway.restart();
+    let s3 = gateway.s3();
+    assert_eq!(s3.fetch("bucket", "dir/key").await, "new");
+    s3.delete("bucket", "dir/key").send().await.expect(204);
+    assert_eq!(entries(&simulator, "dir/key"), 0);
+    s3.head("bucket", "dir/key").send().await.expect(404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_was_deleted_is_not_listed_after_a_crash_however_the_service_lags_behind() {
     for page_cap in [200, 10] {
         let switches = Switches {

@@ -23,17 +23,22 @@ impl<N: Net> Drime<N> {
         texts: &[String],
     ) -> Result<(), Error> {
         let kept = self.describe(known, texts).await;
-        if !matches!(kept, Err(Error::Changed)) {
-            match self.tidy(bucket, key, known).await {
-                // The gateway comes again until all is done, also after a crash.
-                Err(error @ (Error::Unavailable(_) | Error::Throttled(_))) => return Err(error),
-                Err(error) => self.client.net.warn(&format!(
-                    "what hides behind {bucket}/{key} stays: {error:?}"
-                )),
-                Ok(()) => {}
+        let passes = |error: &Error| matches!(error, Error::Unavailable(_) | Error::Throttled(_));
+        match &kept {
+            Err(Error::Changed) => return kept,
+            Err(error) if passes(error) => return kept,
+            _ => {}
+        }
+        // The gateway comes again until all is done, also after a crash.
+        match self.tidy(bucket, key, known).await {
+            Ok(()) => kept,
+            Err(error) if passes(&error) => Err(error),
+            Err(error) => {
+                let stays = format!("what hides behind {bucket}/{key} stays: {error:?}");
+                self.client.net.warn(&stays);
+                Err(Error::Denied(stays))
             }
         }
-        kept
     }
 
     async fn tidy(&self, bucket: &str, key: &str, known: &Known) -> Result<(), Error> {

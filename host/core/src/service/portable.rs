@@ -25,6 +25,8 @@ const NOW_AND_THEN: Duration = Duration::from_millis(500);
 /// The first pause when the storage does not take more; it doubles.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// What the storage refuses is tried again after so long: a right may have been given meanwhile.
+const REFUSED: Duration = Duration::from_hours(1);
 /// For how long the last writes before an end wait for a storage that asks for patience.
 const LAST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -63,6 +65,9 @@ enum Outcome {
     /// It is written, or never will be.
     Over,
     Later(Option<Duration>),
+    /// The storage refuses it, or to delete what the object has replaced. As long as it is in the
+    /// queue, nobody takes for granted that the object is the only one of its name.
+    Refused,
     /// Others have had trouble before.
     Untried,
 }
@@ -184,6 +189,7 @@ impl Inner {
             .buffer_unordered(WIDTH);
         let outcomes: Vec<_> = outcomes.collect().await;
         let (mut over, mut later, mut asked) = (Vec::new(), Vec::new(), None);
+        let mut refused = Vec::new();
         for (number, outcome) in outcomes {
             match outcome {
                 Outcome::Over => over.push(number),
@@ -191,8 +197,15 @@ impl Inner {
                     later.push(number);
                     asked = asked.max(wait);
                 }
+                Outcome::Refused => refused.push(number),
                 Outcome::Untried => {}
             }
+        }
+        // Of one object it says nothing about others; of all of them it does.
+        let all_refused = over.is_empty() && !refused.is_empty();
+        if !refused.is_empty() {
+            let again = Timestamp::now() + REFUSED;
+            self.cache.portable_later(refused, again).await?;
         }
         let left = queue.waiting.saturating_sub(over.len() as u64);
         self.portable.waiting.store(left, Ordering::Relaxed);
@@ -200,7 +213,11 @@ impl Inner {
             self.cache.portable_done(over).await?;
         }
         if later.is_empty() {
-            return Ok(Round::Done);
+            return Ok(if all_refused {
+                Round::Trouble(None)
+            } else {
+                Round::Done
+            });
         }
         // Behind the others: what always fails must not hold them up.
         let again = Timestamp::now() - REST + asked.unwrap_or(pause);
@@ -240,10 +257,11 @@ impl Inner {
         let (bucket, key) = (bucket.as_str(), key.as_str());
         match error {
             StoreError::Throttled { retry_after } => Outcome::Later(retry_after),
-            StoreError::Unavailable(_)
-            | StoreError::Denied(_)
-            | StoreError::NoSpace
-            | StoreError::Quota => {
+            StoreError::Denied(_) => {
+                tracing::debug!(bucket, key, %error, "a portable text, or what it ends, is refused");
+                Outcome::Refused
+            }
+            StoreError::Unavailable(_) | StoreError::NoSpace | StoreError::Quota => {
                 tracing::debug!(bucket, key, %error, "a portable text has to wait");
                 Outcome::Later(None)
             }

@@ -305,7 +305,8 @@ pub trait Store: Send + Sync + 'static {
     fn portable_bytes(&self) -> usize;
     /// Keeps the first of `texts` that fits with an object: they say the same, each shorter than
     /// the one before. [`StoreError::Changed`] if the object is no longer this state,
-    /// [`StoreError::Unsupported`] if none fits.
+    /// [`StoreError::Unsupported`] if none fits; [`StoreError::Denied`] also if the text is kept, but
+    /// what the object has replaced may not be deleted.
     async fn set_portable(
         &self,
         bucket: &Bucket,

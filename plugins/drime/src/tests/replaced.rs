@@ -49,12 +49,17 @@ fn what_could_not_be_deleted_goes_with_the_text_of_the_object_or_that_fails() {
 }
 
 #[test]
-fn an_account_that_may_not_delete_still_gets_its_texts() {
+fn an_account_that_may_not_delete_still_gets_its_texts_and_says_that_something_stays() {
     let (fake, drime, new) = left_behind();
     let denied = Trick::Status(403, json!({"message": "This action is unauthorized."}));
     fake.0.borrow_mut().tricks.push_back(("/delete", denied));
-    describe(&drime, &new).unwrap();
+    assert!(matches!(describe(&drime, &new), Err(Error::Denied(_))));
+    fake.1.set(fake.1.get() + 600_000);
+    let told = now(drime.stat("bucket", "d/k")).unwrap();
+    assert_eq!(told.portable.as_deref(), Some("text"));
     assert_eq!(there(&fake), 2);
+    describe(&drime, &new).unwrap();
+    assert_eq!(there(&fake), 1);
 }
 
 #[test]

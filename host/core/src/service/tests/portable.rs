@@ -297,6 +297,48 @@ async fn a_text_that_is_always_refused_does_not_hold_the_others_up() {
 }
 
 #[tokio::test]
+async fn what_is_refused_waits_long_and_is_not_forgotten_and_the_others_pass() {
+    let f = cloud();
+    for n in 0..5 {
+        f.put(&n.to_string(), b"old").await.unwrap();
+        f.put(&n.to_string(), b"new").await.unwrap();
+    }
+    f.store.fail_next_portable(StoreError::Denied("no".into()));
+    let writer = {
+        let service = Arc::clone(&f.service);
+        tokio::spawn(async move { service.write_portable_texts().await })
+    };
+    while queued(&f).await > 1 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    writer.abort();
+    let _ = writer.await;
+    let due = async |wait| {
+        let at = Timestamp::now() + wait;
+        f.cache.portable_queue(at, 100).await.unwrap().jobs
+    };
+    assert!(due(Duration::from_mins(30)).await.is_empty());
+    let refused = due(Duration::from_hours(2)).await.remove(0).key;
+    f.store.forget();
+    f.store.take_known();
+    f.delete(refused.as_str()).await.unwrap();
+    assert_eq!(
+        f.store.take_known(),
+        [None],
+        "the old one may still be there"
+    );
+}
+
+#[tokio::test]
+async fn a_storage_that_refuses_all_texts_ends_the_last_writes() {
+    let f = cloud();
+    f.put("a", b"bytes").await.unwrap();
+    f.store.fail_next_portable(StoreError::Denied("no".into()));
+    assert_eq!(flush(&f).await, 1);
+    assert_eq!(flush(&f).await, 0);
+}
+
+#[tokio::test]
 async fn the_words_of_a_person_are_left_alone() {
     let f = cloud();
     f.store
