@@ -49,9 +49,11 @@ impl Inner {
             // Clients that create their bucket first are not disappointed.
             BucketMode::Default => Ok(()),
             BucketMode::Advanced => {
+                let bucket = Bucket::Named(name.clone());
+                // What a deletion still forgets must not be the new one's.
+                let _alone = self.bucket_changes.lock(&bucket).await;
                 self.store.create_bucket(name).await?;
                 // One of that name may have gone without us.
-                let bucket = Bucket::Named(name.clone());
                 self.close_index(&bucket).await?;
                 Ok(self.cache.forget_settings(&bucket).await?)
             }
@@ -80,8 +82,11 @@ impl Inner {
 
     async fn delete_real_bucket(&self, name: &BucketName) -> Result<(), ServiceError> {
         let bucket = Bucket::Named(name.clone());
+        let _alone = self.bucket_changes.lock(&bucket).await;
         let emptied = self.bucket_locks.empty(&bucket).await;
         self.store.delete_bucket(name).await?;
+        // Those who wait to publish are refused first: a completion among them would keep its upload
+        // from being aborted.
         emptied.deleted();
         self.close_index(&bucket).await?;
         self.cache.forget_settings(&bucket).await?;

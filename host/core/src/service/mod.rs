@@ -45,11 +45,11 @@ pub use index::Freshness;
 pub use requests::*;
 
 use crate::model::{
-    BucketName, BucketSetting, ChecksumPlan, Metadata, ObjectKey, PartNumber, Timestamp, Upload,
-    UploadId,
+    Bucket, BucketName, BucketSetting, ChecksumPlan, Metadata, ObjectKey, PartNumber, Timestamp,
+    Upload, UploadId,
 };
 use index::{Index, IndexProgress, Refreshed};
-use locks::{BucketLocks, KeyLocks};
+use locks::{BucketLocks, KeyLocks, Locks};
 use ports::{Cache, RowTrust, Store, StoredBucket};
 use publish::Publishing;
 use recover::Unsettled;
@@ -108,6 +108,8 @@ struct Inner {
     options: ServiceOptions,
     locks: KeyLocks,
     bucket_locks: BucketLocks,
+    /// Held by who makes or deletes a bucket, from the first step to the last.
+    bucket_changes: Locks<Bucket>,
     publishing: Publishing,
     unsettled: Unsettled,
     strangers: Strangers,
@@ -140,6 +142,7 @@ impl Service {
             options,
             locks: KeyLocks::default(),
             bucket_locks: BucketLocks::default(),
+            bucket_changes: Locks::default(),
             publishing: Publishing::default(),
             unsettled: Unsettled::default(),
             strangers: Strangers::default(),

@@ -33,9 +33,12 @@ impl Inner {
         plan: Option<ChecksumPlan>,
     ) -> Result<UploadId, ServiceError> {
         let bucket = self.bucket(bucket)?;
+        let writer = self.bucket_locks.writer(&bucket);
         self.require_bucket(&bucket).await?;
         let inner = Arc::clone(self);
         to_the_end(move |_| async move {
+            // Who deletes the bucket aborts it, or refuses it.
+            let _stays = writer.publish().await?;
             let options = PutOptions {
                 content_type: metadata.content_type.clone(),
                 known: None,

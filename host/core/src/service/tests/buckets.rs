@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::PartNumber;
+use crate::model::{PartNumber, UploadId};
 use crate::service::{ListObjects, ListUploads, UploadRef};
 
 #[tokio::test]
@@ -170,4 +170,87 @@ async fn what_is_acknowledged_while_its_bucket_is_deleted_is_not_lost() {
         ..put_request("k")
     };
     f.service.put_object(request, good(b"x")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_made_while_its_predecessor_is_deleted_keeps_its_uploads() {
+    let f = Fixture::advanced().await;
+    let bucket = name("first");
+    let create_upload = async |service: &Service| {
+        let (bucket, metadata) = (name("first"), Metadata::default());
+        let created = service.create_upload(&bucket, key("k"), metadata, None);
+        created.await
+    };
+    let old = create_upload(&f.service).await.unwrap();
+    let ongoing = f.service.inner.uploads.claim(&old);
+    let held = ongoing.finishing.lock().await;
+    let deleting = {
+        let (service, bucket) = (Arc::clone(&f.service), bucket.clone());
+        tokio::spawn(async move { service.delete_bucket(&bucket).await })
+    };
+    while f.service.head_bucket(&bucket).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    let making = {
+        let (service, bucket) = (Arc::clone(&f.service), bucket.clone());
+        tokio::spawn(async move {
+            service.create_bucket(&bucket).await.unwrap();
+            create_upload(&service).await.unwrap()
+        })
+    };
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    drop(held);
+    deleting.await.unwrap().unwrap();
+    let new = making.await.unwrap();
+    assert_eq!(uploads(&f).await, [new]);
+}
+
+#[tokio::test]
+async fn an_upload_that_begins_while_its_bucket_is_deleted_is_refused() {
+    let f = Fixture::advanced().await;
+    let bucket = name("first");
+    let held = f.store.hold_bucket_deletions().await;
+    let deleting = {
+        let (service, bucket) = (Arc::clone(&f.service), bucket.clone());
+        tokio::spawn(async move { service.delete_bucket(&bucket).await })
+    };
+    while f.store.emptied_buckets() == 0 {
+        tokio::task::yield_now().await;
+    }
+    let beginning = {
+        let (service, bucket) = (Arc::clone(&f.service), bucket.clone());
+        let metadata = Metadata::default();
+        tokio::spawn(async move {
+            let begun = service.create_upload(&bucket, key("k"), metadata, None);
+            begun.await
+        })
+    };
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    drop(held);
+    deleting.await.unwrap().unwrap();
+    let begun = beginning.await.unwrap();
+    assert!(
+        matches!(begun, Err(ServiceError::NoSuchBucket)),
+        "{begun:?}"
+    );
+    f.service.create_bucket(&bucket).await.unwrap();
+    assert_eq!(uploads(&f).await, []);
+}
+
+/// The uploads in the bucket `first`.
+async fn uploads(f: &Fixture) -> Vec<UploadId> {
+    let request = ListUploads {
+        bucket: name("first"),
+        prefix: String::new(),
+        delimiter: None,
+        key_marker: None,
+        upload_id_marker: None,
+        max_uploads: 10,
+    };
+    let page = f.service.list_uploads(request).await.unwrap();
+    page.uploads.into_iter().map(|upload| upload.id).collect()
 }
