@@ -190,3 +190,39 @@ async fn migrate_and_verify_list_from_the_index() {
     assert!(learned.contains("Migrated: 51"), "{learned}");
     assert_eq!(costs.get("download"), None, "{costs:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn verifying_lists_a_bucket_once() {
+    let switches = Switches {
+        page_cap: 10,
+        ..Switches::default()
+    };
+    let (simulator, gateway, s3) = wary(switches, LONG).await;
+    let dir = simulator.seed_folder(Some(bucket(&simulator)), "dir");
+    for n in 0..45 {
+        let seeded = simulator.seed_file(Some(dir), &format!("{n:02}"), b"seeded");
+        seeded.unwrap();
+    }
+    s3.store("bucket", "dir/mine", "mine").await;
+    indexed(&simulator, &s3).await;
+    // What has no tag in the index is listed by the service.
+    let lists = |command: &str, more: &[&str]| {
+        simulator.reset_log();
+        let command = [
+            "cache",
+            command,
+            "--backend-config",
+            "cloud",
+            "--bucket",
+            "bucket",
+        ];
+        let output = Program::in_home(gateway.home()).run(&[&command[..], more].concat());
+        assert_eq!(output.code, Some(0), "{output}");
+        simulator.count("list")
+    };
+    let once = lists("migrate", &["--dry-run"]);
+    assert!(once >= 5, "{once}");
+    // One more to find the object that is read, at the most.
+    let verified = lists("verify", &[]);
+    assert!(verified < once + 5, "{verified}, and {once}");
+}

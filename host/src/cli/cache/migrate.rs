@@ -1,17 +1,17 @@
 //! `cache migrate` and `cache verify`: every object is looked at, and many are read.
 
+use super::missing::Missing;
 use super::walk::{Found, Parallel, Walk, WalkOptions, patiently};
-use super::{Context, SOME_FAILED, format, missing, print, print_json, runtime};
+use super::{Context, SOME_FAILED, format, print, print_json, runtime};
 use crate::cli::Failure;
 use crate::cli::output::visible;
 use crate::cli::progress::Progress;
 use crate::model::{BucketName, ETag, ObjectKey};
 use crate::service::{Healed, Service, ServiceError, Verified};
 use clap::Args;
-use futures_util::{TryFutureExt, TryStreamExt};
+use futures_util::{StreamExt, TryFutureExt, TryStreamExt};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
-use std::pin::pin;
 use std::time::Duration;
 
 #[derive(Debug, Args)]
@@ -175,8 +175,19 @@ async fn work(
         });
         progress.set_length(bytes.await?);
     }
+    let mut missing = match task {
+        Task::Verify => Missing::begin(walk)?,
+        Task::Migrate | Task::Plan => None,
+    };
+    let listed = walk.objects().map(|found| {
+        let found = found?;
+        if let Some(missing) = &mut missing {
+            missing.listed(&found.bucket, &found.object.key)?;
+        }
+        Ok(found)
+    });
     // Each in a task of its own: hashing keeps a core busy.
-    let objects = walk.objects().map_ok(|found| {
+    let objects = listed.map_ok(|found| {
         let (service, progress) = (walk.service.clone(), show.progress.cloned());
         let task = tokio::spawn(async move {
             let on_read = |bytes| {
@@ -189,7 +200,7 @@ async fn work(
         });
         task.map_err(|error| Failure::new(format!("a task has ended early: {error}")))
     });
-    let mut done = pin!(objects.try_buffer_unordered(jobs));
+    let mut done = Box::pin(objects.try_buffer_unordered(jobs));
     while let Some((found, outcome)) = done.try_next().await? {
         let Found { bucket, object } = &found;
         sum.add(object.size, &outcome);
@@ -201,12 +212,13 @@ async fn work(
             );
         }
     }
-    if task == Task::Verify {
+    drop(done);
+    if let Some(missing) = missing {
         let each = |bucket: &BucketName, key: &ObjectKey, size, outcome: &Outcome| {
             sum.add(size, outcome);
             show.line(bucket, key, size, outcome)
         };
-        missing::find(walk, each).await?;
+        missing.tell(each).await?;
     }
     Ok(())
 }

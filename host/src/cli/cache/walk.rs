@@ -170,17 +170,9 @@ impl WalkOptions {
 impl Walk {
     /// All objects, bucket by bucket in byte order.
     pub(super) fn objects(&self) -> impl Stream<Item = Result<Found, Failure>> + '_ {
-        self.objects_of(&self.buckets)
-    }
-
-    /// Those of some buckets.
-    pub(super) fn objects_of<'a>(
-        &'a self,
-        buckets: &'a [BucketName],
-    ) -> impl Stream<Item = Result<Found, Failure>> + 'a {
         let start = Position {
             walk: self,
-            buckets: buckets.iter(),
+            buckets: self.buckets.iter(),
             listing: None,
             page: Vec::new().into_iter(),
         };
