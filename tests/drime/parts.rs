@@ -80,6 +80,36 @@ async fn parts_of_any_sizes_in_any_order_become_an_object() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn behind_a_part_that_comes_again_with_another_size_the_others_come_again_too() {
+    let cloud = Cloud::new().await;
+    let s3 = &cloud.s3;
+    let upload = s3.create_upload("bucket", "key").await;
+    let mut parts: Vec<Bytes> = (1..=4).map(|n| data::bytes(n, 5 * MIB)).collect();
+    let store = async |number: usize, body: &Bytes| {
+        let at = u32::try_from(number).unwrap();
+        let stored = s3.store_part("bucket", "key", &upload, at, body.clone());
+        (at, stored.await)
+    };
+    let mut list = Vec::new();
+    for (number, body) in (1..).zip(&parts) {
+        list.push(store(number, body).await);
+    }
+    parts[1] = data::bytes(9, 6 * MIB);
+    list[1] = store(2, &parts[1]).await;
+    let complete = s3.complete("bucket", "key", &upload, &list).send().await;
+    let refused = complete.expect_error(400, "InvalidPart");
+    let told = refused.text().contains("so part 3 and all parts behind it");
+    assert!(told, "{}", refused.text());
+    for number in [4, 3] {
+        list[number - 1] = store(number, &parts[number - 1]).await;
+    }
+    let complete = s3.complete("bucket", "key", &upload, &list).send().await;
+    complete.expect(200);
+    assert!(s3.fetch("bucket", "key").await == parts.concat());
+    assert_eq!(cloud.simulator.open_uploads(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_upload_goes_on_after_a_crash() {
     let mut cloud = Cloud::new().await;
     let parts = [1_u32, 2, 3].map(|n| data::bytes(n.into(), 5 * MIB));

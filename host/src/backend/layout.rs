@@ -45,6 +45,14 @@ impl Layout {
     /// Whether this part has its place in the storage: it has the size of the first one, and so
     /// has every part before it. Any other may have to move.
     fn fits(&mut self, number: u16, size: u64) -> bool {
+        if let Some((wanted, last)) = self.run
+            && number <= last
+            && size != wanted
+        {
+            // What is behind it has lost its place, and has to come again: the storage gives no part
+            // back.
+            self.run = (number > 1).then_some((wanted, number - 1));
+        }
         let (wanted, last) = match self.run {
             Some(run) => run,
             None if number == 1 => (size, 0),
@@ -100,9 +108,11 @@ fn cut(rules: &Rules, mut parts: Vec<StoredPart>, total: u64) -> Result<Cut, Sto
     let first = parts.iter().find(|part| !is_spooled(part));
     let size = first.map_or_else(|| rules.part_size(total), |part| part.size);
     let rest = parts.split_off(stored.map_or(0, |last| last + 1));
-    if parts.iter().any(|part| part.size != size) {
-        // Only by sending a part again with another size.
-        return Err(StoreError::Unsupported);
+    // Only by sending a part again with another size.
+    if let Some(odd) = parts.iter().position(|part| part.size != size) {
+        let behind = parts.iter().skip(odd).find(|part| !is_spooled(part));
+        let number = behind.map_or(1, |part| part.number.get());
+        return Err(StoreError::Displaced { number });
     }
     Ok(Cut {
         in_place: parts,
@@ -231,6 +241,19 @@ mod tests {
         assert_eq!(fits(&[(1, 8), (2, 8), (1, 8)]), [true, true, true]);
     }
 
+    #[test]
+    fn behind_a_part_that_comes_again_with_another_size_none_passes() {
+        let arrivals = [(1, 8), (2, 8), (3, 8), (2, 7), (3, 8), (4, 8)];
+        assert_eq!(fits(&arrivals), [true, true, true, false, false, false]);
+        // Unless it gets its size back.
+        let arrivals = [(1, 8), (2, 8), (3, 8), (2, 7), (3, 8), (2, 8), (4, 8)];
+        let passed = [true, true, true, false, false, true, true];
+        assert_eq!(fits(&arrivals), passed);
+        // The first one decides anew.
+        let arrivals = [(1, 8), (2, 8), (1, 9), (2, 9), (3, 9)];
+        assert_eq!(fits(&arrivals), [true; 5]);
+    }
+
     fn part(number: u32, size: u64, spooled: bool) -> StoredPart {
         StoredPart {
             number: PartNumber::new(number).unwrap(),
@@ -269,11 +292,21 @@ mod tests {
     }
 
     #[test]
-    fn a_part_that_was_sent_again_with_another_size_is_refused() {
-        let parts = vec![part(1, 6 * MIB, true), part(2, 8 * MIB, false)];
+    fn what_is_stored_behind_a_part_of_another_size_has_to_come_again() {
+        let parts = vec![
+            part(1, 8 * MIB, false),
+            part(2, 6 * MIB, true),
+            part(5, 8 * MIB, false),
+            part(6, 8 * MIB, false),
+        ];
+        assert!(matches!(
+            cut(&RULES, parts, 30 * MIB),
+            Err(StoreError::Displaced { number: 5 })
+        ));
+        let parts = vec![part(1, 6 * MIB, false), part(2, 8 * MIB, false)];
         assert!(matches!(
             cut(&RULES, parts, 14 * MIB),
-            Err(StoreError::Unsupported)
+            Err(StoreError::Displaced { number: 2 })
         ));
     }
 }

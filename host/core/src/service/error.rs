@@ -65,6 +65,12 @@ pub enum ServiceError {
     /// A part in the list is missing or its ETag is another.
     #[error("a part is missing or has another ETag")]
     InvalidPart,
+    /// A part before this one was sent again with another size, which the storage cannot have.
+    #[error("part {number} has to be sent again")]
+    DisplacedPart {
+        /// The part that has to be sent again, and so have all behind it.
+        number: u16,
+    },
     /// The parts in the list are not in ascending order.
     #[error("the parts are not in ascending order")]
     InvalidPartOrder,
@@ -130,6 +136,7 @@ impl From<StoreError> for ServiceError {
             StoreError::Throttled { retry_after } => Self::Busy { retry_after },
             StoreError::Unavailable(text) => Self::Unavailable(text),
             StoreError::Unsupported => Self::Unsupported,
+            StoreError::Displaced { number } => Self::DisplacedPart { number },
             StoreError::InvalidRange => Self::InvalidRange { size: 0 },
             StoreError::Aborted => Self::Upload(UploadError::Incomplete),
             StoreError::Other(text) => Self::Internal(text),

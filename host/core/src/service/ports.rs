@@ -102,6 +102,13 @@ pub enum StoreError {
     /// The upload was given up by us; nothing was stored.
     #[error("the upload was aborted")]
     Aborted,
+    /// A part before this one was sent again with another size, so that this one is not at its place
+    /// in the storage any more. The upload goes on.
+    #[error("part {number} has lost its place")]
+    Displaced {
+        /// The part that has to be sent again.
+        number: u16,
+    },
     /// Anything else. The text is for the log.
     #[error("the plugin failed: {0}")]
     Other(String),

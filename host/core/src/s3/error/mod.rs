@@ -219,7 +219,7 @@ impl Error {
                 S::NotModified { .. } => Code::NotModified,
                 S::PreconditionFailed(_) => Code::PreconditionFailed,
                 S::ConditionalConflict => Code::ConditionalRequestConflict,
-                S::InvalidPart => Code::InvalidPart,
+                S::InvalidPart | S::DisplacedPart { .. } => Code::InvalidPart,
                 S::InvalidPartOrder => Code::InvalidPartOrder,
                 S::PartTooSmall { .. } => Code::EntityTooSmall,
                 S::CopyOntoItself | S::Checksums(_) | S::SourceTooLarge => Code::InvalidRequest,

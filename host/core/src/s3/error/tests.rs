@@ -35,6 +35,7 @@ fn failures_of_the_service_have_the_codes_of_s3() {
         ),
         (S::ConditionalConflict, (409, "ConditionalRequestConflict")),
         (S::InvalidPart, (400, "InvalidPart")),
+        (S::DisplacedPart { number: 1 }, (400, "InvalidPart")),
         (S::InvalidPartOrder, (400, "InvalidPartOrder")),
         (
             S::PartTooSmall { number: 1, size: 1 },

@@ -63,6 +63,9 @@ impl Error {
                 "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes."
             }
             Self::Service(ServiceError::Unsupported) => "The storage does not support this.",
+            Self::Service(ServiceError::DisplacedPart { number }) => {
+                return format!("A part was uploaded again with another size. The storage takes parts of one size only, so part {number} and all parts behind it have to be uploaded again, too.").into();
+            }
             Self::Xml(XmlError::PartNumber) => PART_NUMBER,
             _ => self.code().wire().2,
         };
