@@ -195,8 +195,13 @@ impl Actor {
             .name(format!("plugin-{}", blueprint.name))
             .spawn(move || {
                 HERE.set(Arc::as_ptr(&shared));
+                // A task of its own: whoever wakes the outermost future pays two system calls.
+                let instances = {
+                    let (blueprint, shared) = (Arc::clone(&blueprint), Arc::clone(&shared));
+                    async move { supervise(&blueprint, &shared, queue, unwanted).await }
+                };
                 runtime.block_on(async {
-                    supervise(&blueprint, &shared, queue, unwanted).await;
+                    let _ = tokio::spawn(instances).await;
                     blueprint.losses.fetch_add(1, Ordering::Relaxed);
                     while shared.seats.load(Ordering::Relaxed) > 0 {
                         shared.left.notified().await;

@@ -5,8 +5,9 @@
 //! is left out, and so is a name that no plugin could use.
 
 use super::context::Handle;
-use rustix::fs::{AtFlags, Dir, FileType};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use std::fs::File;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::sync::oneshot;
@@ -30,15 +31,22 @@ pub(super) struct Names {
 }
 
 fn code(error: rustix::io::Errno) -> ErrorCode {
-    std::io::Error::from(error).into()
+    io::Error::from(error).into()
+}
+
+/// A descriptor of its own that can be synced and read: WASI opens directories only to look names
+/// up.
+pub(super) fn reopened(dir: &File) -> io::Result<File> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(dir, ".", flags, Mode::empty())?.into())
 }
 
 impl Names {
     /// Starts over at the first entry, whatever the descriptor was used for before.
     pub(super) fn read(dir: &File, handle: Handle) -> std::result::Result<Self, ErrorCode> {
-        let dir = Dir::read_from(dir).map_err(code)?;
+        let dir = reopened(dir).map_err(ErrorCode::from)?;
         Ok(Self {
-            dir,
+            dir: Dir::new(dir).map_err(code)?,
             report: None,
             _handle: handle,
         })

@@ -11,10 +11,9 @@ use super::disk;
 use super::paths;
 use super::stream::{BodyProducer, take_body};
 use crate::model::ByteStream;
-use futures_util::StreamExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
-use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -90,7 +89,7 @@ fn add_files(linker: &mut Linker<Ctx>) -> Result<()> {
             let body = take_body(&mut store, data)?.into_stream();
             let (sender, receiver) = oneshot::channel();
             let working = store.data().native.begin();
-            tokio::spawn(async move {
+            let mut work = Box::pin(async move {
                 let done = match file {
                     Ok((file, handle)) => {
                         let done = disk::write(file, body, offset).await;
@@ -102,6 +101,10 @@ fn add_files(linker: &mut Linker<Ctx>) -> Result<()> {
                 drop(working);
                 let _ = sender.send(done);
             });
+            // A small body is often there as a whole: then the plugin need not wait.
+            if work.as_mut().now_or_never().is_none() {
+                tokio::spawn(work);
+            }
             Ok((FutureReader::new(&mut store, outcome(receiver))?,))
         },
     )?;
@@ -153,12 +156,6 @@ fn handle(ctx: &Ctx) -> std::result::Result<Handle, FsError> {
     ctx.handle().ok_or(FsError::InsufficientMemory)
 }
 
-/// A descriptor that can be synced and read: WASI opens directories only to look names up.
-fn reopened(dir: &File) -> io::Result<File> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    Ok(rustix::fs::openat(dir, ".", flags, Mode::empty())?.into())
-}
-
 async fn stat_at(
     accessor: &Accessor<Ctx>,
     descriptor: Resource<Descriptor>,
@@ -195,7 +192,7 @@ async fn sync(
         let WasiCtxView { table, .. } = access.get().ctx();
         let file = match table.get(descriptor)? {
             Descriptor::File(file) => Arc::clone(&file.file),
-            Descriptor::Dir(dir) => match reopened(&dir.dir) {
+            Descriptor::Dir(dir) => match directory::reopened(&dir.dir) {
                 Ok(dir) => Arc::new(dir),
                 Err(error) => return Ok(Err(FsError::from(error))),
             },

@@ -93,6 +93,8 @@ pub trait Dir: Sized {
     async fn create(&self, path: &str) -> Result<Self::File, Fault>;
     /// Follows links.
     async fn stat(&self, path: &str) -> Result<Stat, Fault>;
+    /// The attributes of this directory.
+    async fn stat_self(&self) -> Result<Stat, Fault>;
     /// Create a directory.
     async fn make_dir(&self, path: &str) -> Result<(), Fault>;
     /// Remove an empty directory.

@@ -12,6 +12,7 @@ pub mod settings;
 
 mod buckets;
 mod error;
+mod folder;
 #[cfg(target_family = "wasm")]
 mod guest;
 mod objects;

@@ -100,6 +100,11 @@ impl<B: Body> Dir for NativeDir<B> {
         Ok(stat_of(&stat))
     }
 
+    async fn stat_self(&self) -> Result<Stat, Fault> {
+        let stat = rustix::fs::fstat(&self.fd).map_err(fault)?;
+        Ok(stat_of(&stat))
+    }
+
     async fn make_dir(&self, path: &str) -> Result<(), Fault> {
         rustix::fs::mkdirat(&self.fd, path, Mode::from_raw_mode(0o777)).map_err(fault)
     }

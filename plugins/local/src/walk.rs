@@ -5,7 +5,8 @@
 //! the order of their bytes.
 
 use crate::disk::{Dir, Fault, Kind};
-use crate::layout::{MAX_KEY, Mark, child, join, parent, split_mark};
+use crate::folder::Folder;
+use crate::layout::{MAX_KEY, Mark, child, join, split_mark};
 use crate::objects::Info;
 use crate::window::{Sources, Window, is_lost_and_found};
 use crate::{Error, Local};
@@ -24,6 +25,9 @@ pub struct Query {
     /// At most so many items.
     pub limit: usize,
 }
+
+/// How many of the innermost folders a walk keeps open.
+const OPEN: usize = 16;
 
 /// One object of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,12 +60,9 @@ enum Found {
 struct Frame<D> {
     /// What its keys start with.
     above: String,
-    sources: Sources,
+    folder: Folder<D>,
     window: Arc<Window>,
     at: usize,
-    /// The directory that an object was last found in, and its path: a name without a path is
-    /// looked at faster.
-    opened: Option<(String, D)>,
 }
 
 /// A walk through the keys that start with `above` and `rest`.
@@ -91,7 +92,7 @@ impl<D: Dir> Local<D> {
             shallow: query.shallow,
             frames: Vec::new(),
         };
-        self.enter_folder(&mut walk, above.to_owned(), sources)
+        self.enter_folder(&mut walk, above.to_owned(), Folder::new(sources))
             .await?;
         while let Some(found) = self.advance(&mut walk).await? {
             if let Found::Folder(prefix, sources) = &found
@@ -148,7 +149,7 @@ impl<D: Dir> Local<D> {
             shallow: false,
             frames: Vec::new(),
         };
-        self.enter_folder(&mut walk, prefix.to_owned(), sources.clone())
+        self.enter_folder(&mut walk, prefix.to_owned(), Folder::new(sources.clone()))
             .await?;
         Ok(self.advance(&mut walk).await?.is_some())
     }
@@ -183,7 +184,7 @@ impl<D: Dir> Local<D> {
                 _ => {}
             }
             for link in links {
-                if self.is_object(&link).await?.is_some() {
+                if self.tree.object(&link).await?.is_some() {
                     return Ok(true);
                 }
             }
@@ -191,45 +192,13 @@ impl<D: Dir> Local<D> {
         Ok(false)
     }
 
-    /// The state of a file, if it is one. Also a link may lead to one, inside the root.
-    async fn is_object(&self, path: &str) -> Result<Option<Info>, Fault> {
-        match self.tree.look(path).await {
-            Ok(Some(stat)) if stat.kind == Kind::File => Ok(Some(stat.into())),
-            Ok(_) | Err(Fault::Denied(_)) => Ok(None),
-            Err(fault) => Err(fault),
-        }
-    }
-
-    /// The same. The directory of the path is opened, unless it was the last time.
-    async fn is_object_in(
-        &self,
-        opened: &mut Option<(String, D)>,
-        path: &str,
-    ) -> Result<Option<Info>, Fault> {
-        let dir = parent(path);
-        if opened.as_ref().is_none_or(|(path, _)| path != dir) {
-            *opened = match self.tree.open_dir(dir).await {
-                Ok(found) => Some((dir.to_owned(), found)),
-                Err(_) => None,
-            };
-        }
-        let name = path.rsplit('/').next().unwrap_or(path);
-        if let Some((_, dir)) = opened
-            && let Ok(stat) = dir.stat(name).await
-        {
-            return Ok((stat.kind == Kind::File).then(|| stat.into()));
-        }
-        // A link out of the directory, or nothing at all any more.
-        self.is_object(path).await
-    }
-
     async fn enter_folder(
         &self,
         walk: &mut Walk<'_, D>,
         above: String,
-        sources: Sources,
+        mut folder: Folder<D>,
     ) -> Result<(), Error> {
-        if sources.is_empty() {
+        if folder.paths().is_empty() {
             return Ok(());
         }
         // The first name that can matter. One that leads to `after` matters itself.
@@ -246,15 +215,17 @@ impl<D: Dir> Local<D> {
         let low = behind.max(rest);
         let window = self
             .windows
-            .get(&self.tree, &sources, low, above.is_empty())
+            .get(&self.tree, &mut folder, low, above.is_empty())
             .await?;
         let at = window.position(low);
+        if let Some(outer) = walk.frames.iter_mut().nth_back(OPEN) {
+            outer.folder.close();
+        }
         walk.frames.push(Frame {
             above,
-            sources,
+            folder,
             window,
             at,
-            opened: None,
         });
         Ok(())
     }
@@ -276,7 +247,7 @@ impl<D: Dir> Local<D> {
                 let low = format!("{until}\0");
                 frame.window = self
                     .windows
-                    .get(&self.tree, &frame.sources, &low, first)
+                    .get(&self.tree, &mut frame.folder, &low, first)
                     .await?;
                 frame.at = frame.window.position(&low);
                 continue;
@@ -285,11 +256,11 @@ impl<D: Dir> Local<D> {
                 return Ok(None);
             }
             // The same name twice is one key: the first that is there, or all directories.
-            let mut paths = Vec::with_capacity(1);
+            let mut places = Vec::with_capacity(1);
             while let Some(same) = window.name(frame.at)
                 && same.text == name.text
             {
-                paths.push(same.path(&frame.sources, first));
+                places.push(same.place(first));
                 frame.at += 1;
             }
             let key = join_key(&frame.above, name.text);
@@ -300,15 +271,20 @@ impl<D: Dir> Local<D> {
                 if walk.after.is_some_and(|after| key.as_str() <= after) {
                     continue;
                 }
-                for path in &paths {
-                    if let Some(info) = self.is_object_in(&mut frame.opened, path).await? {
+                for (source, name) in &places {
+                    let found = frame.folder.object(&self.tree, *source, name).await?;
+                    if let Some(info) = found {
                         return Ok(Some(Found::Object(Entry { key, info })));
                     }
                 }
             } else if !walk.shallow {
-                self.enter_folder(walk, key, paths).await?;
+                let folder = frame.folder.inner(&self.tree, places).await;
+                self.enter_folder(walk, key, folder).await?;
             } else if walk.after != Some(key.as_str()) {
-                return Ok(Some(Found::Folder(key, paths)));
+                let paths = places
+                    .iter()
+                    .map(|(source, name)| frame.folder.path(*source, name));
+                return Ok(Some(Found::Folder(key, paths.collect())));
             }
         }
     }

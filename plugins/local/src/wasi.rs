@@ -84,6 +84,10 @@ impl Dir for WasiDir {
             .into())
     }
 
+    async fn stat_self(&self) -> Result<Stat, Fault> {
+        Ok(self.0.stat().await?.into())
+    }
+
     async fn make_dir(&self, path: &str) -> Result<(), Fault> {
         Ok(self.0.create_directory_at(path.into()).await?)
     }

@@ -4,6 +4,7 @@
 //! kept sorted for the next pages, as long as the directory does not change.
 
 use crate::disk::{Dir, Fault, Kind};
+use crate::folder::Folder;
 use crate::layout::{Mark, PRIVATE, child, join, split_mark, unescape};
 use crate::tree::Tree;
 use std::borrow::Cow;
@@ -70,12 +71,10 @@ impl<'w> Name<'w> {
         }
     }
 
-    /// Where it is.
-    pub(crate) fn path(self, sources: &Sources, first: bool) -> String {
-        let source = sources
-            .get(usize::from(self.source))
-            .map_or("", String::as_str);
-        child(source, self.segment().0, first, self.mark)
+    /// Which of the folder's directories it is in, and where in that.
+    pub(crate) fn place(self, first: bool) -> (usize, String) {
+        let name = child("", self.segment().0, first, self.mark);
+        (usize::from(self.source), name)
     }
 }
 
@@ -117,7 +116,7 @@ impl Window {
         self.text.len() + self.items.len() * size_of::<Item>()
     }
 
-    fn add(&mut self, segment: &str, dir: bool, source: u8, mark: Mark) {
+    fn add(&mut self, segment: &str, dir: bool, source: usize, mark: Mark) {
         let at = self.text.len();
         self.text.push_str(segment);
         if dir {
@@ -128,8 +127,13 @@ impl Window {
             .until
             .as_ref()
             .is_some_and(|until| text > until.as_str());
-        match (u32::try_from(at), u16::try_from(text.len())) {
-            (Ok(start), Ok(len)) if !beyond && text >= self.low.as_str() => {
+        let numbers = (
+            u32::try_from(at),
+            u16::try_from(text.len()),
+            u8::try_from(source),
+        );
+        match numbers {
+            (Ok(start), Ok(len), Ok(source)) if !beyond && text >= self.low.as_str() => {
                 self.items.push(Item {
                     start,
                     len,
@@ -193,15 +197,15 @@ impl Window {
     }
 }
 
-impl<D: Dir> Tree<D> {
-    /// Read the names from `low` on. `first` says that the directory is the bucket's own.
-    async fn read_window(
-        &self,
-        sources: &Sources,
+impl Window {
+    /// Read the names of a folder from `low` on. `first` says that it is the bucket's own.
+    async fn read<D: Dir>(
+        tree: &Tree<D>,
+        folder: &mut Folder<D>,
         low: &str,
         first: bool,
-    ) -> Result<Window, Fault> {
-        let mut window = Window {
+    ) -> Result<Self, Fault> {
+        let mut window = Self {
             low: low.to_owned(),
             until: None,
             text: String::new(),
@@ -209,79 +213,113 @@ impl<D: Dir> Tree<D> {
             seen: Vec::new(),
             settled: true,
         };
-        let now = D::now();
-        // A directory, which source it belongs to, and the start of the long names in it.
-        let mut open: Vec<(String, u8, String)> = Vec::new();
-        for (source, path) in (0u8..).zip(sources) {
-            open.push((path.clone(), source, String::new()));
+        // Directories that long names continue in: which of the folder's they belong to, where
+        // in that they are, and the start of the names.
+        let mut open: Vec<(usize, String, String)> = Vec::new();
+        for source in 0..folder.paths().len() {
+            open.push((source, String::new(), String::new()));
         }
-        while let Some((path, source, start)) = open.pop() {
-            let modified = match self.look(&path).await? {
-                Some(stat) if stat.kind == Kind::Directory => stat.modified,
-                _ => continue,
-            };
-            let coarse = modified % 1_000_000_000 == 0;
-            let settled = if coarse { SETTLED_COARSE } else { SETTLED };
-            window.settled &= modified < now.saturating_sub(settled);
-            let mut more = Vec::new();
-            let read = self.read(&path, |name, kind| {
-                if first && start.is_empty() && name == PRIVATE {
-                    return ControlFlow::Continue(());
-                }
-                let Some((body, mark)) = split_mark(name) else {
-                    return ControlFlow::Continue(());
-                };
-                let body: Cow<'_, str> = if start.is_empty() {
-                    body.into()
-                } else {
-                    format!("{start}{body}").into()
-                };
-                let dir = match (kind, mark) {
-                    (Kind::Directory, Mark::Continued) => {
-                        more.push((join(&path, name), source, body.into_owned()));
-                        return ControlFlow::Continue(());
+        while let Some((source, below, start)) = open.pop() {
+            match window
+                .read_dir(tree, folder, (source, &below, &start), first)
+                .await
+            {
+                Ok(mut more) => open.append(&mut more),
+                // Nothing that is kept would notice if it came back.
+                Err(fault) if fault.is_missing() => window.settled = false,
+                Err(Fault::Denied(why)) => {
+                    let path = folder.path(source, &below);
+                    if !is_lost_and_found(&path) {
+                        // A listing without it would pass for the whole: who mirrors it would
+                        // delete.
+                        D::warn(&format!("{path:?} cannot be listed: {why}"));
+                        return Err(Fault::Denied(why));
                     }
-                    (Kind::Directory, Mark::None | Mark::Directory) => true,
-                    (Kind::File | Kind::Link, Mark::None | Mark::File) => false,
-                    // A mark that we would not have set.
-                    _ => return ControlFlow::Continue(()),
-                };
-                let segment = unescape(&body, first);
-                if !start.is_empty() {
-                    // Long names have one way of being cut; others were not made here.
-                    let source = sources.get(usize::from(source)).map_or("", String::as_str);
-                    if child(source, &segment, first, mark) != join(&path, name) {
-                        return ControlFlow::Continue(());
-                    }
-                }
-                window.add(&segment, dir, source, mark);
-                ControlFlow::Continue(())
-            });
-            match read.await {
-                Err(fault) if fault.is_missing() => {}
-                Err(Fault::Denied(why)) if is_lost_and_found(&path) => {
                     D::warn(&format!("{path:?} is not listed: {why}"));
                 }
-                // A listing without it would pass for the whole: who mirrors it would delete.
-                Err(Fault::Denied(why)) => {
-                    D::warn(&format!("{path:?} cannot be listed: {why}"));
-                    return Err(Fault::Denied(why));
-                }
-                read => read?,
+                Err(fault) => return Err(fault),
             }
-            open.append(&mut more);
-            window.seen.push((path, modified));
         }
         window.settle(WINDOW);
         Ok(window)
     }
 
-    /// Whether nothing that a window was read from has changed.
-    async fn is_current(&self, window: &Window) -> Result<bool, Fault> {
-        for (path, modified) in &window.seen {
-            let now = self.look(path).await?;
-            if now.is_none_or(|stat| stat.kind != Kind::Directory || stat.modified != *modified) {
-                return Ok(false);
+    /// Add the names of one directory; answers where long names continue.
+    async fn read_dir<D: Dir>(
+        &mut self,
+        tree: &Tree<D>,
+        folder: &mut Folder<D>,
+        (source, below, start): (usize, &str, &str),
+        first: bool,
+    ) -> Result<Vec<(usize, String, String)>, Fault> {
+        let path = folder.path(source, below);
+        let continued;
+        let dir = if below.is_empty() {
+            folder.dir(tree, source).await?
+        } else {
+            continued = tree.open_dir(&path).await?;
+            &continued
+        };
+        let now = D::now();
+        let modified = dir.stat_self().await?.modified;
+        let coarse = modified % 1_000_000_000 == 0;
+        let settled = if coarse { SETTLED_COARSE } else { SETTLED };
+        self.settled &= modified < now.saturating_sub(settled);
+        let mut more = Vec::new();
+        dir.read(|name, kind| {
+            if first && start.is_empty() && name == PRIVATE {
+                return ControlFlow::Continue(());
+            }
+            let Some((body, mark)) = split_mark(name) else {
+                return ControlFlow::Continue(());
+            };
+            let body: Cow<'_, str> = if start.is_empty() {
+                body.into()
+            } else {
+                format!("{start}{body}").into()
+            };
+            let dir = match (kind, mark) {
+                (Kind::Directory, Mark::Continued) => {
+                    more.push((source, join(below, name), body.into_owned()));
+                    return ControlFlow::Continue(());
+                }
+                (Kind::Directory, Mark::None | Mark::Directory) => true,
+                (Kind::File | Kind::Link, Mark::None | Mark::File) => false,
+                // A mark that we would not have set.
+                _ => return ControlFlow::Continue(()),
+            };
+            let segment = unescape(&body, first);
+            // Long names have one way of being cut; others were not made here.
+            if start.is_empty() || child("", &segment, first, mark) == join(below, name) {
+                self.add(&segment, dir, source, mark);
+            }
+            ControlFlow::Continue(())
+        })
+        .await?;
+        self.seen.push((path, modified));
+        Ok(more)
+    }
+
+    /// Whether nothing that it was read from has changed.
+    async fn is_current<D: Dir>(
+        &self,
+        tree: &Tree<D>,
+        folder: &mut Folder<D>,
+    ) -> Result<bool, Fault> {
+        for (path, modified) in &self.seen {
+            let source = folder.paths().iter().position(|source| source == path);
+            let now = match source {
+                Some(source) => match folder.dir(tree, source).await {
+                    Ok(dir) => dir.stat_self().await,
+                    Err(fault) => Err(fault),
+                },
+                None => tree.stat(path).await,
+            };
+            match now {
+                Ok(stat) if stat.kind == Kind::Directory && stat.modified == *modified => {}
+                Ok(_) => return Ok(false),
+                Err(fault) if fault.is_missing() => return Ok(false),
+                Err(fault) => return Err(fault),
             }
         }
         Ok(true)
@@ -305,23 +343,23 @@ impl Windows {
     pub(crate) async fn get<D: Dir>(
         &self,
         tree: &Tree<D>,
-        sources: &Sources,
+        folder: &mut Folder<D>,
         low: &str,
         first: bool,
     ) -> Result<Arc<Window>, Fault> {
-        if let Some(window) = self.find(sources, low)
-            && tree.is_current(&window).await?
+        if let Some(window) = self.find(folder.paths(), low)
+            && window.is_current(tree, folder).await?
         {
             return Ok(window);
         }
-        let window = Arc::new(tree.read_window(sources, low, first).await?);
+        let window = Arc::new(Window::read(tree, folder, low, first).await?);
         if window.settled && window.items.len() >= WORTH {
-            self.keep(sources, &window);
+            self.keep(folder.paths(), &window);
         }
         Ok(window)
     }
 
-    fn find(&self, sources: &Sources, low: &str) -> Option<Arc<Window>> {
+    fn find(&self, sources: &[String], low: &str) -> Option<Arc<Window>> {
         let mut kept = self.kept.lock().ok()?;
         let at = kept
             .iter()
@@ -333,13 +371,13 @@ impl Windows {
         Some(window)
     }
 
-    fn keep(&self, sources: &Sources, window: &Arc<Window>) {
+    fn keep(&self, sources: &[String], window: &Arc<Window>) {
         let Ok(mut kept) = self.kept.lock() else {
             return;
         };
         // What is known of an earlier state is of no use any more.
         kept.retain(|(of, old)| of != sources || old.seen == window.seen && old.low != window.low);
-        kept.push((sources.clone(), window.clone()));
+        kept.push((sources.to_owned(), window.clone()));
         let mut bytes: usize = kept.iter().map(|(_, window)| window.bytes()).sum();
         while bytes > CACHE && kept.len() > 1 {
             bytes -= kept.remove(0).1.bytes();

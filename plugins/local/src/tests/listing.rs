@@ -142,6 +142,27 @@ fn a_remembered_directory_shows_what_has_changed_since() {
 }
 
 #[test]
+fn what_follows_a_deep_directory_is_listed_with_its_state() {
+    let store = Store::single();
+    let mut keys = BTreeSet::new();
+    for depth in 0..40 {
+        let above = "d/".repeat(depth);
+        keys.insert(format!("{above}a"));
+        keys.insert(format!("{above}z"));
+    }
+    for (length, key) in keys.iter().enumerate() {
+        store.put(key, &vec![b'x'; length]);
+    }
+    let page = store.list(&query("", None, false, 1000));
+    let found = page
+        .entries
+        .iter()
+        .map(|entry| (entry.key.as_str(), entry.info.size));
+    let wanted = keys.iter().map(String::as_str).zip(0..);
+    assert!(found.eq(wanted), "{:?}", page.entries);
+}
+
+#[test]
 fn an_empty_directory_is_no_prefix() {
     let store = Store::single();
     fs::create_dir_all(store.path("empty/inside")).unwrap();
