@@ -391,6 +391,19 @@ async fn a_gateway_that_has_met_another_one_deletes_what_that_has_put_in_the_pla
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_is_kept_in_the_trash_a_deletion_always_finds_what_others_have_put_there() {
+    let keys = "delete = \"forever\"\n";
+    let (simulator, _gateway, one) = wary(Switches::default(), keys).await;
+    one.store("bucket", "dir/key", "1").await;
+    let other = options_with(&simulator, keys).start();
+    let two = other.s3();
+    assert_eq!(two.keys("bucket").await, ["dir/key"]);
+    two.store("bucket", "dir/key", "other").await;
+    one.delete("bucket", "dir/key").send().await.expect(204);
+    assert_eq!(simulator.find("backups/s3/bucket/dir/key"), [0; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn where_others_write_a_hundred_deletions_in_a_folder_take_few_looks_at_it() {
     let (simulator, _gateway, s3) = wary(Switches::default(), "max_age = 2\n").await;
     seed(&simulator, "dir", 450);

@@ -133,7 +133,7 @@ impl Inner {
             {
                 if let Some(lesson) = first_lesson(&place.key, now.row.clone(), &fetched.stored) {
                     let row = lesson.row.clone();
-                    Box::pin(self.adopt(&place.bucket, vec![lesson])).await;
+                    Box::pin(self.learn_of_others(&place.bucket, lesson)).await;
                     if matches!(want, Want::Bytes(Some(Section::Part(_)))) {
                         // Now it is known where that part lies.
                         trust_row = true;
@@ -205,11 +205,15 @@ impl Inner {
 
     /// Notes which states rows without a version have turned out to describe, and what texts
     /// beside objects say. Until it is noted each look finds out anew, so a failure is none of the
-    /// reader's business.
-    pub(super) async fn adopt(&self, bucket: &Bucket, lessons: Vec<Lesson>) {
-        if let Err(error) = self.cache.learn(bucket, lessons).await {
-            tracing::debug!(%error, "what was found out about objects could not be noted");
-        }
+    /// reader's business. `true` if all of it was noted.
+    pub(super) async fn adopt(&self, bucket: &Bucket, lessons: Vec<Lesson>) -> bool {
+        self.cache
+            .learn(bucket, lessons)
+            .await
+            .unwrap_or_else(|error| {
+                tracing::debug!(%error, "what was found out about objects could not be noted");
+                false
+            })
     }
 
     /// What the cache says about a key.

@@ -1,7 +1,7 @@
 //! Single objects by the index.
 
 use super::tables::folder_of;
-use crate::model::{ObjectState, Timestamp};
+use crate::model::{Bucket, ObjectState, Timestamp};
 use crate::service::locks::{KeyGuard, Place};
 use crate::service::look::{Fetched, Found, Want, found_by_row};
 use crate::service::ports::{Lesson, Remembered, Row, StoreError, StoredObject};
@@ -87,6 +87,9 @@ impl Inner {
         if now.intent.is_none() && now.row.as_ref() == Some(row) {
             self.deletions.fetch_add(1, Ordering::SeqCst);
             self.cache.forget(&place.bucket, &[&place.key]).await?;
+            if let Some(index) = &self.index {
+                index.note_shared(&place.bucket);
+            }
         }
         Ok(())
     }
@@ -107,7 +110,19 @@ impl Inner {
             row: super::run::bare(stored.clone()),
             portable: false,
         };
-        self.adopt(&place.bucket, vec![lesson]).await;
+        self.learn_of_others(&place.bucket, lesson).await;
+    }
+
+    /// Remembers another object of a key than the row of the key tells of, which was put there by
+    /// somebody else: own writes change the row, and then the lesson comes too late.
+    pub(in crate::service) async fn learn_of_others(&self, bucket: &Bucket, lesson: Lesson) {
+        let replaced = lesson.expected.as_ref().is_some_and(|row| {
+            !row.state.version.is_empty() && row.state.id != lesson.row.state.id
+        });
+        let learned = self.adopt(bucket, vec![lesson]).await;
+        if let Some(index) = self.index.as_ref().filter(|_| learned && replaced) {
+            index.note_shared(bucket);
+        }
     }
 
     /// The storage does not know the object that a key is said to have: looks what it has.

@@ -124,8 +124,13 @@ impl Index {
     /// A folder that was known has changed, and not by us.
     fn note_others(&self, bucket: &Bucket, applied: Applied) {
         if applied.new + applied.changed + applied.gone > 0 {
-            self.shared().insert(bucket.clone(), Instant::now());
+            self.note_shared(bucket);
         }
+    }
+
+    /// Others write into this bucket.
+    fn note_shared(&self, bucket: &Bucket) {
+        self.shared().insert(bucket.clone(), Instant::now());
     }
 
     fn is_shared(&self, bucket: &Bucket) -> bool {

@@ -411,6 +411,33 @@ async fn where_others_write_a_deletion_looks_for_what_it_is_to_delete() {
     assert_eq!(f.store.take_known(), [None]);
 }
 
+#[tokio::test]
+async fn an_object_that_is_found_replaced_or_gone_tells_that_others_write() {
+    for replaced in [true, false] {
+        let f = indexed(100, NEVER, false);
+        for raw in ["else/where", "dir/key"] {
+            f.put(raw, b"ours").await.unwrap();
+        }
+        f.keys().await;
+        f.crawled().await;
+        let theirs = async |raw: &str| {
+            f.plant(raw, b"theirs");
+            let stored = f.store.stat(&root(), &key(raw), None).await;
+            stored.unwrap().state
+        };
+        f.store.uproot(&root(), &key("else/where"));
+        if replaced {
+            theirs("else/where").await;
+        }
+        assert_eq!(f.get("else/where").await.is_ok(), replaced);
+        let state = theirs("dir/key").await;
+        f.cache.age_folders(long_ago());
+        f.store.take_known();
+        f.delete("dir/key").await.unwrap();
+        assert_eq!(f.store.take_known(), [Some(state)]);
+    }
+}
+
 /// A folder of 16 full pages, in a bucket into which others write.
 async fn shared() -> Fixture {
     let f = indexed(20, NEVER, false);
