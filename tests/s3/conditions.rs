@@ -77,6 +77,31 @@ async fn an_object_is_not_modified_since_its_own_time() {
 }
 
 #[tokio::test]
+async fn who_has_the_object_already_is_told_how_long_it_is_fresh() {
+    let (_gateway, s3) = Gateway::with_bucket().await;
+    let put = s3
+        .put("bucket", "key", "body")
+        .header("cache-control", "max-age=60")
+        .header("expires", FUTURE);
+    put.send().await.expect(200);
+    for method in ["GET", "HEAD"] {
+        let call = s3.object(method, "bucket", "key");
+        let whole = call.clone().send().await.expect(200);
+        let known = call.clone().header("if-none-match", "*");
+        let reply = known.clone().send().await.expect(304);
+        for name in ["etag", "last-modified", "cache-control", "expires"] {
+            assert!(whole.header(name).is_some(), "{name}");
+            assert_eq!(reply.header(name), whole.header(name), "{method} {name}");
+        }
+        assert_eq!(reply.header("content-type"), None);
+        let other = known.query("response-cache-control", "no-store");
+        let reply = other.send().await.expect(304);
+        assert_eq!(reply.header("cache-control"), Some("no-store"));
+        assert_eq!(reply.header("expires"), Some(FUTURE));
+    }
+}
+
+#[tokio::test]
 async fn head_obeys_conditions_and_has_no_body() {
     let (_gateway, s3, etag) = object().await;
     let reply = s3

@@ -34,6 +34,19 @@ async fn a_copy_has_the_bytes_tag_and_metadata_of_its_source() {
 }
 
 #[tokio::test]
+async fn a_copy_takes_no_range() {
+    let (_gateway, s3) = source().await;
+    let copy = s3
+        .put("bucket", "copy", "")
+        .header("x-amz-copy-source", "/bucket/source")
+        .header("x-amz-copy-source-range", "bytes=0-2");
+    let refused = copy.send().await.expect_error(400, "InvalidArgument").xml();
+    assert_eq!(refused.text("ArgumentName"), "x-amz-copy-source-range");
+    assert_eq!(refused.text("ArgumentValue"), "bytes=0-2");
+    s3.head("bucket", "copy").send().await.expect(404);
+}
+
+#[tokio::test]
 async fn a_copy_is_no_link() {
     let (_gateway, s3) = source().await;
     let copy = s3

@@ -45,6 +45,49 @@ async fn a_range_gives_206_and_exactly_its_bytes() {
 }
 
 #[tokio::test]
+async fn a_range_of_a_replaced_object_gives_the_new_one_whole() {
+    let (_gateway, s3) = Gateway::with_bucket().await;
+    let tag = s3.store("bucket", "key", "ten bytes.").await;
+    let head = s3.head("bucket", "key").send().await.expect(200);
+    let modified = head.header("last-modified").unwrap();
+    let tag = format!("\"{tag}\"");
+    let weak = format!("W/{tag}");
+    let earlier = "Wed, 21 Oct 2015 07:28:00 GMT";
+    let other = "\"00000000000000000000000000000000\"";
+    for (condition, status) in [
+        (tag.as_str(), 206),
+        (modified, 206),
+        (weak.as_str(), 200),
+        (other, 200),
+        (earlier, 200),
+        ("rubbish", 200),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let call = s3
+                .object(method, "bucket", "key")
+                .header("range", "bytes=4-8")
+                .header("if-range", condition);
+            let reply = call.send().await.expect(status);
+            let (length, range, body) = match status {
+                206 => ("5", Some("bytes 4-8/10"), "bytes"),
+                _ => ("10", None, "ten bytes."),
+            };
+            assert_eq!(reply.header("content-length"), Some(length), "{condition}");
+            assert_eq!(reply.header("content-range"), range, "{condition}");
+            if method == "GET" {
+                assert_eq!(reply.body, body, "{condition}");
+            }
+        }
+    }
+    // One that nobody can have of what is there now.
+    let beyond = s3
+        .get("bucket", "key")
+        .header("range", "bytes=10-")
+        .header("if-range", other);
+    assert_eq!(beyond.send().await.expect(200).body, "ten bytes.");
+}
+
+#[tokio::test]
 async fn a_range_behind_the_end_is_invalid() {
     let (_gateway, s3) = Gateway::with_bucket().await;
     s3.store("bucket", "key", "ten bytes.").await;

@@ -9,6 +9,8 @@ pub enum BucketSetting {
     PublicAccessBlock,
     /// Labels.
     Tagging,
+    /// That no versions are kept, said by somebody.
+    Versioning,
 }
 
 impl BucketSetting {
@@ -18,6 +20,7 @@ impl BucketSetting {
             Self::Cors => "cors",
             Self::PublicAccessBlock => "publicAccessBlock",
             Self::Tagging => "tagging",
+            Self::Versioning => "versioning",
         }
     }
 }

@@ -4,9 +4,11 @@ use super::date;
 use super::error::RequestError;
 use super::header;
 use crate::model::ETag;
-use crate::service::{ETagCondition, ReadConditions, WriteConditions};
+use crate::service::{ETagCondition, RangeCondition, ReadConditions, WriteConditions};
 use http::HeaderMap;
-use http::header::{HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
+use http::header::{
+    HeaderName, IF_MATCH, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, IF_UNMODIFIED_SINCE,
+};
 
 /// Conditions of a read.
 ///
@@ -18,6 +20,18 @@ pub fn read(headers: &HeaderMap) -> ReadConditions {
         if_modified_since: date(headers, &IF_MODIFIED_SINCE),
         if_unmodified_since: date(headers, &IF_UNMODIFIED_SINCE),
     }
+}
+
+/// `If-Range`, a tag or a date. A weak tag is as good as another one, and so is what is neither.
+///
+/// Spec: <https://www.rfc-editor.org/rfc/rfc9110#name-if-range>
+pub fn range(headers: &HeaderMap) -> Option<RangeCondition> {
+    let raw = headers.get(IF_RANGE)?.to_str().unwrap_or_default().trim();
+    let tag = || ETag::parse(raw).filter(|_| !raw.starts_with("W/"));
+    Some(match date::parse(raw) {
+        Some(time) => RangeCondition::Modified(time),
+        None => tag().map_or(RangeCondition::Never, RangeCondition::Tag),
+    })
 }
 
 /// Conditions on the source of a copy.
@@ -136,6 +150,24 @@ mod tests {
 
     const A: &str = "\"abababababababababababababababab\"";
     const B: &str = "cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd";
+
+    #[test]
+    fn a_range_is_of_a_strong_tag_or_of_a_date() {
+        let of = |raw: &str| range(&headers(&[(IF_RANGE, raw)]));
+        assert_eq!(of(A), Some(RangeCondition::Tag(md5(0xab))));
+        assert_eq!(of(B), Some(RangeCondition::Tag(md5(0xcd))));
+        let date = "Sun, 06 Nov 1994 08:49:37 GMT";
+        assert_eq!(of(date), Some(RangeCondition::Modified(784_111_777)));
+        for weak in [&format!("W/{A}"), "", "W/", "*"] {
+            let condition = of(weak);
+            let never = matches!(
+                condition,
+                Some(RangeCondition::Never | RangeCondition::Tag(ETag::Opaque(_)))
+            );
+            assert!(never, "{weak}: {condition:?}");
+        }
+        assert_eq!(range(&HeaderMap::new()), None);
+    }
 
     #[test]
     fn tags_come_in_lists_with_and_without_quotes() {

@@ -41,7 +41,10 @@ pub enum CorsError {
     /// `Access-Control-Request-Method` is no method of S3, or missing.
     #[error("Invalid Access-Control-Request-Method: {0}")]
     Method(String),
-    /// The bucket has no rules.
+    /// The request is about no bucket.
+    #[error("CORSResponse: Bucket not found")]
+    NoBucket,
+    /// The bucket has no rules, or is not there, which is nobody's business.
     #[error("CORSResponse: CORS is not enabled for this bucket.")]
     NotEnabled,
     /// No rule fits.
@@ -114,14 +117,12 @@ impl Cors {
     }
 
     /// Answers a browser that asks before it sends its request.
-    pub(super) fn preflight(&self, asked: &Preflight<'_>) -> Result<HeaderMap, CorsError> {
-        let mut rules = self.0.iter();
-        let fits = |rule: &&Rule| {
-            rule.origin(asked.origin).is_some()
-                && rule.allows_method(asked.method)
-                && asked.headers.iter().all(|name| rule.allows_header(name))
-        };
-        let rule = rules.find(fits).ok_or(CorsError::NotAllowed)?;
+    pub(super) fn preflight(&self, asked: &Page<'_>) -> Result<HeaderMap, CorsError> {
+        let method = asked.method.unwrap_or("null");
+        if !METHODS.contains(&method) {
+            return Err(CorsError::Method(method.to_owned()));
+        }
+        let rule = self.rule(asked, method).ok_or(CorsError::NotAllowed)?;
         let mut headers = rule.answer(asked.origin);
         if !asked.headers.is_empty() {
             set(
@@ -133,11 +134,19 @@ impl Cors {
         Ok(headers)
     }
 
-    /// What a page may know of an answer to `method`; nothing if no rule fits.
-    pub(super) fn answer(&self, origin: &str, method: &str) -> Option<HeaderMap> {
-        let mut rules = self.0.iter();
-        let rule = rules.find(|rule| rule.origin(origin).is_some() && rule.allows_method(method));
-        rule.map(|rule| rule.answer(origin))
+    /// What a page may know of an answer to `method`; nothing if no rule fits. Headers that belong
+    /// into a preflight count here, too.
+    pub(super) fn answer(&self, asked: &Page<'_>, method: &str) -> Option<HeaderMap> {
+        let rule = self.rule(asked, asked.method.unwrap_or(method));
+        rule.map(|rule| rule.answer(asked.origin))
+    }
+
+    fn rule(&self, asked: &Page<'_>, method: &str) -> Option<&Rule> {
+        self.0.iter().find(|rule| {
+            rule.origin(asked.origin).is_some()
+                && rule.allows_method(method)
+                && asked.headers.iter().all(|name| rule.allows_header(name))
+        })
     }
 }
 
@@ -255,33 +264,29 @@ fn set(headers: &mut HeaderMap, name: &http::HeaderName, value: &str) {
     }
 }
 
-/// What a browser asks before it sends its request.
+/// The page that a request comes from, and what a browser asks before it sends that.
 #[derive(Debug)]
-pub(super) struct Preflight<'r> {
+pub(super) struct Page<'r> {
     origin: &'r str,
-    method: &'r str,
+    method: Option<&'r str>,
     /// In lower case.
     headers: Vec<String>,
 }
 
-impl<'r> Preflight<'r> {
+impl<'r> Page<'r> {
     pub(super) fn parse(headers: &'r HeaderMap) -> Result<Self, CorsError> {
         let text = |name| {
             let value: Option<&HeaderValue> = headers.get(name);
             value.and_then(|value| value.to_str().ok())
         };
         let origin = text(&ORIGIN).ok_or(CorsError::NoOrigin)?;
-        let method = text(&ACCESS_CONTROL_REQUEST_METHOD).unwrap_or("null");
-        if !METHODS.contains(&method) {
-            return Err(CorsError::Method(method.to_owned()));
-        }
         let names = text(&ACCESS_CONTROL_REQUEST_HEADERS).unwrap_or_default();
         let names = names
             .split(',')
             .map(|name| name.trim().to_ascii_lowercase());
         Ok(Self {
             origin,
-            method,
+            method: text(&ACCESS_CONTROL_REQUEST_METHOD),
             headers: names.filter(|name| !name.is_empty()).collect(),
         })
     }

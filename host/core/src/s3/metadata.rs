@@ -115,9 +115,35 @@ impl Overrides {
         Ok(Self(all))
     }
 
+    /// Puts those that concern caches in place of the stored ones.
+    pub fn apply(&self, metadata: &mut Metadata) {
+        for (name, value) in &self.0 {
+            let stored = match *name {
+                CACHE_CONTROL => &mut metadata.cache_control,
+                EXPIRES => &mut metadata.expires,
+                _ => continue,
+            };
+            *stored = value.to_str().ok().map(str::to_owned);
+        }
+    }
+
     /// Whether there is nothing to override.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+/// Writes what caches need to know of an object that they have already.
+///
+/// Spec: <https://www.rfc-editor.org/rfc/rfc9110#name-304-not-modified>
+pub fn write_freshness(metadata: &Metadata, headers: &mut HeaderMap) {
+    for (name, value) in [
+        (CACHE_CONTROL, metadata.cache_control.as_deref()),
+        (EXPIRES, metadata.expires.as_deref()),
+    ] {
+        if let Some(Ok(value)) = value.map(HeaderValue::from_str) {
+            headers.insert(name, value);
+        }
     }
 }
 

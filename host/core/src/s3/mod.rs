@@ -37,9 +37,8 @@ use crate::model::{BucketName, BucketSetting, ByteStream, Timestamp};
 use crate::service::{Service, ServiceError};
 use address::{Address, Domains};
 use auth::Authenticator;
-use cors::{Cors, CorsError, Preflight};
+use cors::{Cors, CorsError, Page};
 use http::Method;
-use http::header::ORIGIN;
 use http::request::Parts;
 use operation::Operation;
 use query::Query;
@@ -204,11 +203,9 @@ impl Gateway {
 
     /// Answers a browser that asks whether a page may send a request. Nobody signs that.
     async fn preflight(&self, parts: &Parts, address: &Address) -> Result<Reply, Error> {
-        let asked = Preflight::parse(&parts.headers)?;
-        let cors = match address.bucket() {
-            Some(bucket) => self.cors(bucket).await?,
-            None => None,
-        };
+        let asked = Page::parse(&parts.headers)?;
+        let bucket = address.bucket().ok_or(CorsError::NoBucket)?;
+        let cors = self.cors(bucket).await?;
         let headers = cors.ok_or(CorsError::NotEnabled)?.preflight(&asked)?;
         let mut reply = response::ok();
         reply.headers_mut().extend(headers);
@@ -217,8 +214,7 @@ impl Gateway {
 
     /// Tells a browser what the page that sent the request may know of the answer.
     async fn tell_pages(&self, parts: &Parts, reply: &mut Reply) {
-        let origin = parts.headers.get(ORIGIN);
-        let Some(origin) = origin.and_then(|origin| origin.to_str().ok()) else {
+        let Ok(page) = Page::parse(&parts.headers) else {
             return;
         };
         let address = Address::parse(parts, &self.domains).ok();
@@ -230,7 +226,7 @@ impl Gateway {
         }
         match self.cors(bucket).await {
             Ok(Some(cors)) => {
-                let told = cors.answer(origin, parts.method.as_str());
+                let told = cors.answer(&page, parts.method.as_str());
                 reply.headers_mut().extend(told.unwrap_or_default());
             }
             Ok(None) => {}

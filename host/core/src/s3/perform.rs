@@ -6,7 +6,7 @@ use super::late;
 use super::operation::{BucketsQuery, DeleteObjects, Named, Operation};
 use super::response::{self, Reply, RequestId, attributes, bucket, listing, multipart, object};
 use super::setting::{self, Setting};
-use crate::model::Section;
+use crate::model::{BucketSetting, Section};
 use crate::service::{Service, ServiceError};
 use std::sync::Arc;
 
@@ -59,10 +59,6 @@ pub(super) async fn perform(context: &Context<'_>, operation: Operation) -> Resu
             service.head_bucket(&name).await?;
             bucket::location(region)
         }
-        Operation::GetBucketVersioning(name) => {
-            service.head_bucket(&name).await?;
-            bucket::versioning()
-        }
         Operation::GetSetting(name, setting) => {
             service.head_bucket(&name).await?;
             let kept = match setting.kept() {
@@ -81,7 +77,11 @@ pub(super) async fn perform(context: &Context<'_>, operation: Operation) -> Resu
         Operation::PutSetting(name, Some((setting, document))) => {
             let set = service.set_bucket_setting(&name, setting, Some(document));
             set.await?;
-            response::ok()
+            match setting {
+                // Of all settings this one alone.
+                BucketSetting::Tagging => response::no_content(),
+                _ => response::ok(),
+            }
         }
         Operation::RemoveSetting(name, None) => {
             service.head_bucket(&name).await?;
@@ -130,15 +130,17 @@ pub(super) async fn perform(context: &Context<'_>, operation: Operation) -> Resu
         }
         Operation::GetObject(request, answering) => {
             let part = matches!(request.section, Some(Section::Part(_)));
+            let found = Box::pin(service.get_object(request)).await;
             object::get(
-                Box::pin(service.get_object(request)).await?,
+                found.map_err(|error| answering.fail(error))?,
                 part,
                 &answering,
             )
         }
         Operation::HeadObject(request, answering) => {
             let part = matches!(request.section, Some(Section::Part(_)));
-            let (head, range) = Box::pin(service.head_object(request)).await?;
+            let found = Box::pin(service.head_object(request)).await;
+            let (head, range) = found.map_err(|error| answering.fail(error))?;
             object::head(&head, range.as_ref(), part, &answering)
         }
         Operation::DeleteObject(bucket, key, conditions) => {

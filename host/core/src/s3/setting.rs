@@ -33,6 +33,7 @@ pub enum Setting {
     Replication,
     RequestPayment,
     Tagging,
+    Versioning,
     Website,
 }
 
@@ -40,7 +41,7 @@ pub enum Setting {
 pub type Kept = (BucketSetting, String);
 
 /// Sub-resources in a query.
-const NAMES: [(&str, Setting); 16] = [
+const NAMES: [(&str, Setting); 17] = [
     ("accelerate", Setting::Accelerate),
     ("acl", Setting::Acl),
     ("cors", Setting::Cors),
@@ -56,6 +57,7 @@ const NAMES: [(&str, Setting); 16] = [
     ("replication", Setting::Replication),
     ("requestPayment", Setting::RequestPayment),
     ("tagging", Setting::Tagging),
+    ("versioning", Setting::Versioning),
     ("website", Setting::Website),
 ];
 
@@ -85,7 +87,8 @@ impl Setting {
             | Self::Logging
             | Self::Notification
             | Self::ObjectLock
-            | Self::RequestPayment => "GET, PUT",
+            | Self::RequestPayment
+            | Self::Versioning => "GET, PUT",
             Self::PolicyStatus => "GET",
             Self::Cors
             | Self::Encryption
@@ -114,6 +117,7 @@ impl Setting {
             Self::RequestPayment => write::document("RequestPaymentConfiguration", |payment| {
                 payment.text("Payer", "BucketOwner");
             }),
+            Self::Versioning => write::document(VERSIONING, |_| {}),
             Self::Cors
             | Self::Encryption
             | Self::Lifecycle
@@ -144,7 +148,8 @@ impl Setting {
             | Self::Logging
             | Self::Notification
             | Self::OwnershipControls
-            | Self::RequestPayment => Code::NotImplemented,
+            | Self::RequestPayment
+            | Self::Versioning => Code::NotImplemented,
         }
     }
 
@@ -154,6 +159,7 @@ impl Setting {
             Self::Cors => Some(BucketSetting::Cors),
             Self::PublicAccessBlock => Some(BucketSetting::PublicAccessBlock),
             Self::Tagging => Some(BucketSetting::Tagging),
+            Self::Versioning => Some(BucketSetting::Versioning),
             _ => None,
         }
     }
@@ -166,6 +172,7 @@ impl Setting {
         let checked = match setting {
             BucketSetting::Cors => Cors::parse(document)?.document(),
             BucketSetting::PublicAccessBlock => public_access_block(document)?,
+            BucketSetting::Versioning => versioning(document)?,
             BucketSetting::Tagging => {
                 let tags = read::tagging(document)?;
                 tags::check(&tags, tags::MAX_BUCKET_TAGS)?;
@@ -219,6 +226,31 @@ pub(super) fn kept_tags(tags: &Tags) -> Kept {
     let document = attributes::tagging(tags);
     let text = String::from_utf8_lossy(&document).into_owned();
     (BucketSetting::Tagging, text)
+}
+
+const VERSIONING: &str = "VersioningConfiguration";
+
+/// Only that there shall be no more versions: there are none.
+///
+/// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketVersioning.html>
+fn versioning(document: &[u8]) -> Result<Bytes, Error> {
+    let mut status = None;
+    let mut refused = false;
+    for (name, value) in read::leaves(document, VERSIONING)? {
+        match (name.as_str(), value.as_str()) {
+            ("Status", "Enabled" | "Suspended") => status = Some(value),
+            ("MfaDelete", "Disabled") => {}
+            ("MfaDelete", "Enabled") => refused = true,
+            _ => return Err(XmlError::Malformed("not the status of versioning").into()),
+        }
+    }
+    let status = status.ok_or(RequestError::NoVersioningStatus)?;
+    if refused || status == "Enabled" {
+        return Err(RequestError::Setting(Setting::Versioning).into());
+    }
+    Ok(write::document(VERSIONING, |versioning| {
+        versioning.text("Status", status);
+    }))
 }
 
 /// Promises that are kept anyway: no list and no policy of ours opens a bucket.
@@ -300,11 +332,11 @@ mod tests {
     fn what_a_setting_is_may_be_written_again() {
         for (_, setting) in NAMES {
             match setting.document() {
-                // Has no value before it was set for the first time.
-                Ok(document) if setting != Setting::Accelerate => {
-                    assert!(setting.accept(&document).is_ok(), "{setting:?}");
+                // Have no value before they were set for the first time.
+                Ok(document) if [Setting::Accelerate, Setting::Versioning].contains(&setting) => {
+                    assert!(setting.accept(&document).is_err(), "{setting:?}");
                 }
-                Ok(document) => assert!(setting.accept(&document).is_err()),
+                Ok(document) => assert!(setting.accept(&document).is_ok(), "{setting:?}"),
                 Err(error) => {
                     assert_eq!(error.code().wire().0, 404, "{setting:?}");
                     assert_ne!(error.code(), Code::NotImplemented, "{setting:?}");
@@ -355,6 +387,34 @@ mod tests {
             code(Setting::Acl, "<AccessControlPolicy>"),
             Code::MalformedXml
         );
+    }
+
+    #[test]
+    fn versions_can_be_turned_off_but_not_on() {
+        let put = |inner: &str| {
+            let document = format!("<VersioningConfiguration>{inner}</VersioningConfiguration>");
+            let kept = Setting::Versioning.accept(document.as_bytes());
+            kept.map(|kept| kept.unwrap().1)
+                .map_err(|error| error.code())
+        };
+        let suspended = "<Status>Suspended</Status>";
+        let kept = put(suspended).unwrap();
+        assert!(kept.contains(&format!(">{suspended}</")), "{kept}");
+        let sure = format!("{suspended}<MfaDelete>Disabled</MfaDelete>");
+        assert_eq!(put(&sure), Ok(kept));
+        for (inner, code) in [
+            ("<Status>Enabled</Status>", Code::NotImplemented),
+            (
+                "<Status>Suspended</Status><MfaDelete>Enabled</MfaDelete>",
+                Code::NotImplemented,
+            ),
+            ("", Code::IllegalVersioningConfiguration),
+            ("<Status/>", Code::IllegalVersioningConfiguration),
+            ("<Status>suspended</Status>", Code::MalformedXml),
+            ("<Other>1</Other>", Code::MalformedXml),
+        ] {
+            assert_eq!(put(inner), Err(code), "{inner}");
+        }
     }
 
     #[test]

@@ -24,12 +24,7 @@ impl Inner {
             key: key.clone(),
         };
         let found = self.look(&place, Want::Head, None).await?;
-        check_read(
-            conditions,
-            &found.head.etag,
-            found.head.modified,
-            found.head.size,
-        )?;
+        check_read(conditions, &found.head)?;
         let Found {
             head, part_sizes, ..
         } = found;

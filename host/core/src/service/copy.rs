@@ -144,7 +144,7 @@ enum Inside {
 
 fn check_copy(request: &CopyObject, source: &Found, onto_itself: bool) -> Result<(), ServiceError> {
     let head = &source.head;
-    check_source(&request.source_conditions, &head.etag, head.modified)?;
+    check_source(&request.source_conditions, head)?;
     let changes = request.changes || request.metadata.is_some() || request.checksum.is_some();
     if onto_itself && !changes {
         return Err(ServiceError::CopyOntoItself);

@@ -1,7 +1,8 @@
 //! What can go wrong with an operation, in terms of what the client asked.
 
+use super::ObjectHead;
 use super::ports::{CacheError, StoreError};
-use crate::model::{ETag, Timestamp, UploadError};
+use crate::model::UploadError;
 use std::time::Duration;
 
 /// The reason why an operation failed. `s3::error` maps each to a code and a status.
@@ -34,16 +35,9 @@ pub enum ServiceError {
         /// How many it has.
         parts: u16,
     },
-    /// A read whose condition says "you have it already" (304).
+    /// A read whose condition says "you have it already" (304); carries what there is.
     #[error("not modified")]
-    NotModified {
-        /// The object's tag.
-        etag: ETag,
-        /// The object's time.
-        modified: Timestamp,
-        /// Its bytes, which an answer to HEAD tells.
-        size: u64,
-    },
+    NotModified(Box<ObjectHead>),
     /// A condition does not hold (412); carries the header's name as AWS spells it.
     #[error("the condition {0} does not hold")]
     PreconditionFailed(&'static str),

@@ -159,7 +159,7 @@ impl Inner {
         let plan = self.upload_row(&bucket, &request.upload).await?.plan;
         let section = request.range.map(Section::Range);
         let Found { head, bytes, .. } = self.look(&source, Want::Bytes(section), None).await?;
-        check_source(&request.source_conditions, &head.etag, head.modified)?;
+        check_source(&request.source_conditions, &head)?;
         let Some((range, bytes)) = bytes else {
             return Err(ServiceError::CopyRange { size: head.size });
         };

@@ -3,8 +3,10 @@
 //! Spec: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-requests.html> and
 //! <https://www.rfc-editor.org/rfc/rfc9110#name-precedence-of-preconditions>
 
-use super::{ETagCondition, ReadConditions, ServiceError, WriteConditions};
-use crate::model::{ETag, Timestamp};
+use super::{
+    ETagCondition, ObjectHead, RangeCondition, ReadConditions, ServiceError, WriteConditions,
+};
+use crate::model::{ETag, Section};
 
 impl ETagCondition {
     fn holds(&self, etag: &ETag) -> bool {
@@ -26,42 +28,52 @@ impl WriteConditions {
 /// holds makes `If-Unmodified-Since` moot, and `If-None-Match` makes `If-Modified-Since` moot.
 pub(super) fn check_read(
     conditions: &ReadConditions,
-    etag: &ETag,
-    modified: Timestamp,
-    size: u64,
+    head: &ObjectHead,
 ) -> Result<(), ServiceError> {
+    let (etag, modified) = (&head.etag, head.modified.seconds());
     match (&conditions.if_match, conditions.if_unmodified_since) {
         (Some(tags), _) if !tags.holds(etag) => {
             return Err(ServiceError::PreconditionFailed("If-Match"));
         }
-        (None, Some(date)) if modified.seconds() > date => {
+        (None, Some(date)) if modified > date => {
             return Err(ServiceError::PreconditionFailed("If-Unmodified-Since"));
         }
         _ => {}
     }
     let unchanged = match (&conditions.if_none_match, conditions.if_modified_since) {
         (Some(tags), _) => tags.holds(etag),
-        (None, Some(date)) => modified.seconds() <= date,
+        (None, Some(date)) => modified <= date,
         (None, None) => false,
     };
     if unchanged {
-        let etag = etag.clone();
-        return Err(ServiceError::NotModified {
-            etag,
-            modified,
-            size,
-        });
+        return Err(ServiceError::NotModified(Box::new(head.clone())));
     }
     Ok(())
+}
+
+/// What is to be read of an object: all of it, if the range that was asked for is one of another.
+///
+/// Spec: <https://www.rfc-editor.org/rfc/rfc9110#name-if-range>
+pub(super) fn section_of(
+    section: Option<Section>,
+    condition: Option<&RangeCondition>,
+    head: &ObjectHead,
+) -> Option<Section> {
+    let wanted = match condition {
+        None => true,
+        Some(RangeCondition::Tag(etag)) => *etag == head.etag,
+        Some(RangeCondition::Modified(time)) => *time == head.modified.seconds(),
+        Some(RangeCondition::Never) => false,
+    };
+    section.filter(|section| wanted || matches!(section, Section::Part(_)))
 }
 
 /// Whether an object may be the source of a copy: every refusal is a 412.
 pub(super) fn check_source(
     conditions: &ReadConditions,
-    etag: &ETag,
-    modified: Timestamp,
+    head: &ObjectHead,
 ) -> Result<(), ServiceError> {
-    check_read(conditions, etag, modified, 0).map_err(|error| {
+    check_read(conditions, head).map_err(|error| {
         ServiceError::PreconditionFailed(match error {
             ServiceError::PreconditionFailed("If-Match") => "x-amz-copy-source-If-Match",
             ServiceError::NotModified { .. } if conditions.if_none_match.is_some() => {
@@ -97,6 +109,7 @@ pub(super) fn check_write(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Metadata, RangeSpec, Timestamp};
 
     const HERE: ETag = ETag::Md5([1; 16]);
     const OTHER: ETag = ETag::Md5([2; 16]);
@@ -118,6 +131,30 @@ mod tests {
             Err(ServiceError::NoSuchKey) => Answer::Missing,
             Err(other) => panic!("{other}"),
         }
+    }
+
+    fn head() -> ObjectHead {
+        ObjectHead {
+            size: 10,
+            etag: HERE,
+            modified: MODIFIED,
+            metadata: Metadata::default(),
+            parts: None,
+            checksum: None,
+        }
+    }
+
+    #[test]
+    fn a_range_counts_only_for_the_object_that_it_is_of() {
+        let range = Some(Section::Range(RangeSpec::From(3)));
+        let section = |condition| section_of(range, Some(&condition), &head());
+        assert_eq!(section(RangeCondition::Tag(HERE)), range);
+        assert_eq!(section(RangeCondition::Modified(100)), range);
+        assert_eq!(section(RangeCondition::Tag(OTHER)), None);
+        assert_eq!(section(RangeCondition::Modified(99)), None);
+        assert_eq!(section(RangeCondition::Modified(101)), None);
+        assert_eq!(section(RangeCondition::Never), None);
+        assert_eq!(section_of(range, None, &head()), range);
     }
 
     fn tags(etag: ETag) -> ETagCondition {
@@ -163,14 +200,14 @@ mod tests {
             (read(Some(HERE), None, Some(HERE), None), NotModified),
         ];
         for (conditions, expected) in cases {
-            let outcome = check_read(&conditions, &HERE, MODIFIED, 0);
+            let outcome = check_read(&conditions, &head());
             assert_eq!(answer(outcome), expected, "{conditions:?}");
         }
     }
 
     #[test]
     fn a_source_that_was_not_modified_fails_the_copy() {
-        let failed = |conditions| answer(check_source(&conditions, &HERE, MODIFIED));
+        let failed = |conditions| answer(check_source(&conditions, &head()));
         assert_eq!(
             failed(read(None, None, Some(HERE), None)),
             Answer::Failed("x-amz-copy-source-If-None-Match")

@@ -2,7 +2,7 @@
 
 use super::locks::Place;
 use super::look::{Found, Want};
-use super::precondition::check_read;
+use super::precondition::{check_read, section_of};
 use super::{Inner, ObjectHead, ObjectReply, ReadObject, ServiceError};
 use crate::model::{ByteStream, ETag, ObjectChecksum, PartSizes, Section};
 use bytes::Bytes;
@@ -24,14 +24,15 @@ impl Inner {
         };
         let want = Want::Bytes(request.section);
         let mut found = self.look(&place, want, None).await?;
-        check_read(
-            &request.conditions,
-            &found.head.etag,
-            found.head.modified,
-            found.head.size,
-        )?;
+        check_read(&request.conditions, &found.head)?;
+        let section = section_of(request.section, request.if_range.as_ref(), &found.head);
+        if section.is_none() && request.section.is_some() {
+            // All of an object is right, whichever is there by now.
+            found = self.look(&place, Want::Bytes(None), None).await?;
+            check_read(&request.conditions, &found.head)?;
+        }
         let Some((range, bytes)) = found.bytes.take() else {
-            return Err(out_of_range(request.section, &found));
+            return Err(out_of_range(section, &found));
         };
         let length = range
             .as_ref()
@@ -43,7 +44,7 @@ impl Inner {
             None
         };
         let body = exactly(length, bytes, proof);
-        let head = self.head_of(&place, request.section, found).await?;
+        let head = self.head_of(&place, section, found).await?;
         Ok(ObjectReply { head, range, body })
     }
 
@@ -56,18 +57,14 @@ impl Inner {
             key: request.key,
         };
         let found = self.look(&place, Want::Head, None).await?;
-        check_read(
-            &request.conditions,
-            &found.head.etag,
-            found.head.modified,
-            found.head.size,
-        )?;
+        check_read(&request.conditions, &found.head)?;
+        let section = section_of(request.section, request.if_range.as_ref(), &found.head);
         let (size, parts) = (found.head.size, &found.part_sizes);
-        let range = request.section.map(|section| section.resolve(size, parts));
+        let range = section.map(|section| section.resolve(size, parts));
         let range = range
             .transpose()
-            .map_err(|_| out_of_range(request.section, &found))?;
-        let head = self.head_of(&place, request.section, found).await?;
+            .map_err(|_| out_of_range(section, &found))?;
+        let head = self.head_of(&place, section, found).await?;
         Ok((head, range))
     }
 

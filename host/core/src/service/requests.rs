@@ -31,6 +31,18 @@ pub struct ReadConditions {
     pub if_unmodified_since: Option<i64>,
 }
 
+/// `If-Range`: of which object a range is wanted. Of any other the client wants all, since it has
+/// nothing of that yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RangeCondition {
+    /// The one with this tag.
+    Tag(ETag),
+    /// The one of this time, in seconds since 1970.
+    Modified(i64),
+    /// None that there is.
+    Never,
+}
+
 /// Conditions of a write.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WriteConditions {
@@ -77,6 +89,8 @@ pub struct ReadObject {
     pub key: ObjectKey,
     /// `Range` or `partNumber`.
     pub section: Option<Section>,
+    /// `If-Range`.
+    pub if_range: Option<RangeCondition>,
     /// Conditions.
     pub conditions: ReadConditions,
 }

@@ -201,6 +201,7 @@ async fn look(walk: &Walk, bucket: &BucketName, key: &ObjectKey) -> Result<(), S
         bucket: bucket.clone(),
         key: key.clone(),
         section: None,
+        if_range: None,
         conditions: ReadConditions::default(),
     };
     patiently(|| walk.service.head_object(request()))

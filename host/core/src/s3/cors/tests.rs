@@ -13,13 +13,17 @@ fn cors() -> Cors {
     Cors::parse(RULES.as_bytes()).unwrap()
 }
 
-fn ask(headers: &[(&str, &str)]) -> Result<Vec<(String, String)>, CorsError> {
+fn map(headers: &[(&str, &str)]) -> HeaderMap {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
         let name: http::HeaderName = name.parse().unwrap();
         map.insert(name, value.parse().unwrap());
     }
-    let answer = cors().preflight(&Preflight::parse(&map)?)?;
+    map
+}
+
+fn ask(headers: &[(&str, &str)]) -> Result<Vec<(String, String)>, CorsError> {
+    let answer = cors().preflight(&Page::parse(&map(headers))?)?;
     Ok(shown(&answer))
 }
 
@@ -96,15 +100,25 @@ fn a_preflight_that_no_rule_fits_is_refused() {
 #[test]
 fn an_answer_says_what_a_page_may_know_of_it() {
     let vary = |headers: HeaderMap| headers.get(VARY).unwrap().to_str().unwrap().to_owned();
-    let answer = cors().answer("https://a.example.com", "PUT").unwrap();
+    let answered = |headers: &[(&str, &str)], method| {
+        cors().answer(&Page::parse(&map(headers)).unwrap(), method)
+    };
+    let page = ("origin", "https://a.example.com");
+    let answer = answered(&[page], "PUT").unwrap();
     assert_eq!(shown(&answer).len(), 5);
     assert!(vary(answer).starts_with("Origin, "));
-    let answer = cors().answer("anything", "GET").unwrap();
+    let anywhere = ("origin", "anything");
+    let answer = answered(&[anywhere], "GET").unwrap();
     assert_eq!(
         shown(&answer),
         expected(&[("allow-methods", "GET"), ("allow-origin", "*")])
     );
-    assert_eq!(cors().answer("anything", "DELETE"), None);
+    assert_eq!(answered(&[anywhere], "DELETE"), None);
+    // A page that asks and sends at once is answered as it asked.
+    let get = ("access-control-request-method", "GET");
+    assert!(answered(&[anywhere, get], "DELETE").is_some());
+    let range = ("access-control-request-headers", "range");
+    assert_eq!(answered(&[anywhere, range], "GET"), None);
 }
 
 #[test]

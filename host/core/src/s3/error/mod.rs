@@ -90,6 +90,7 @@ pub enum Code {
     EntityTooLarge,
     EntityTooSmall,
     IllegalLocationConstraint,
+    IllegalVersioningConfiguration,
     IncompleteBody,
     IncorrectNumberOfFilesInPostRequest,
     InsufficientStorage,
@@ -197,7 +198,9 @@ impl Error {
             },
             Self::Form(error) => form_code(error),
             Self::Cors(CorsError::NoOrigin | CorsError::Method(_)) => Code::BadRequest,
-            Self::Cors(CorsError::NotEnabled | CorsError::NotAllowed) => Code::AccessForbidden,
+            Self::Cors(CorsError::NoBucket | CorsError::NotEnabled | CorsError::NotAllowed) => {
+                Code::AccessForbidden
+            }
             Self::NotConfigured(setting) => setting.missing_code(),
             Self::Route(error) => match error {
                 O::NotImplemented(_) => Code::NotImplemented,
@@ -257,6 +260,7 @@ fn request_code(error: &RequestError) -> Code {
         R::TooManyTags(_) => Code::BadRequest,
         R::MetadataTooLarge(_) => Code::MetadataTooLarge,
         R::StorageClass(_) => Code::InvalidStorageClass,
+        R::NoVersioningStatus => Code::IllegalVersioningConfiguration,
         R::Location(_) => Code::IllegalLocationConstraint,
         R::EntityTooLarge(_) => Code::EntityTooLarge,
         R::DocumentTooLarge => Code::MaxMessageLengthExceeded,
@@ -313,6 +317,7 @@ impl Code {
             Self::EntityTooLarge => (S::BAD_REQUEST, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed object size."),
             Self::EntityTooSmall => (S::BAD_REQUEST, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed object size."),
             Self::IllegalLocationConstraint => (S::BAD_REQUEST, "IllegalLocationConstraintException", "The location constraint is incompatible with the region of this server."),
+            Self::IllegalVersioningConfiguration => (S::BAD_REQUEST, "IllegalVersioningConfigurationException", "The Versioning element must be specified"),
             Self::IncompleteBody => (S::BAD_REQUEST, "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header."),
             Self::IncorrectNumberOfFilesInPostRequest => (S::BAD_REQUEST, "IncorrectNumberOfFilesInPostRequest", "POST requires exactly one file upload per request."),
             Self::InsufficientStorage => (S::INSUFFICIENT_STORAGE, "InsufficientStorage", "The storage has no space left."),

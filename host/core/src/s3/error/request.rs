@@ -24,6 +24,9 @@ pub enum RequestError {
     /// A setting of a bucket would have to be enforced.
     #[error("the setting {0:?} cannot be changed")]
     Setting(Setting),
+    /// Nobody says what versioning shall be.
+    #[error("no status of versioning")]
+    NoVersioningStatus,
     /// Somebody else than the owner shall get at something.
     #[error("access control lists are not supported")]
     Acl,

@@ -1,6 +1,7 @@
 use super::*;
-use crate::model::{ETag, Timestamp};
+use crate::model::{ETag, Metadata, Timestamp};
 use crate::s3::cors::CorsError;
+use crate::service::ObjectHead;
 use std::io;
 use std::time::Duration;
 
@@ -12,8 +13,14 @@ fn wire(error: impl Into<Error>) -> (u16, &'static str) {
 #[test]
 fn failures_of_the_service_have_the_codes_of_s3() {
     use ServiceError as S;
-    let etag = ETag::Md5([0; 16]);
-    let modified = Timestamp(0);
+    let head = ObjectHead {
+        size: 1,
+        etag: ETag::Md5([0; 16]),
+        modified: Timestamp(0),
+        metadata: Metadata::default(),
+        parts: None,
+        checksum: None,
+    };
     for (error, expected) in [
         (S::NoSuchBucket, (404, "NoSuchBucket")),
         (S::NoSuchKey, (404, "NoSuchKey")),
@@ -21,14 +28,7 @@ fn failures_of_the_service_have_the_codes_of_s3() {
         (S::BucketExists, (409, "BucketAlreadyOwnedByYou")),
         (S::BucketNotEmpty, (409, "BucketNotEmpty")),
         (S::InvalidRange { size: 1 }, (416, "InvalidRange")),
-        (
-            S::NotModified {
-                etag,
-                modified,
-                size: 1,
-            },
-            (304, "NotModified"),
-        ),
+        (S::NotModified(Box::new(head)), (304, "NotModified")),
         (
             S::PreconditionFailed("If-Match"),
             (412, "PreconditionFailed"),

@@ -8,8 +8,8 @@ use crate::s3::header;
 use crate::s3::metadata::{self, Overrides};
 use crate::s3::query::Query;
 use crate::s3::{checksums, conditions, percent, tags};
-use crate::service::{CopyObject, PutObject, ReadConditions, ReadObject};
-use http::header::{HeaderMap, HeaderValue, IF_RANGE, RANGE};
+use crate::service::{CopyObject, PutObject, ReadConditions, ReadObject, ServiceError};
+use http::header::{HeaderMap, HeaderValue, RANGE};
 
 type Target = (BucketName, ObjectKey);
 
@@ -29,6 +29,14 @@ impl Answering {
             checksum: checksums::is_asked_for(&request.parts.headers),
         })
     }
+
+    /// A failure to read. Who has the object already is told what the answer would have said.
+    pub(in crate::s3) fn fail(&self, mut error: ServiceError) -> ServiceError {
+        if let ServiceError::NotModified(head) = &mut error {
+            self.overrides.apply(&mut head.metadata);
+        }
+        error
+    }
 }
 
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
@@ -45,9 +53,7 @@ pub(super) fn head(target: Target, request: &Request<'_>) -> Result<Operation, E
 
 fn read((bucket, key): Target, request: &Request<'_>) -> Result<ReadObject, RequestError> {
     check_version(request.query.get("versionId"))?;
-    // Whether the range counts depends on the object then, and sending everything is always right.
-    let conditional = request.parts.headers.contains_key(IF_RANGE);
-    let range = request.header(&RANGE).filter(|_| !conditional);
+    let range = request.header(&RANGE);
     let section = if !request.query.has("partNumber") {
         range.and_then(RangeSpec::parse).map(Section::Range)
     } else if request.parts.headers.contains_key(RANGE) {
@@ -60,6 +66,7 @@ fn read((bucket, key): Target, request: &Request<'_>) -> Result<ReadObject, Requ
         bucket,
         key,
         section,
+        if_range: conditions::range(&request.parts.headers),
         conditions: conditions::read(&request.parts.headers),
     })
 }
@@ -76,6 +83,7 @@ pub(super) fn acl(
         bucket,
         key,
         section: None,
+        if_range: None,
         conditions: ReadConditions::default(),
     })
 }
@@ -109,6 +117,15 @@ pub(super) fn copy((bucket, key): Target, request: &Request<'_>) -> Result<Opera
     no_version(request.query)?;
     check_storage_class(request)?;
     let headers = &request.parts.headers;
+    if let Some(range) = headers.get(header::COPY_SOURCE_RANGE) {
+        let value = String::from_utf8_lossy(range.as_bytes()).into_owned();
+        return Err(RequestError::Argument {
+            name: "x-amz-copy-source-range",
+            value,
+            message: "Illegal copy header",
+        }
+        .into());
+    }
     let replaces = |name: &http::HeaderName, argument, message| match request.header(name) {
         None | Some("COPY") => Ok(false),
         Some("REPLACE") => Ok(true),

@@ -65,8 +65,3 @@ pub fn location(region: &str) -> Reply {
         }
     }))
 }
-
-/// GetBucketVersioning of a bucket that never had any.
-pub fn versioning() -> Reply {
-    document(write::document("VersioningConfiguration", |_| {}))
-}

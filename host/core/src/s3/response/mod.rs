@@ -8,9 +8,9 @@ pub mod object;
 
 use super::date::HttpDate;
 use super::error::{Code, Error};
-use super::header;
 use super::route::RouteError;
 use super::xml::write;
+use super::{header, metadata};
 use crate::model::{ByteStream, ETag, Timestamp};
 use crate::service::ServiceError;
 use bytes::Bytes;
@@ -123,13 +123,10 @@ pub fn error(error: &Error, asked: &Asked<'_>, id: &RequestId) -> Reply {
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
     match error {
-        Error::Service(ServiceError::NotModified {
-            etag,
-            modified,
-            size,
-        }) => {
-            set_state(headers, etag, *modified);
-            headers.insert(CONTENT_LENGTH, (*size).into());
+        Error::Service(ServiceError::NotModified(object)) => {
+            set_state(headers, &object.etag, object.modified);
+            metadata::write_freshness(&object.metadata, headers);
+            headers.insert(CONTENT_LENGTH, object.size.into());
         }
         Error::Service(ServiceError::InvalidRange { size }) => {
             set(headers, CONTENT_RANGE, format_args!("bytes */{size}"));

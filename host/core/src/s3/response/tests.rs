@@ -92,13 +92,11 @@ fn token(last: &str) -> String {
 }
 
 #[test]
-fn location_and_versioning() {
+fn location_of_a_bucket() {
     let empty = "<LocationConstraint NS></LocationConstraint>";
     assert_eq!(xml(&bucket::location("us-east-1")), empty);
     let named = "<LocationConstraint NS>eu-west-1</LocationConstraint>";
     assert_eq!(xml(&bucket::location("eu-west-1")), named);
-    let never = "<VersioningConfiguration NS></VersioningConfiguration>";
-    assert_eq!(xml(&bucket::versioning()), never);
     assert_eq!(header(&bucket::created(&name()), "location"), "/abc");
     assert_eq!(header(&bucket::head("mars"), "x-amz-bucket-region"), "mars");
 }
@@ -492,11 +490,11 @@ fn errors_set_the_headers_that_go_with_their_status() {
 
 #[test]
 fn not_modified_has_a_tag_but_neither_body_nor_length() {
-    let error = Error::from(ServiceError::NotModified {
-        etag: TAG,
-        modified: TIME,
-        size: 10,
-    });
+    let mut object = stored();
+    object.metadata.cache_control = Some("max-age=60".into());
+    object.metadata.expires = Some("0".into());
+    object.metadata.content_type = Some("text/plain".into());
+    let error = Error::from(ServiceError::NotModified(Box::new(object)));
     let reply = super::error(&error, &asked("/"), &request_id());
     let head = super::error(&error, &asked("/"), &request_id());
     let head = finish(head, &Method::HEAD, &request_id());
@@ -508,7 +506,16 @@ fn not_modified_has_a_tag_but_neither_body_nor_length() {
         header(&reply, "etag"),
         "\"abababababababababababababababab\""
     );
-    assert_eq!(header(&reply, "content-length"), "-");
+    for (name, value) in [
+        ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT"),
+        ("cache-control", "max-age=60"),
+        ("expires", "0"),
+        // Of the bytes that are not sent nothing is said.
+        ("content-type", "-"),
+        ("content-length", "-"),
+    ] {
+        assert_eq!(header(&reply, name), value, "{name}");
+    }
 }
 
 #[test]
@@ -525,7 +532,7 @@ fn every_answer_has_ids_a_server_and_a_length() {
     };
     let reply = finish(object::put(&written), &Method::PUT, &request_id());
     assert_eq!(header(&reply, "content-length"), "0");
-    let reply = finish(bucket::versioning(), &Method::GET, &request_id());
+    let reply = finish(bucket::location("mars"), &Method::GET, &request_id());
     let ReplyBody::Full(body) = reply.body() else {
         panic!("no document");
     };

@@ -22,13 +22,14 @@ async fn a_setting_stays_until_it_is_removed_or_its_bucket_goes() {
     let s3 = open();
     let tags = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>";
     let block = "<PublicAccessBlockConfiguration><IgnorePublicAcls>true</IgnorePublicAcls></PublicAccessBlockConfiguration>";
-    for (name, document, missing) in [
-        ("cors", RULES, "NoSuchCORSConfiguration"),
-        ("tagging", tags, "NoSuchTagSet"),
+    for (name, document, missing, done) in [
+        ("cors", RULES, "NoSuchCORSConfiguration", 200),
+        ("tagging", tags, "NoSuchTagSet", 204),
         (
             "publicAccessBlock",
             block,
             "NoSuchPublicAccessBlockConfiguration",
+            200,
         ),
     ] {
         let target = format!("/abc?{name}");
@@ -37,11 +38,11 @@ async fn a_setting_stays_until_it_is_removed_or_its_bucket_goes() {
         send(&s3, "PUT", "/abc", &[], "").await;
         let none = send(&s3, "GET", &target, &[], "").await;
         assert_eq!((none.status.as_u16(), none.element("Code")), (404, missing));
-        assert_eq!(send(&s3, "PUT", &target, &[], document).await.status, 200);
+        assert_eq!(send(&s3, "PUT", &target, &[], document).await.status, done);
         let kept = send(&s3, "GET", &target, &[], "").await;
         assert_eq!(kept.header("content-type"), "application/xml");
         let again = send(&s3, "PUT", &target, &[], &kept.text).await;
-        assert_eq!(again.status, 200);
+        assert_eq!(again.status, done);
         assert_eq!(send(&s3, "GET", &target, &[], "").await.text, kept.text);
         let bad = send(&s3, "PUT", &target, &[], "<x/>").await;
         assert_eq!(bad.element("Code"), "MalformedXML");
@@ -60,6 +61,32 @@ async fn a_setting_stays_until_it_is_removed_or_its_bucket_goes() {
         );
         send(&s3, "DELETE", "/abc", &[], "").await;
     }
+}
+
+#[tokio::test]
+async fn versioning_that_was_never_on_can_be_suspended() {
+    let s3 = open();
+    let target = "/abc?versioning";
+    let document = |status: &str| {
+        format!("<VersioningConfiguration><Status>{status}</Status></VersioningConfiguration>")
+    };
+    let absent = send(&s3, "PUT", target, &[], &document("Suspended")).await;
+    assert_eq!(absent.element("Code"), "NoSuchBucket");
+    send(&s3, "PUT", "/abc", &[], "").await;
+    let never = send(&s3, "GET", target, &[], "").await;
+    assert_eq!(never.status, 200);
+    assert!(!never.text.contains("Status"), "{}", never.text);
+    let on = send(&s3, "PUT", target, &[], &document("Enabled")).await;
+    assert_eq!(on.element("Code"), "NotImplemented");
+    assert_eq!(send(&s3, "GET", target, &[], "").await.text, never.text);
+    let off = send(&s3, "PUT", target, &[], &document("Suspended")).await;
+    assert_eq!(off.status, 200);
+    let status = send(&s3, "GET", target, &[], "").await;
+    assert_eq!(status.element("Status"), "Suspended");
+    let deleted = send(&s3, "DELETE", target, &[], "").await;
+    assert_eq!(deleted.element("Code"), "MethodNotAllowed");
+    assert_eq!(deleted.header("allow"), "GET, PUT");
+    assert_eq!(send(&s3, "HEAD", "/abc", &[], "").await.status, 200);
 }
 
 #[tokio::test]
@@ -223,6 +250,16 @@ async fn a_preflight_needs_no_signature_and_says_what_is_allowed() {
     );
     let missing = send(&s3, "OPTIONS", "/missing/k", &asked, "").await;
     assert_eq!(missing.element("Message"), off.element("Message"));
+    let nowhere = send(&s3, "OPTIONS", "/", &asked, "").await;
+    assert_eq!(nowhere.element("Code"), "AccessForbidden");
+    assert!(
+        nowhere.element("Message").ends_with("Bucket not found"),
+        "{}",
+        nowhere.text
+    );
+    // Where nothing is allowed, it does not matter what the page wants to do.
+    let anything = send(&s3, "OPTIONS", "/abc/k", &[PAGE], "").await;
+    assert_eq!(anything.element("Message"), off.element("Message"));
     send_signed(&s3, sign(http::Request::put("/abc?cors"), RULES), RULES).await;
     let with = [
         asked[0],

@@ -189,6 +189,7 @@ fn read_request(raw: &str) -> ReadObject {
         bucket: name("default"),
         key: key(raw),
         section: None,
+        if_range: None,
         conditions: ReadConditions::default(),
     }
 }

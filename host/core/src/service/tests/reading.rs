@@ -1,4 +1,6 @@
 use super::*;
+use crate::service::RangeCondition;
+use futures_util::TryStreamExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 #[tokio::test]
@@ -25,6 +27,32 @@ async fn ranges_are_resolved_against_the_object() {
         ..read_request("k")
     };
     assert_eq!(f.service.head_object(request).await.unwrap().1, Some(2..5));
+}
+
+#[tokio::test]
+async fn a_range_of_another_object_gives_all_of_this_one() {
+    let f = Fixture::new();
+    let etag = f.put("k", b"0123456789").await.unwrap().etag;
+    let read = |range: &str, condition| ReadObject {
+        section: RangeSpec::parse(range).map(Section::Range),
+        if_range: Some(condition),
+        ..read_request("k")
+    };
+    // The second lies behind the end of what is there now.
+    for range in ["bytes=2-4", "bytes=10-"] {
+        let other = || read(range, RangeCondition::Tag(ETag::Md5([0; 16])));
+        let reply = f.service.get_object(other()).await.unwrap();
+        assert_eq!(reply.range, None);
+        let pieces: Vec<Bytes> = reply.body.try_collect().await.unwrap();
+        assert_eq!(pieces.concat(), b"0123456789");
+        assert_eq!(f.service.head_object(other()).await.unwrap().1, None);
+    }
+    let same = || read("bytes=2-4", RangeCondition::Tag(etag.clone()));
+    assert_eq!(
+        f.service.get_object(same()).await.unwrap().range,
+        Some(2..5)
+    );
+    assert_eq!(f.service.head_object(same()).await.unwrap().1, Some(2..5));
 }
 
 #[tokio::test]
