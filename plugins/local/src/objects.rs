@@ -3,6 +3,7 @@
 use crate::disk::{Dir, Fault, File, Kind, Stat};
 use crate::layout::{self, Mark, child, join, parent};
 use crate::{Error, Local, TMP};
+use futures_util::future;
 
 /// What is known about an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -165,7 +166,10 @@ impl<D: Dir> Local<D> {
         let stored = async {
             // A body that was left unread has no verdict worth waiting for.
             file.write(body, 0).await?;
-            let receipt = verdict.await?;
+            // What the gateway decides, it makes durable first: the disk does both at once.
+            let (receipt, sealed) = future::join(verdict, self.seal(&file)).await;
+            let receipt = receipt?;
+            sealed?;
             self.publish(&base, key, &tmp, &file, receipt.size).await
         };
         let stored = stored.await;
@@ -266,6 +270,7 @@ impl<D: Dir> Local<D> {
             if from.stat().await? != stat {
                 return Err(Error::Changed);
             }
+            self.seal(&file).await?;
             self.publish(&base, target.1, &tmp, &file, receipt.size)
                 .await
         };

@@ -187,7 +187,7 @@ impl<D: Dir> Local<D> {
             }
             // Parts that are not named end here. Not before now: see above.
             data.set_size(total).await?;
-            data.set_modified(D::now()).await?;
+            self.seal(&data).await?;
             self.publish(&base, key, &data_path, &data, total).await?
         } else {
             self.assemble(&base, key, &dir, &data, &places).await?
@@ -233,6 +233,7 @@ impl<D: Dir> Local<D> {
                 }
                 end = offset.saturating_add(*size);
             }
+            self.seal(&file).await?;
             self.publish(base, key, &tmp, &file, end).await
         };
         let stored = stored.await;

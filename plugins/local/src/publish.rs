@@ -19,7 +19,19 @@ struct Target {
 }
 
 impl<D: Dir> Local<D> {
-    /// Move the temporary file `tmp`, open as `file`, to where `key` belongs.
+    /// Make a finished file ready to be published: give it a time, and make it durable.
+    pub(crate) async fn seal(&self, file: &D::File) -> Result<(), Fault> {
+        // The system's own stamps have steps of milliseconds: two files of one size that somebody
+        // else and we finish within one would pass for the same state. Where times cannot be set,
+        // those have to do.
+        let _ = file.set_modified(D::now()).await;
+        if self.settings.durable {
+            file.sync().await?;
+        }
+        Ok(())
+    }
+
+    /// Move the temporary file `tmp`, open as `file` and sealed, to where `key` belongs.
     pub(crate) async fn publish(
         &self,
         base: &str,
@@ -28,10 +40,6 @@ impl<D: Dir> Local<D> {
         file: &D::File,
         size: u64,
     ) -> Result<Info, Error> {
-        // The system's own stamps have steps of milliseconds: two files of one size that somebody
-        // else and we finish within one would pass for the same state. Where times cannot be set,
-        // those have to do.
-        let _ = file.set_modified(D::now()).await;
         let mut stat = file.stat().await?;
         if stat.size != size {
             let found = stat.size;
@@ -39,7 +47,6 @@ impl<D: Dir> Local<D> {
                 "{found} bytes were stored, not {size}"
             )));
         }
-        let mut synced = !self.settings.durable;
         // Directories with new entries.
         let mut changed: Vec<String> = Vec::new();
         for attempt in 0..ATTEMPTS {
@@ -60,11 +67,9 @@ impl<D: Dir> Local<D> {
                 && old.modified < stat.modified.saturating_add(FUTURE)
             {
                 stat = outdate(file, old).await?;
-                synced = !self.settings.durable;
-            }
-            if !synced {
-                file.sync().await?;
-                synced = true;
+                if self.settings.durable {
+                    file.sync().await?;
+                }
             }
             match self.tree.rename(tmp, &target.path).await {
                 Ok(()) => {
