@@ -1,7 +1,7 @@
 //! Shapes of errors, and what is not implemented.
 
 use pys3local_tests::client::Socket;
-use pys3local_tests::{Gateway, data};
+use pys3local_tests::{Gateway, data, sign};
 use std::collections::HashSet;
 
 #[tokio::test]
@@ -24,6 +24,59 @@ async fn an_error_is_a_document_with_code_message_resource_and_request_id() {
         reply
             .text()
             .starts_with("<?xml version=\"1.0\" encoding=\"UTF-8\"?>")
+    );
+}
+
+#[tokio::test]
+async fn an_error_says_what_was_wrong_and_what_would_have_been_right() {
+    let (_gateway, s3) = Gateway::with_bucket().await;
+    let stored = s3.store("bucket", "key", "body").await;
+    let beyond = s3.get("bucket", "key").header("range", "bytes=9-");
+    let beyond = beyond.send().await.expect_error(416, "InvalidRange").xml();
+    assert_eq!(beyond.text("RangeRequested"), "bytes=9-");
+    assert_eq!(beyond.text("ActualObjectSize"), "4");
+
+    let wrong = s3
+        .put("bucket", "key", "body")
+        .header("content-md5", "AAAAAAAAAAAAAAAAAAAAAA==");
+    let wrong = wrong.send().await.expect_error(400, "BadDigest").xml();
+    assert_eq!(wrong.text("ExpectedDigest"), "0".repeat(32));
+    assert_eq!(wrong.text("CalculatedDigest"), "hBotaJrYa9FhFEdFPCLG/A==");
+    assert_eq!(stored, "841a2d689ad86bd1611447453c22c6fc");
+
+    let upload = s3.create_upload("bucket", "large").await;
+    let parts = "<CompleteMultipartUpload><Part><PartNumber>3</PartNumber><ETag>abc</ETag></Part></CompleteMultipartUpload>";
+    let missing = s3
+        .object("POST", "bucket", "large")
+        .query("uploadId", &upload)
+        .body(parts);
+    let missing = missing.send().await.expect_error(400, "InvalidPart").xml();
+    assert_eq!(missing.text("UploadId"), upload);
+    assert_eq!(missing.text("PartNumber"), "3");
+    assert_eq!(missing.text("ETag"), "abc");
+}
+
+#[tokio::test]
+async fn who_signs_wrongly_sees_what_should_have_been_signed() {
+    let (_gateway, mut s3) = Gateway::with_bucket().await;
+    s3.credentials.secret_key = "another".into();
+    let signed = s3.get("bucket", "key").sign();
+    let authorization = signed.request.header("authorization").unwrap().to_owned();
+    let reply = signed
+        .send()
+        .await
+        .expect_error(403, "SignatureDoesNotMatch");
+    let refused = reply.xml();
+    assert_eq!(refused.text("AWSAccessKeyId"), "test");
+    let sent = refused.text("SignatureProvided");
+    assert!(!sent.is_empty() && authorization.ends_with(sent), "{sent}");
+    let canonical = refused.text("CanonicalRequest");
+    assert!(canonical.starts_with("GET\n/bucket/key\n"), "{canonical}");
+    let text = refused.text("StringToSign");
+    assert!(text.starts_with("AWS4-HMAC-SHA256\n"), "{text}");
+    assert!(
+        text.ends_with(&sign::sha256_hex(canonical.as_bytes())),
+        "{text}"
     );
 }
 

@@ -70,10 +70,20 @@ pub enum UploadError {
     TooLong,
     /// `Content-MD5` does not match.
     #[error("Content-MD5 does not match the body")]
-    Md5Mismatch,
+    Md5Mismatch {
+        /// By the header.
+        expected: [u8; 16],
+        /// Of the body.
+        computed: [u8; 16],
+    },
     /// `x-amz-content-sha256` does not match.
     #[error("x-amz-content-sha256 does not match the body")]
-    Sha256Mismatch,
+    Sha256Mismatch {
+        /// By the header.
+        expected: [u8; 32],
+        /// Of the body.
+        computed: [u8; 32],
+    },
     /// The signature of a chunk or of the trailer does not match.
     #[error("a chunk's signature does not match")]
     ChunkSignature,

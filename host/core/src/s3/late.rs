@@ -10,6 +10,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// So long an answer keeps its own status.
@@ -37,9 +38,10 @@ pub(super) async fn answer(
     if let Ok(done) = tokio::time::timeout(PATIENCE, &mut work).await {
         return Ok(response::document(done?));
     }
-    let (resource, id) = (context.resource.to_owned(), context.id.clone());
+    let asked = Asked::of(context.parts, context.domains).into_owned();
+    let asked = Arc::new((asked, context.id.clone()));
     let body = stream::unfold(Step::Begin(work), move |step| {
-        let (resource, id) = (resource.clone(), id.clone());
+        let asked = Arc::clone(&asked);
         async move {
             let mut work = match step {
                 Step::Begin(work) => {
@@ -53,11 +55,8 @@ pub(super) async fn answer(
                 Ok(Ok(document)) => document,
                 Ok(Err(error)) => {
                     super::log_failure(&error, None);
-                    let asked = Asked {
-                        resource: &resource,
-                        ..Asked::default()
-                    };
-                    response::error_document(&error, &asked, &id)
+                    let (asked, id) = &*asked;
+                    response::error_document(&error, asked, id)
                 }
             };
             let rest = document.strip_prefix(DECLARATION).unwrap_or(&document);
@@ -72,12 +71,12 @@ pub(super) async fn answer(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::s3::address::Domains;
     use crate::s3::response::RequestId;
     use crate::service::memory::MemoryStore;
     use crate::service::memory_cache::MemoryCache;
     use crate::service::ports::RowTrust;
     use crate::service::{BucketMode, Service, ServiceError};
-    use std::sync::Arc;
 
     async fn answered(wait: u64, outcome: Result<Bytes, Error>) -> (Reply, String) {
         let (store, cache) = (MemoryStore::new(RowTrust::Check), MemoryCache::default());
@@ -86,10 +85,13 @@ mod tests {
             id: "1".into(),
             host: "2".into(),
         };
+        let request = http::Request::post("/abc/k?uploadId=u").body(()).unwrap();
+        let (request, ()) = request.into_parts();
         let context = Context {
             service: &Arc::new(service),
             region: "us-east-1",
-            resource: "/b/k",
+            parts: &request,
+            domains: &Domains::default(),
             id: &id,
         };
         let work = async move {
@@ -135,8 +137,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_error_that_comes_late_is_in_the_document() {
-        let (reply, text) = answered(18, Err(ServiceError::NoSpace.into())).await;
+        let (reply, text) = answered(18, Err(ServiceError::NoSuchUpload.into())).await;
         assert_eq!(reply.status(), 200);
-        assert!(text.contains("<Code>InsufficientStorage</Code>"), "{text}");
+        assert!(text.contains("<Code>NoSuchUpload</Code>"), "{text}");
+        assert!(text.contains("<UploadId>u</UploadId>"), "{text}");
     }
 }

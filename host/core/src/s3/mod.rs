@@ -177,7 +177,8 @@ impl Gateway {
         let context = perform::Context {
             service: &self.service,
             region: &self.region,
-            resource: parts.uri.path(),
+            parts,
+            domains: &self.domains,
             id,
         };
         perform::perform(&context, operation).await
@@ -185,20 +186,7 @@ impl Gateway {
 
     /// An error as an answer.
     fn refusal(&self, parts: &Parts, error: &Error, id: &RequestId) -> Reply {
-        let address = Address::parse(parts, &self.domains).ok();
-        // What a copy lacks may be its source.
-        let copy = parts.headers.contains_key(header::COPY_SOURCE);
-        let address = address.as_ref().filter(|_| !copy);
-        let key = match address {
-            Some(Address::Object(_, key)) => Some(key.as_str()),
-            _ => None,
-        };
-        let asked = Asked {
-            resource: parts.uri.path(),
-            bucket: address.and_then(Address::bucket).map(BucketName::as_str),
-            key,
-        };
-        response::error(error, &asked, id)
+        response::error(error, &Asked::of(parts, &self.domains), id)
     }
 
     /// Answers a browser that asks whether a page may send a request. Nobody signs that.

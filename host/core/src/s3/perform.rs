@@ -1,5 +1,6 @@
 //! Operations to service calls, and what these return to answers.
 
+use super::address::Domains;
 use super::auth::Rights;
 use super::error::{Error, RequestError};
 use super::late;
@@ -8,6 +9,7 @@ use super::response::{self, Reply, RequestId, attributes, bucket, listing, multi
 use super::setting::{self, Setting};
 use crate::model::{BucketSetting, Section};
 use crate::service::{Service, ServiceError};
+use http::request::Parts;
 use std::sync::Arc;
 
 /// The region in which creating a bucket again is not an error.
@@ -19,8 +21,9 @@ const FORGIVING_REGION: &str = "us-east-1";
 pub(super) struct Context<'c> {
     pub(super) service: &'c Arc<Service>,
     pub(super) region: &'c str,
-    /// The path as the client sent it.
-    pub(super) resource: &'c str,
+    /// The head of the request.
+    pub(super) parts: &'c Parts,
+    pub(super) domains: &'c Domains,
     pub(super) id: &'c RequestId,
 }
 

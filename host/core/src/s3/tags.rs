@@ -23,26 +23,34 @@ pub fn check(tags: &Tags, most: usize) -> Result<(), RequestError> {
         return Err(RequestError::TooManyTags(most));
     }
     for (index, (key, value)) in tags.iter().enumerate() {
+        let broken = |message, value: Option<&String>| RequestError::Tag {
+            message,
+            key: key.clone(),
+            value: value.cloned(),
+        };
         let length = key.chars().count();
         if length == 0 || length > MAX_KEY_CHARS || !key.chars().all(is_legal) {
-            return Err(RequestError::Tag("The TagKey you have provided is invalid"));
+            return Err(broken("The TagKey you have provided is invalid", None));
         }
         if value.chars().count() > MAX_VALUE_CHARS || !value.chars().all(is_legal) {
-            return Err(RequestError::Tag(
+            return Err(broken(
                 "The TagValue you have provided is invalid",
+                Some(value),
             ));
         }
         if key
             .get(..4)
             .is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"))
         {
-            return Err(RequestError::Tag(
+            return Err(broken(
                 "System tags cannot be added/updated by requester",
+                None,
             ));
         }
         if tags.iter().skip(index + 1).any(|(other, _)| other == key) {
-            return Err(RequestError::Tag(
+            return Err(broken(
                 "Cannot provide multiple Tags with the same key",
+                None,
             ));
         }
     }
@@ -130,10 +138,13 @@ mod tests {
             ("k".to_owned(), "<".to_owned()),
             ("aws:x".to_owned(), String::new()),
         ] {
-            assert!(matches!(check(&vec![bad], 1), Err(RequestError::Tag(_))));
+            assert!(matches!(
+                check(&vec![bad], 1),
+                Err(RequestError::Tag { .. })
+            ));
         }
         let twice = pairs(&[("a", "1"), ("a", "2")]);
-        assert!(matches!(check(&twice, 9), Err(RequestError::Tag(_))));
+        assert!(matches!(check(&twice, 9), Err(RequestError::Tag { .. })));
         assert_eq!(
             check(&pairs(&[("a", ""), ("b", "")]), 1),
             Err(RequestError::TooManyTags(1))

@@ -65,7 +65,7 @@ impl Inner {
         let part_md5s: Vec<_> = chosen.iter().map(|part| part.md5).collect();
         let intent = Intent {
             size,
-            etag: multipart_tag(&part_md5s).ok_or(ServiceError::InvalidPart)?,
+            etag: multipart_tag(&part_md5s).ok_or(ServiceError::NoParts)?,
             part_md5s,
             part_checksums: match &checksum {
                 Some(_) => chosen
@@ -166,17 +166,23 @@ fn choose(stored: Vec<PartRow>, listed: &[NamedPart]) -> Result<Vec<PartRow>, Se
             Some(part) if is_named(&part, named) => {
                 chosen.push(part);
             }
-            _ => return Err(ServiceError::InvalidPart),
+            _ => {
+                return Err(ServiceError::InvalidPart {
+                    number: named.number.get(),
+                    etag: named.etag.clone(),
+                });
+            }
         }
     }
     let Some((_last, others)) = chosen.split_last() else {
-        return Err(ServiceError::InvalidPart);
+        return Err(ServiceError::NoParts);
     };
     match others.iter().find(|part| part.size < MIN_PART) {
         None => Ok(chosen),
         Some(small) => Err(ServiceError::PartTooSmall {
             number: small.number.get(),
             size: small.size,
+            etag: ETag::Md5(small.md5),
         }),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::ObjectHead;
 use super::ports::{CacheError, StoreError};
-use crate::model::UploadError;
+use crate::model::{ETag, UploadError};
 use std::time::Duration;
 
 /// The reason why an operation failed. `s3::error` maps each to a code and a status.
@@ -58,7 +58,15 @@ pub enum ServiceError {
     SourceTooLarge,
     /// A part in the list is missing or its ETag is another.
     #[error("a part is missing or has another ETag")]
-    InvalidPart,
+    InvalidPart {
+        /// Its number.
+        number: u16,
+        /// The ETag in the list.
+        etag: ETag,
+    },
+    /// There is no part in the list.
+    #[error("no parts")]
+    NoParts,
     /// A part before this one was sent again with another size, which the storage cannot have.
     #[error("part {number} has to be sent again")]
     DisplacedPart {
@@ -75,6 +83,8 @@ pub enum ServiceError {
         number: u16,
         /// Its bytes.
         size: u64,
+        /// Its ETag.
+        etag: ETag,
     },
     /// A copy onto itself that changes nothing.
     #[error("a copy onto itself must change something")]

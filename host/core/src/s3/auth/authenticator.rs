@@ -2,12 +2,12 @@
 
 use super::credentials::{AccessKeyId, Credentials};
 use super::date::SignedAt;
-use super::error::Place;
+use super::error::{Mismatch, Place};
 use super::header::{AuthorizationHeader, malformed};
 use super::query::{QueryFields, wrong};
 use super::rights::{Action, BucketPattern, Rights};
 use super::scope::{Credential, Scope};
-use super::signature::{ChunkSigner, Signature, SigningKey};
+use super::signature::{self, ChunkSigner, Signature, SigningKey};
 use super::version_2::{self, SignatureV2};
 use super::{
     AuthError, PayloadMode, X_AMZ_CONTENT_SHA256, X_AMZ_DATE, X_AMZ_SECURITY_TOKEN, canonical,
@@ -17,6 +17,7 @@ use crate::s3::address::Domains;
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
 use http::{HeaderMap, Method};
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
@@ -311,14 +312,20 @@ impl Authenticator {
         date: &[u8],
     ) -> Result<Authenticated, AuthError> {
         let (_, credentials) = find(keys, id)?;
-        let sent = SignatureV2::parse(signature).ok_or(AuthError::SignatureDoesNotMatch)?;
+        let sent = SignatureV2::parse(signature);
         let bucket = self.domains.bucket_of(head);
+        let text = |path: &str| version_2::text(head, bucket.as_deref(), path, date);
         let is_signed = version_2::signed_paths(head.uri.path(), bucket.as_deref()).any(|path| {
-            let text = version_2::text(head, bucket.as_deref(), &path, date);
-            SignatureV2::of(&credentials.secret_key, &text).matches(&sent)
+            let right = SignatureV2::of(&credentials.secret_key, &text(&path));
+            sent.as_ref().is_some_and(|sent| right.matches(sent))
         });
         if !is_signed {
-            return Err(AuthError::SignatureDoesNotMatch);
+            return Err(AuthError::SignatureDoesNotMatch(Box::new(Mismatch {
+                access_key_id: id.to_owned(),
+                signature: signature.to_owned(),
+                text: text(head.uri.path()),
+                canonical: None,
+            })));
         }
         let payload = match content_sha256(&head.headers)? {
             Some(raw) => PayloadMode::parse(raw)?,
@@ -352,18 +359,25 @@ impl Authenticator {
     ) -> Result<Authenticated, AuthError> {
         let (index, credentials) = find(keys, claim.credential.access_key_id)?;
         let payload = PayloadMode::parse(claim.payload)?;
-        let sent =
-            Signature::parse(claim.signature.as_bytes()).ok_or(AuthError::SignatureDoesNotMatch)?;
-
         let scope = claim.credential.scope.to_string();
         let key = self.signing_key(index, credentials, &claim.credential.scope, &scope);
-        let mut hashes = canonical::hashes(head, claim.signed_headers, claim.payload)?;
-        if !hashes.any(|hash| {
-            key.sign_request(claim.signed_at, &scope, &hash)
-                .matches(&sent)
-        }) {
-            return Err(AuthError::SignatureDoesNotMatch);
-        }
+        let canonical = canonical::of(head, claim.signed_headers, claim.payload);
+        let sent = Signature::parse(claim.signature.as_bytes()).filter(|sent| {
+            canonical.hashes().any(|hash| {
+                key.sign_request(claim.signed_at, &scope, &hash)
+                    .matches(sent)
+            })
+        });
+        let Some(sent) = sent else {
+            let canonical = canonical.text();
+            let hash = Sha256::digest(&canonical).into();
+            return Err(AuthError::SignatureDoesNotMatch(Box::new(Mismatch {
+                access_key_id: claim.credential.access_key_id.to_owned(),
+                signature: claim.signature.to_owned(),
+                text: signature::text_of_request(claim.signed_at, &scope, &hash),
+                canonical: Some(canonical),
+            })));
+        };
         let chunks = matches!(payload, PayloadMode::Chunked { signed: true, .. })
             .then(|| ChunkSigner::new(key, claim.signed_at, &scope, sent));
         Ok(Authenticated::of(credentials, payload, chunks))

@@ -2,10 +2,9 @@
 //!
 //! Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html#canonical-request>
 
-use super::AuthError;
-use http::HeaderValue;
 use http::header::HOST;
 use http::request::Parts;
+use http::{HeaderValue, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -19,15 +18,50 @@ const QUERY: &AsciiSet = &NON_ALPHANUMERIC
 /// The same in a path, whose slashes stay.
 const PATH: &AsciiSet = &QUERY.remove(b'/');
 
-/// SHA-256s of the canonical request, to be tried in order.
-///
-/// There are two when the path was sent in another encoding than the canonical one: some clients
-/// sign what they send. Both mean the same key, so this does not let anybody change a request.
-pub(super) fn hashes(
-    head: &Parts,
-    signed_headers: &str,
-    payload: &str,
-) -> Result<impl Iterator<Item = [u8; 32]>, AuthError> {
+/// The canonical form of a request.
+pub(super) struct Canonical {
+    method: Method,
+    path: String,
+    /// The path as it was sent, in another encoding than the canonical one.
+    as_sent: Option<String>,
+    /// What follows the path.
+    rest: Vec<u8>,
+    /// All headers are there that were signed.
+    whole: bool,
+}
+
+impl Canonical {
+    /// SHA-256s, to be tried in order.
+    ///
+    /// There are two when the path was sent in another encoding than the canonical one: some
+    /// clients sign what they send. Both mean the same key, so this does not let anybody change a
+    /// request. There is none when a header was lost or removed on the way.
+    pub(super) fn hashes(&self) -> impl Iterator<Item = [u8; 32]> {
+        let paths = [Some(&self.path), self.as_sent.as_ref()];
+        let paths = paths.into_iter().flatten().filter(|_| self.whole);
+        paths.map(|path| {
+            let mut hash = Sha256::new();
+            for piece in self.pieces(path) {
+                hash.update(piece);
+            }
+            hash.finalize().into()
+        })
+    }
+
+    /// All of it.
+    pub(super) fn text(&self) -> Vec<u8> {
+        self.pieces(&self.path).concat()
+    }
+
+    // Method and path come first, so the rest is put together once and hashed after either.
+    fn pieces<'s>(&'s self, path: &'s str) -> [&'s [u8]; 5] {
+        let method = self.method.as_str().as_bytes();
+        [method, b"\n", path.as_bytes(), b"\n", &self.rest]
+    }
+}
+
+/// The canonical form of a request with these signed headers and this hash of its payload.
+pub(super) fn of(head: &Parts, signed_headers: &str, payload: &str) -> Canonical {
     let raw = match head.uri.path() {
         "" => "/",
         path => path,
@@ -36,31 +70,25 @@ pub(super) fn hashes(
     let path = percent_encode(&decoded, PATH).to_string();
     let as_sent = (path != raw).then(|| raw.to_owned());
 
-    // Method and path come first, so the rest is put together once and hashed after either.
+    let mut whole = true;
     let mut rest = Vec::with_capacity(512);
     query(head.uri.query().unwrap_or_default(), &mut rest);
     rest.push(b'\n');
     for name in signed_headers.split(';') {
-        header(head, name, &mut rest)?;
+        whole &= header(head, name, &mut rest);
     }
     rest.push(b'\n');
     rest.extend_from_slice(signed_headers.as_bytes());
     rest.push(b'\n');
     rest.extend_from_slice(payload.as_bytes());
 
-    let method = head.method.clone();
-    Ok([Some(path), as_sent]
-        .into_iter()
-        .flatten()
-        .map(move |path| {
-            let mut hash = Sha256::new();
-            hash.update(method.as_str());
-            hash.update(b"\n");
-            hash.update(path);
-            hash.update(b"\n");
-            hash.update(&rest);
-            hash.finalize().into()
-        }))
+    Canonical {
+        method: head.method.clone(),
+        path,
+        as_sent,
+        rest,
+        whole,
+    }
 }
 
 /// Name and value of each parameter, decoded (`+` is a space, as in a form).
@@ -106,9 +134,8 @@ fn query(raw: &str, into: &mut Vec<u8>) {
     }
 }
 
-/// `name:value,value` and a line feed. A header that was signed and is not there was lost or
-/// removed on the way: the signature cannot match.
-fn header(head: &Parts, name: &str, into: &mut Vec<u8>) -> Result<(), AuthError> {
+/// `name:value,value` and a line feed. False if the header is not there.
+fn header(head: &Parts, name: &str, into: &mut Vec<u8>) -> bool {
     into.extend_from_slice(name.as_bytes());
     let mut separator = b':';
     for value in head.headers.get_all(name) {
@@ -116,15 +143,17 @@ fn header(head: &Parts, name: &str, into: &mut Vec<u8>) -> Result<(), AuthError>
         separator = b',';
         collapse(value, into);
     }
-    if separator == b':' {
+    let mut is_there = separator == b',';
+    if !is_there {
         // HTTP/2 and absolute-form requests name the host in the URI instead.
         let authority = head.uri.authority().filter(|_| name == HOST.as_str());
-        let host = authority.ok_or(AuthError::SignatureDoesNotMatch)?.as_str();
+        is_there = authority.is_some();
         into.push(separator);
+        let host = authority.map_or("", |authority| authority.as_str());
         into.extend_from_slice(host.as_bytes());
     }
     into.push(b'\n');
-    Ok(())
+    is_there
 }
 
 /// The value without white space around it, and with single spaces within.
@@ -175,8 +204,8 @@ mod tests {
     fn canonical_header(request: http::request::Builder, name: &str) -> Option<String> {
         let (head, ()) = request.body(()).unwrap().into_parts();
         let mut text = Vec::new();
-        header(&head, name, &mut text).ok()?;
-        Some(String::from_utf8(text).unwrap())
+        let is_there = header(&head, name, &mut text);
+        is_there.then(|| String::from_utf8(text).unwrap())
     }
 
     #[test]

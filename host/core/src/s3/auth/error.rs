@@ -12,6 +12,42 @@ pub enum Place {
     Query,
 }
 
+/// What there is to compare for whoever wonders why a signature does not match. Nothing of it but
+/// the sender's own words and their form: who has no key learns nothing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Mismatch {
+    /// Who claims to have signed.
+    pub access_key_id: String,
+    /// The signature that came.
+    pub signature: String,
+    /// What should have been signed.
+    pub text: Vec<u8>,
+    /// The canonical request that this has the hash of (version 4).
+    pub canonical: Option<Vec<u8>>,
+}
+
+impl Mismatch {
+    /// The same as elements of the error document.
+    pub(in crate::s3) fn details(&self) -> Vec<(&'static str, String)> {
+        let lossy = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
+        let mut all = vec![
+            ("AWSAccessKeyId", self.access_key_id.clone()),
+            ("StringToSign", lossy(&self.text)),
+            ("SignatureProvided", self.signature.clone()),
+        ];
+        let canonical = self.canonical.as_deref().map(lossy);
+        all.extend(canonical.map(|text| ("CanonicalRequest", text)));
+        all
+    }
+}
+
+/// Without the signature, which must not get into a log.
+impl fmt::Debug for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Mismatch(..)")
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -37,7 +73,7 @@ pub enum AuthError {
     #[error(
         "The request signature we calculated does not match the signature you provided. Check your key and signing method."
     )]
-    SignatureDoesNotMatch,
+    SignatureDoesNotMatch(Box<Mismatch>),
     /// Signed more than 15 minutes ago or ahead (403 `RequestTimeTooSkewed`).
     #[error("The difference between the request time and the current time is too large.")]
     RequestTimeTooSkewed {

@@ -26,7 +26,7 @@ mod tests;
 mod version_2;
 
 pub use authenticator::{Access, Authenticated, Authenticator};
-pub use error::{AuthError, Place};
+pub use error::{AuthError, Mismatch, Place};
 pub use payload::PayloadMode;
 pub(in crate::s3) use policy::SignedPolicy;
 pub use rights::{Action, BucketPattern, Rights};

@@ -5,7 +5,7 @@
 use super::authenticator::find;
 use super::credentials::Credentials;
 use super::date::SignedAt;
-use super::error::Place;
+use super::error::{Mismatch, Place};
 use super::query::{text, wrong};
 use super::scope::Credential;
 use super::signature::Signature;
@@ -49,10 +49,10 @@ impl Authenticator {
                 policy,
             } => {
                 let (_, credentials) = find(pairs, access_key_id)?;
-                let sent = SignatureV2::parse(signature).ok_or(AuthError::SignatureDoesNotMatch)?;
                 let right = SignatureV2::of(&credentials.secret_key, policy.as_bytes());
-                let matches = right.matches(&sent);
-                signer(credentials, matches)
+                let sent = SignatureV2::parse(signature);
+                let matches = sent.is_some_and(|sent| right.matches(&sent));
+                signer(credentials, matches, signature, policy)
             }
             SignedPolicy::Version4 {
                 credential,
@@ -73,20 +73,29 @@ impl Authenticator {
                     return Err(self.wrong_region(Place::Query, scope));
                 }
                 let (index, credentials) = find(pairs, credential.access_key_id)?;
-                let sent = Signature::parse(signature.as_bytes())
-                    .ok_or(AuthError::SignatureDoesNotMatch)?;
                 let key = self.signing_key(index, credentials, scope, &scope.to_string());
-                let matches = key.sign_text(policy.as_bytes()).matches(&sent);
-                signer(credentials, matches)
+                let right = key.sign_text(policy.as_bytes());
+                let sent = Signature::parse(signature.as_bytes());
+                let matches = sent.is_some_and(|sent| right.matches(&sent));
+                signer(credentials, matches, signature, policy)
             }
         }
     }
 }
 
-fn signer(credentials: &Credentials, matches: bool) -> Result<Authenticated, AuthError> {
+fn signer(
+    credentials: &Credentials,
+    matches: bool,
+    signature: &str,
+    policy: &str,
+) -> Result<Authenticated, AuthError> {
     if matches {
-        Ok(Authenticated::of(credentials, PayloadMode::Unsigned, None))
-    } else {
-        Err(AuthError::SignatureDoesNotMatch)
+        return Ok(Authenticated::of(credentials, PayloadMode::Unsigned, None));
     }
+    Err(AuthError::SignatureDoesNotMatch(Box::new(Mismatch {
+        access_key_id: credentials.access_key_id.as_str().to_owned(),
+        signature: signature.to_owned(),
+        text: policy.as_bytes().to_vec(),
+        canonical: None,
+    })))
 }

@@ -52,7 +52,7 @@ impl SigningKey {
         Self(key)
     }
 
-    /// The signature of any text: of a form's policy.
+    /// The signature of any text.
     pub(super) fn sign_text(&self, text: &[u8]) -> Signature {
         let mut mac = self.0.clone();
         mac.update(text);
@@ -66,11 +66,15 @@ impl SigningKey {
         scope: &str,
         canonical: &[u8; 32],
     ) -> Signature {
-        let mut mac = self.0.clone();
-        mac.update(format!("AWS4-HMAC-SHA256\n{signed_at}\n{scope}\n").as_bytes());
-        mac.update(&hex_digits(canonical));
-        Signature(mac.finalize().into_bytes().into())
+        self.sign_text(&text_of_request(signed_at, scope, canonical))
     }
+}
+
+/// What is signed of a request with this canonical form.
+pub(super) fn text_of_request(signed_at: SignedAt, scope: &str, canonical: &[u8; 32]) -> Vec<u8> {
+    let mut text = format!("AWS4-HMAC-SHA256\n{signed_at}\n{scope}\n").into_bytes();
+    text.extend_from_slice(&hex_digits(canonical));
+    text
 }
 
 impl fmt::Debug for SigningKey {

@@ -59,10 +59,8 @@ impl Signer {
     }
 
     fn signature(&self, head: &request::Parts, signed: &str, payload: &str) -> Signature {
-        let hash = canonical::hashes(head, signed, payload)
-            .unwrap()
-            .next()
-            .unwrap();
+        let hash = canonical::of(head, signed, payload).hashes().next();
+        let hash = hash.unwrap();
         self.key()
             .sign_request(self.signed_at(), &self.scope(), &hash)
     }

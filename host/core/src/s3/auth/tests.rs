@@ -23,6 +23,10 @@ fn check(head: &request::Parts) -> Result<Authenticated, AuthError> {
     keys().authenticate(head, NOW)
 }
 
+fn is_mismatch(refusal: Option<&AuthError>) -> bool {
+    matches!(refusal, Some(AuthError::SignatureDoesNotMatch(_)))
+}
+
 fn refusal(head: &request::Parts) -> Option<AuthError> {
     check(head).err()
 }
@@ -221,16 +225,12 @@ fn any_change_of_a_signed_request_is_noticed() {
     for (index, change) in changes.iter().enumerate() {
         let mut get = get_object();
         change(&mut get);
-        assert_eq!(
-            refusal(&get),
-            Some(AuthError::SignatureDoesNotMatch),
-            "{index}"
-        );
+        assert!(is_mismatch(refusal(&get).as_ref()), "{index}");
     }
     let mut get = get_object();
     get.headers
         .insert(X_AMZ_CONTENT_SHA256, "UNSIGNED-PAYLOAD".parse().unwrap());
-    assert_eq!(refusal(&get), Some(AuthError::SignatureDoesNotMatch));
+    assert!(is_mismatch(refusal(&get).as_ref()));
 }
 
 #[test]
@@ -242,7 +242,7 @@ fn a_signature_that_is_no_signature_does_not_match() {
             "host;x-amz-content-sha256;x-amz-date",
             odd,
         );
-        assert_eq!(refusal(&get), Some(AuthError::SignatureDoesNotMatch));
+        assert!(is_mismatch(refusal(&get).as_ref()));
     }
 }
 
@@ -316,10 +316,7 @@ fn the_date_header_serves_when_there_is_no_other() {
     // The same signature with a list that leaves `x-amz-date` out.
     head.headers.remove(X_AMZ_DATE);
     let list = "date;host;x-amz-content-sha256";
-    let hash = canonical::hashes(&head, list, EMPTY)
-        .unwrap()
-        .next()
-        .unwrap();
+    let hash = canonical::of(&head, list, EMPTY).hashes().next().unwrap();
     let scope = scope::Scope {
         day: "20130524",
         region: REGION,
@@ -419,11 +416,11 @@ fn parameters_that_a_url_has_besides_are_signed_too() {
     ] {
         let mut changed = url.clone();
         changed.uri = url.uri.to_string().replace(from, to).parse().unwrap();
-        assert_eq!(refusal(&changed), Some(AuthError::SignatureDoesNotMatch));
+        assert!(is_mismatch(refusal(&changed).as_ref()));
     }
     let mut added = url.clone();
     added.uri = format!("{}&more=1", url.uri).parse().unwrap();
-    assert_eq!(refusal(&added), Some(AuthError::SignatureDoesNotMatch));
+    assert!(is_mismatch(refusal(&added).as_ref()));
 }
 
 #[test]
@@ -479,10 +476,7 @@ fn a_path_may_be_signed_as_it_was_sent() {
     let get = Request::get("/b/a+b").header(X_AMZ_DATE, DATE);
     let list = "host;x-amz-content-sha256;x-amz-date";
     let plain = published(get, EMPTY, list, &"00".repeat(32));
-    let hash = canonical::hashes(&plain, list, EMPTY)
-        .unwrap()
-        .last()
-        .unwrap();
+    let hash = canonical::of(&plain, list, EMPTY).hashes().last().unwrap();
     let scope = scope::Scope {
         day: "20130524",
         region: REGION,
@@ -570,7 +564,7 @@ fn a_signing_key_is_good_for_its_day_and_key_only() {
     for _ in 0..2 {
         assert_eq!(at(&today, NOW), None);
         assert_eq!(at(&tomorrow, after(86_400)), None);
-        assert_eq!(at(&stranger, NOW), Some(AuthError::SignatureDoesNotMatch));
+        assert!(is_mismatch(at(&stranger, NOW).as_ref()));
     }
 }
 

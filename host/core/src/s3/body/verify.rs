@@ -117,12 +117,15 @@ impl Verifier {
             }
         }
         let md5 = self.md5.finalize().into();
-        if self.expected_md5.is_some_and(|expected| expected != md5) {
-            return Err(UploadError::Md5Mismatch);
+        if let Some(expected) = self.expected_md5.filter(|expected| *expected != md5) {
+            let computed = md5;
+            return Err(UploadError::Md5Mismatch { expected, computed });
         }
         let sha256: Option<[u8; 32]> = self.sha256.map(|sha256| sha256.finalize().into());
-        if self.expected_sha256.is_some() && self.expected_sha256 != sha256 {
-            return Err(UploadError::Sha256Mismatch);
+        if let (Some(expected), Some(computed)) = (self.expected_sha256, sha256)
+            && expected != computed
+        {
+            return Err(UploadError::Sha256Mismatch { expected, computed });
         }
         let mut sums: Vec<Checksum> = self.sums.into_iter().map(Summing::finish).collect();
         sums.extend(sha256.and_then(|sha256| Checksum::new(ChecksumAlgorithm::Sha256, &sha256)));

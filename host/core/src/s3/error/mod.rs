@@ -3,6 +3,7 @@
 //! Clients get fixed texts: what a plugin or the database said goes to the log only.
 //! Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
 
+mod details;
 mod request;
 mod text;
 
@@ -167,7 +168,7 @@ impl Error {
                 | A::MissingDate
                 | A::InvalidDate => Code::AccessDenied,
                 A::InvalidAccessKeyId(_) => Code::InvalidAccessKeyId,
-                A::SignatureDoesNotMatch => Code::SignatureDoesNotMatch,
+                A::SignatureDoesNotMatch(_) => Code::SignatureDoesNotMatch,
                 A::RequestTimeTooSkewed { .. } => Code::RequestTimeTooSkewed,
                 A::AuthorizationHeaderMalformed(_)
                 | A::WrongRegion {
@@ -222,10 +223,12 @@ impl Error {
                 S::NotModified { .. } => Code::NotModified,
                 S::PreconditionFailed(_) => Code::PreconditionFailed,
                 S::ConditionalConflict => Code::ConditionalRequestConflict,
-                S::InvalidPart | S::DisplacedPart { .. } => Code::InvalidPart,
+                S::InvalidPart { .. } | S::DisplacedPart { .. } => Code::InvalidPart,
                 S::InvalidPartOrder => Code::InvalidPartOrder,
                 S::PartTooSmall { .. } => Code::EntityTooSmall,
-                S::CopyOntoItself | S::Checksums(_) | S::SourceTooLarge => Code::InvalidRequest,
+                S::CopyOntoItself | S::Checksums(_) | S::SourceTooLarge | S::NoParts => {
+                    Code::InvalidRequest
+                }
                 S::TooLarge => Code::EntityTooLarge,
                 S::InvalidName(_) | S::CopyRange { .. } => Code::InvalidArgument,
                 S::Upload(error) => upload_code(error),
@@ -256,7 +259,7 @@ fn request_code(error: &RequestError) -> Code {
         R::UnknownLocation(_) => Code::InvalidLocation,
         R::Owner(_) => Code::AccessDenied,
         R::NoSuchConfiguration(_) => Code::NoSuchConfiguration,
-        R::Tag(_) => Code::InvalidTag,
+        R::Tag { .. } => Code::InvalidTag,
         R::TooManyTags(_) => Code::BadRequest,
         R::MetadataTooLarge(_) => Code::MetadataTooLarge,
         R::StorageClass(_) => Code::InvalidStorageClass,
@@ -287,8 +290,8 @@ fn form_code(error: &FormError) -> Code {
 fn upload_code(error: &UploadError) -> Code {
     use UploadError as U;
     match error {
-        U::Md5Mismatch | U::ChecksumMismatch(_) => Code::BadDigest,
-        U::Sha256Mismatch => Code::ContentSha256Mismatch,
+        U::Md5Mismatch { .. } | U::ChecksumMismatch(_) => Code::BadDigest,
+        U::Sha256Mismatch { .. } => Code::ContentSha256Mismatch,
         U::ChunkSignature => Code::SignatureDoesNotMatch,
         U::Malformed(_) => Code::InvalidRequest,
         U::Trailer(_) => Code::MalformedTrailer,

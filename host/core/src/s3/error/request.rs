@@ -43,8 +43,15 @@ pub enum RequestError {
     #[error("{0}")]
     Invalid(String),
     /// A tag that breaks a rule.
-    #[error("{0}")]
-    Tag(&'static str),
+    #[error("{message}")]
+    Tag {
+        /// The rule, in AWS's words.
+        message: &'static str,
+        /// The key of the tag.
+        key: String,
+        /// Its value, if that is what breaks the rule.
+        value: Option<String>,
+    },
     /// More tags than something can have.
     #[error("more than {0} tags")]
     TooManyTags(usize),

@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::{ETag, Metadata, Timestamp};
+use crate::s3::auth::Mismatch;
 use crate::s3::cors::CorsError;
 use crate::service::ObjectHead;
 use std::io;
@@ -34,17 +35,28 @@ fn failures_of_the_service_have_the_codes_of_s3() {
             (412, "PreconditionFailed"),
         ),
         (S::ConditionalConflict, (409, "ConditionalRequestConflict")),
-        (S::InvalidPart, (400, "InvalidPart")),
+        (
+            S::InvalidPart {
+                number: 1,
+                etag: ETag::Md5([0; 16]),
+            },
+            (400, "InvalidPart"),
+        ),
         (S::DisplacedPart { number: 1 }, (400, "InvalidPart")),
         (S::InvalidPartOrder, (400, "InvalidPartOrder")),
         (
-            S::PartTooSmall { number: 1, size: 1 },
+            S::PartTooSmall {
+                number: 1,
+                size: 1,
+                etag: ETag::Md5([0; 16]),
+            },
             (400, "EntityTooSmall"),
         ),
         (S::NoSuchPart { parts: 1 }, (416, "InvalidPartNumber")),
         (S::CopyRange { size: 1 }, (400, "InvalidArgument")),
         (S::Checksums("x".into()), (400, "InvalidRequest")),
         (S::SourceTooLarge, (400, "InvalidRequest")),
+        (S::NoParts, (400, "InvalidRequest")),
         (S::CopyOntoItself, (400, "InvalidRequest")),
         (S::TooLarge, (400, "EntityTooLarge")),
         (S::InvalidName("x".into()), (400, "InvalidArgument")),
@@ -72,8 +84,20 @@ fn a_body_that_is_not_as_declared_is_the_clients_mistake() {
     for (error, expected) in [
         (U::Incomplete, (400, "IncompleteBody")),
         (U::TooLong, (400, "IncompleteBody")),
-        (U::Md5Mismatch, (400, "BadDigest")),
-        (U::Sha256Mismatch, (400, "XAmzContentSHA256Mismatch")),
+        (
+            U::Md5Mismatch {
+                expected: [0; 16],
+                computed: [1; 16],
+            },
+            (400, "BadDigest"),
+        ),
+        (
+            U::Sha256Mismatch {
+                expected: [0; 32],
+                computed: [1; 32],
+            },
+            (400, "XAmzContentSHA256Mismatch"),
+        ),
         (U::ChunkSignature, (403, "SignatureDoesNotMatch")),
         (U::ChecksumMismatch("CRC32"), (400, "BadDigest")),
         (U::Malformed("chunk"), (400, "InvalidRequest")),
@@ -100,8 +124,14 @@ fn refusals_at_the_door_have_the_codes_of_s3() {
         (403, "AccessDenied")
     );
     assert_eq!(wire(AuthError::InvalidToken), (400, "InvalidToken"));
+    let mismatch = Mismatch {
+        access_key_id: "AKID".into(),
+        signature: "ab".into(),
+        text: b"text".to_vec(),
+        canonical: None,
+    };
     assert_eq!(
-        wire(AuthError::SignatureDoesNotMatch),
+        wire(AuthError::SignatureDoesNotMatch(Box::new(mismatch))),
         (403, "SignatureDoesNotMatch")
     );
     assert_eq!(

@@ -1,11 +1,8 @@
-//! What an error document says beside the code.
+//! What an error document says to people.
 
 use super::{Error, RequestError};
-use crate::model::{ObjectKey, UploadError};
-use crate::s3::address::AddressError;
-use crate::s3::auth::AuthError;
-use crate::s3::date::XmlDate;
-use crate::s3::form::{FormError, PolicyError};
+use crate::model::UploadError;
+use crate::s3::form::FormError;
 use crate::s3::route::RouteError;
 use crate::s3::xml::read::XmlError;
 use crate::service::ServiceError;
@@ -27,6 +24,9 @@ impl Error {
             Self::Route(RouteError::Conflict(one, other)) => {
                 return format!("Conflicting query string parameters: {one}, {other}").into();
             }
+            Self::Route(RouteError::PartIncomplete("uploadId")) => {
+                "This operation does not accept partNumber without uploadId"
+            }
             Self::Route(RouteError::PartIncomplete(missing)) => {
                 return format!("This operation needs the parameter {missing}").into();
             }
@@ -47,7 +47,9 @@ impl Error {
             Self::Service(ServiceError::SourceTooLarge) => {
                 "The specified copy source is larger than the maximum allowable size for a copy source: 5368709120"
             }
-            Self::Request(RequestError::Tag(message) | RequestError::Argument { message, .. })
+            Self::Request(
+                RequestError::Tag { message, .. } | RequestError::Argument { message, .. },
+            )
             | Self::Service(ServiceError::Upload(UploadError::Malformed(message))) => message,
             Self::Request(RequestError::NoDigest) => {
                 "Missing required header for this request: Content-MD5 OR x-amz-checksum-*"
@@ -55,7 +57,12 @@ impl Error {
             Self::Request(RequestError::NoObjectLock) => {
                 "Bucket is missing Object Lock Configuration"
             }
-            Self::Xml(XmlError::NoParts) => "You must specify at least one part",
+            Self::Service(ServiceError::Upload(UploadError::Md5Mismatch { .. })) => {
+                "The Content-MD5 you specified did not match what we received."
+            }
+            Self::Xml(XmlError::NoParts) | Self::Service(ServiceError::NoParts) => {
+                "You must specify at least one part"
+            }
             Self::Service(ServiceError::InvalidName(_)) => {
                 "The storage cannot represent this name."
             }
@@ -70,98 +77,6 @@ impl Error {
             _ => self.code().wire().2,
         };
         exact.into()
-    }
-
-    /// Further elements of the error document.
-    pub fn details(&self) -> Vec<(&'static str, String)> {
-        match self {
-            Self::Address(AddressError::Bucket { name, .. }) => {
-                vec![("BucketName", name.clone())]
-            }
-            Self::Address(AddressError::KeyTooLong(bytes)) => vec![
-                ("Size", bytes.to_string()),
-                ("MaxSizeAllowed", ObjectKey::MAX_BYTES.to_string()),
-            ],
-            Self::Auth(AuthError::InvalidAccessKeyId(id)) => vec![("AWSAccessKeyId", id.clone())],
-            Self::Auth(AuthError::WrongRegion { expected, .. }) => {
-                vec![("Region", expected.clone())]
-            }
-            Self::Auth(AuthError::RequestExpired { expires, now }) => vec![
-                ("Expires", XmlDate(*expires).to_string()),
-                ("ServerTime", XmlDate(*now).to_string()),
-            ],
-            Self::Auth(AuthError::RequestTimeTooSkewed { signed, now }) => vec![
-                ("RequestTime", XmlDate(*signed).to_string()),
-                ("ServerTime", XmlDate(*now).to_string()),
-                ("MaxAllowedSkewMilliseconds", "900000".to_owned()),
-            ],
-            Self::Auth(AuthError::UnsupportedScheme) => {
-                vec![("ArgumentName", "Authorization".to_owned())]
-            }
-            Self::Auth(AuthError::TransferEncoding) => {
-                vec![("Header", "Transfer-Encoding".to_owned())]
-            }
-            Self::Request(RequestError::NoAcl) => {
-                vec![("MissingHeaderName", "x-amz-acl".to_owned())]
-            }
-            Self::Request(RequestError::Version(version)) => {
-                vec![("VersionId", version.clone())]
-            }
-            Self::Request(RequestError::UnknownLocation(location)) => {
-                vec![("LocationConstraint", location.clone())]
-            }
-            Self::Auth(AuthError::HeadersNotSigned(names)) => {
-                vec![("HeadersNotSigned", names.join(", "))]
-            }
-            Self::Form(FormError::Policy(PolicyError::TooSmall { size, least })) => vec![
-                ("ProposedSize", size.to_string()),
-                ("MinSizeAllowed", least.to_string()),
-            ],
-            Self::Form(FormError::Policy(PolicyError::TooLarge { size, most })) => vec![
-                ("ProposedSize", size.to_string()),
-                ("MaxSizeAllowed", most.to_string()),
-            ],
-            Self::Form(FormError::Missing(name)) => vec![("ArgumentName", (*name).to_owned())],
-            Self::Request(RequestError::Argument { name, value, .. }) => vec![
-                ("ArgumentName", (*name).to_owned()),
-                ("ArgumentValue", value.clone()),
-            ],
-            Self::Request(RequestError::UnsupportedHeader(name)) => vec![("Header", name.clone())],
-            Self::Request(RequestError::MetadataTooLarge(bytes)) => vec![
-                ("Size", bytes.to_string()),
-                (
-                    "MaxSizeAllowed",
-                    crate::s3::metadata::MAX_USER_BYTES.to_string(),
-                ),
-            ],
-            Self::Request(RequestError::CannedAcl(name)) => vec![
-                ("ArgumentName", "x-amz-acl".to_owned()),
-                ("ArgumentValue", name.clone()),
-            ],
-            Self::Request(RequestError::StorageClass(name)) => {
-                vec![("StorageClassRequested", name.clone())]
-            }
-            Self::Request(RequestError::EntityTooLarge(bytes)) => vec![
-                ("ProposedSize", bytes.to_string()),
-                ("MaxSizeAllowed", crate::s3::operation::MAX_BODY.to_string()),
-            ],
-            Self::Request(RequestError::UploadId(id)) => vec![("UploadId", id.clone())],
-            Self::Service(ServiceError::PreconditionFailed(name)) => {
-                vec![("Condition", (*name).to_owned())]
-            }
-            Self::Service(ServiceError::NoSuchPart { parts }) => {
-                vec![("ActualPartCount", parts.to_string())]
-            }
-            Self::Service(ServiceError::InvalidRange { size }) => {
-                vec![("ActualObjectSize", size.to_string())]
-            }
-            Self::Service(ServiceError::PartTooSmall { number, size }) => vec![
-                ("ProposedSize", size.to_string()),
-                ("MinSizeAllowed", (5 << 20).to_string()),
-                ("PartNumber", number.to_string()),
-            ],
-            _ => Vec::new(),
-        }
     }
 }
 

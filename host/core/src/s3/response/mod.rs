@@ -2,21 +2,20 @@
 
 pub mod attributes;
 pub mod bucket;
+mod error;
 pub mod listing;
 pub mod multipart;
 pub mod object;
 
+pub(super) use error::error_document;
+pub use error::{Asked, error};
+
 use super::date::HttpDate;
-use super::error::{Code, Error};
-use super::route::RouteError;
-use super::xml::write;
-use super::{header, metadata};
+use super::header;
 use crate::model::{ByteStream, ETag, Timestamp};
-use crate::service::ServiceError;
 use bytes::Bytes;
 use http::header::{
-    ALLOW, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
-    LAST_MODIFIED, RETRY_AFTER, SERVER,
+    CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED, SERVER,
 };
 use http::{Method, Response, StatusCode};
 use std::fmt;
@@ -108,84 +107,6 @@ pub struct RequestId {
     pub id: String,
     /// Of the process.
     pub host: String,
-}
-
-/// An error as its status, headers and document.
-///
-/// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
-pub fn error(error: &Error, asked: &Asked<'_>, id: &RequestId) -> Reply {
-    let (status, ..) = error.code().wire();
-    let mut reply = if error.code() == Code::NotModified {
-        ok()
-    } else {
-        document(error_document(error, asked, id))
-    };
-    *reply.status_mut() = status;
-    let headers = reply.headers_mut();
-    match error {
-        Error::Service(ServiceError::NotModified(object)) => {
-            set_state(headers, &object.etag, object.modified);
-            metadata::write_freshness(&object.metadata, headers);
-            headers.insert(CONTENT_LENGTH, object.size.into());
-        }
-        Error::Service(ServiceError::InvalidRange { size }) => {
-            set(headers, CONTENT_RANGE, format_args!("bytes */{size}"));
-        }
-        Error::Service(ServiceError::Busy {
-            retry_after: Some(delay),
-        }) => set(headers, RETRY_AFTER, delay.as_millis().div_ceil(1000)),
-        Error::Route(RouteError::MethodNotAllowed { allow }) => set(headers, ALLOW, allow),
-        _ => {}
-    }
-    reply
-}
-
-/// What of a request its error repeats.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Asked<'r> {
-    /// The path as the client sent it.
-    pub resource: &'r str,
-    /// The bucket that it is about.
-    pub bucket: Option<&'r str>,
-    /// The object that it is about.
-    pub key: Option<&'r str>,
-}
-
-impl Asked<'_> {
-    /// The elements that name what is missing, or in the way.
-    fn details(&self, code: Code) -> Option<(&'static str, &str)> {
-        match code {
-            Code::NoSuchKey => Some(("Key", self.key?)),
-            Code::NoSuchBucket | Code::BucketNotEmpty | Code::BucketAlreadyOwnedByYou => {
-                Some(("BucketName", self.bucket?))
-            }
-            Code::MethodNotAllowed => {
-                let kind = match (self.bucket, self.key) {
-                    (_, Some(_)) => "OBJECT",
-                    (Some(_), None) => "BUCKET",
-                    (None, None) => "SERVICE",
-                };
-                Some(("ResourceType", kind))
-            }
-            _ => None,
-        }
-    }
-}
-
-pub(super) fn error_document(error: &Error, asked: &Asked<'_>, id: &RequestId) -> Bytes {
-    write::bare_document("Error", |document| {
-        document.text("Code", error.code().wire().1);
-        document.text("Message", error.message());
-        for (name, value) in error.details() {
-            document.text(name, value);
-        }
-        if let Some((name, value)) = asked.details(error.code()) {
-            document.text(name, value);
-        }
-        document.text("Resource", asked.resource);
-        document.text("RequestId", &id.id);
-        document.text("HostId", &id.host);
-    })
 }
 
 /// What every answer has: names of the request and of the server, and a length. An answer to

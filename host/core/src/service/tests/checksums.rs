@@ -137,7 +137,7 @@ async fn a_completion_that_tells_other_checksums_publishes_nothing() {
         failures.as_slice(),
         [
             ServiceError::Checksums(_),
-            ServiceError::InvalidPart,
+            ServiceError::InvalidPart { .. },
             ServiceError::Upload(UploadError::ChecksumMismatch("CRC32")),
             ServiceError::Checksums(_),
             ServiceError::Checksums(_),

@@ -106,15 +106,21 @@ async fn a_completion_with_a_wrong_list_is_refused_and_the_upload_stays() {
         let outcome = f.complete(&upload, parts).await;
         assert!(matches!(outcome, Err(ServiceError::InvalidPartOrder)));
     }
-    let invalid: [Parts; 3] = [&[(1, b"other")], &[(1, &one), (4, b"end")], &[]];
-    for parts in invalid {
+    let invalid: [(u16, Parts); 2] = [(1, &[(1, b"other")]), (4, &[(1, &one), (4, b"end")])];
+    for (odd, parts) in invalid {
         let outcome = f.complete(&upload, parts).await;
-        assert!(matches!(outcome, Err(ServiceError::InvalidPart)));
+        assert!(matches!(outcome, Err(ServiceError::InvalidPart { number, .. }) if number == odd));
     }
+    let none = f.complete(&upload, &[]).await;
+    assert!(matches!(none, Err(ServiceError::NoParts)));
     let parts: Parts = &[(1, &one), (2, b"small"), (3, b"end")];
     assert!(matches!(
         f.complete(&upload, parts).await,
-        Err(ServiceError::PartTooSmall { number: 2, size: 5 })
+        Err(ServiceError::PartTooSmall {
+            number: 2,
+            size: 5,
+            ..
+        })
     ));
     assert!(matches!(f.get("k").await, Err(ServiceError::NoSuchKey)));
     f.complete(&upload, &[(1, &one), (3, b"end")])

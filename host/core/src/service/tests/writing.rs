@@ -18,11 +18,11 @@ async fn an_upload_that_fails_at_its_end_leaves_the_old_object_and_no_intent() {
     let f = Fixture::new();
     f.put("k", b"old").await.unwrap();
     for size in [0, 3, 500_000] {
-        let upload = bad(&vec![1; size], UploadError::Md5Mismatch);
+        let upload = bad(&vec![1; size], UploadError::TooLong);
         let outcome = f.service.put_object(put_request("k"), upload).await;
         assert!(matches!(
             outcome,
-            Err(ServiceError::Upload(UploadError::Md5Mismatch))
+            Err(ServiceError::Upload(UploadError::TooLong))
         ));
         f.assert_holds("k", b"old").await;
         assert_eq!(f.cache.open_intents(), 0);

@@ -8,6 +8,10 @@ use crate::s3::auth::{Access, Authenticated, Authenticator};
 use http::header::{AUTHORIZATION, HOST};
 use http::{Request, request};
 
+fn is_mismatch(refusal: Option<&AuthError>) -> bool {
+    matches!(refusal, Some(AuthError::SignatureDoesNotMatch(_)))
+}
+
 /// 27 Mar 2007 19:36:42, when the examples were signed, give or take some minutes.
 const NOW: Timestamp = Timestamp(1_175_024_202_000_000_000);
 
@@ -96,7 +100,7 @@ fn any_change_of_a_signed_request_is_noticed() {
         let mut other = get();
         change(&mut other);
         let refused = check(&other).err();
-        assert_eq!(refused, Some(AuthError::SignatureDoesNotMatch), "{index}");
+        assert!(is_mismatch(refused.as_ref()), "{index}");
     }
 }
 
@@ -119,7 +123,7 @@ fn a_header_that_is_not_as_it_should_be_is_refused() {
         );
     }
     for odd in ["AWS AKIAIOSFODNN7EXAMPLE:", "AWS AKIAIOSFODNN7EXAMPLE:eA=="] {
-        assert_eq!(with(odd), Some(AuthError::SignatureDoesNotMatch), "{odd}");
+        assert!(is_mismatch(with(odd).as_ref()), "{odd}");
     }
     let unknown = with("AWS nobody:qgk2+6Sv9/oM7G3qLEjTH1a1l1g=");
     assert_eq!(
@@ -182,7 +186,7 @@ fn a_url_is_good_until_its_time_is_over() {
         .replace("/b/k?", "/b/k?acl&")
         .parse()
         .unwrap();
-    assert_eq!(check(&moved).err(), Some(AuthError::SignatureDoesNotMatch));
+    assert!(is_mismatch(check(&moved).err().as_ref()));
 }
 
 #[test]
