@@ -43,7 +43,6 @@ use http::request::Parts;
 use operation::Operation;
 use query::Query;
 use response::{Asked, RequestId};
-use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -160,7 +159,7 @@ impl Gateway {
         }
         let query = Query::parse(parts.uri.query())?;
         let identity = self.authenticator.authenticate(parts, now)?;
-        let parts = &*hoisted(parts, &query);
+        let parts = &*auth::hoisted(parts, &query);
         let route = route::route(&parts.method, address, &query, &parts.headers)?;
         *name = route.name();
         Span::current().record("op", *name);
@@ -237,43 +236,6 @@ impl Gateway {
             .map(|text| Cors::parse(text.as_bytes()))
             .transpose()
     }
-}
-
-/// A presigned request with the headers that its signer has moved into the query, as SDKs do
-/// where they can. Those of the signature itself stay there, and so do checksums, which S3 takes
-/// from headers alone.
-fn hoisted<'p>(parts: &'p Parts, query: &Query) -> Cow<'p, Parts> {
-    const STAY: [&str; 8] = [
-        "x-amz-algorithm",
-        "x-amz-content-sha256",
-        "x-amz-credential",
-        "x-amz-date",
-        "x-amz-expires",
-        "x-amz-security-token",
-        "x-amz-signature",
-        "x-amz-signedheaders",
-    ];
-    let mut parts = Cow::Borrowed(parts);
-    if !query.has("X-Amz-Signature") && !query.has("Signature") {
-        return parts;
-    }
-    for (name, value) in query.pairs() {
-        let name = name.to_ascii_lowercase();
-        let stays = STAY.contains(&name.as_str())
-            || name.starts_with(header::CHECKSUM_PREFIX)
-            || name.starts_with("x-amz-sdk-");
-        if !name.starts_with("x-amz-") || stays {
-            continue;
-        }
-        if let (Ok(name), Ok(value)) = (
-            http::HeaderName::try_from(&name),
-            http::HeaderValue::try_from(value),
-        ) && !parts.headers.contains_key(&name)
-        {
-            parts.to_mut().headers.insert(name, value);
-        }
-    }
-    parts
 }
 
 /// Notes in the span what the request is about.

@@ -4,6 +4,7 @@ use super::credentials::{AccessKeyId, Credentials};
 use super::date::SignedAt;
 use super::error::{Mismatch, Place};
 use super::header::{AuthorizationHeader, malformed};
+use super::hoisted::hoisted;
 use super::query::{QueryFields, wrong};
 use super::rights::{Action, BucketPattern, Rights};
 use super::scope::{Credential, Scope};
@@ -14,6 +15,7 @@ use super::{
 };
 use crate::model::{BucketName, Timestamp};
 use crate::s3::address::Domains;
+use crate::s3::query::Query;
 use http::header::{AUTHORIZATION, HOST};
 use http::request::Parts;
 use http::{HeaderMap, Method};
@@ -294,6 +296,9 @@ impl Authenticator {
         now: Timestamp,
     ) -> Result<Authenticated, AuthError> {
         let url = query.version_2()?;
+        // Who sends a query that cannot be decoded is not served whatever it says.
+        let decoded = Query::parse(head.uri.query()).unwrap_or_default();
+        let head = &*hoisted(head, &decoded);
         if now.seconds() > url.expires_at {
             return Err(AuthError::RequestExpired {
                 expires: Timestamp::from_seconds(url.expires_at),

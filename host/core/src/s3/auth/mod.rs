@@ -13,6 +13,7 @@ pub mod credentials;
 mod date;
 mod error;
 mod header;
+mod hoisted;
 mod payload;
 mod policy;
 mod query;
@@ -27,6 +28,7 @@ mod version_2;
 
 pub use authenticator::{Access, Authenticated, Authenticator};
 pub use error::{AuthError, Mismatch, Place};
+pub(in crate::s3) use hoisted::hoisted;
 pub use payload::PayloadMode;
 pub(in crate::s3) use policy::SignedPolicy;
 pub use rights::{Action, BucketPattern, Rights};

@@ -190,6 +190,40 @@ fn a_url_is_good_until_its_time_is_over() {
 }
 
 #[test]
+fn headers_in_a_url_are_signed_as_headers() {
+    let expires = NOW.seconds().to_string();
+    let with = |signed: &str, sent: &str| {
+        let mut request = url("/b/k", "", &expires);
+        request.headers.extend(signed.split('&').filter_map(|pair| {
+            let (name, value) = pair.split_once('=')?;
+            let name: http::HeaderName = name.parse().ok()?;
+            Some((name, value.parse().ok()?))
+        }));
+        let text = text(&request, None, request.uri.path(), expires.as_bytes());
+        let signature = SignatureV2::of(&credentials().secret_key, &text).reveal();
+        let uri = format!(
+            "/b/k?AWSAccessKeyId=AKIAIOSFODNN7EXAMPLE&Expires={expires}&{sent}&Signature={}",
+            signature.replace('+', "%2B")
+        );
+        check(&head(Request::get(uri).header(HOST, "localhost"))).err()
+    };
+    assert_eq!(with("x-amz-meta-a=b", "X-Amz-Meta-A=b"), None);
+    assert_eq!(
+        with("x-amz-copy-source=/b/c", "x-amz-copy-source=%2Fb%2Fc"),
+        None
+    );
+    for (signed, sent) in [
+        ("", "x-amz-copy-source=/b/secret"),
+        ("", "X-AMZ-Copy-Source=/b/secret"),
+        ("x-amz-meta-a=b", "x-amz-meta-a=c"),
+        ("x-amz-meta-a=b", "x-amz-meta-a=b&x-amz-acl=private"),
+        ("x-amz-meta-a=b", ""),
+    ] {
+        assert!(is_mismatch(with(signed, sent).as_ref()), "{sent}");
+    }
+}
+
+#[test]
 fn chunks_signed_by_version_4_are_refused() {
     let secret = credentials().secret_key;
     let put = Request::put("/b/k")
