@@ -1,5 +1,6 @@
 //! Path-style and virtual-host-style addresses.
 
+use pys3local_tests::client::Socket;
 use pys3local_tests::gateway::Options;
 use pys3local_tests::{Gateway, S3};
 
@@ -49,6 +50,31 @@ async fn the_bucket_may_stand_in_the_host() {
             .text(),
         "body"
     );
+}
+
+#[tokio::test]
+async fn a_url_for_one_bucket_does_not_open_another() {
+    let (gateway, s3) = with_domain().await;
+    s3.create_bucket("other").await;
+    s3.store("bucket", "key", "for everybody with the URL")
+        .await;
+    s3.store("other", "key", "secret").await;
+    let url = s3.call("GET", "/key").host("bucket.s3.example.test");
+    let mut signed = url.presign(60);
+    signed.request.set("connection", "close");
+    let target = signed.request.target.clone();
+    for (host, expected) in [
+        ("bucket.s3.example.test", "HTTP/1.1 200"),
+        ("other.s3.example.test", "HTTP/1.1 403"),
+    ] {
+        // `Host` stays as it was signed.
+        signed.request.target = format!("http://{host}{target}");
+        let mut socket = Socket::open(gateway.address()).await.unwrap();
+        socket.send(&signed.request.head()).await.unwrap();
+        let all = String::from_utf8(socket.rest().await.unwrap()).unwrap();
+        assert!(all.starts_with(expected), "{host}: {all}");
+        assert!(!all.contains("secret"), "{host}: {all}");
+    }
 }
 
 #[tokio::test]

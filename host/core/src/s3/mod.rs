@@ -38,7 +38,9 @@ use crate::service::{Service, ServiceError};
 use address::{Address, Domains};
 use auth::Authenticator;
 use cors::{Cors, CorsError, Page};
+use error::RequestError;
 use http::Method;
+use http::header::HOST;
 use http::request::Parts;
 use operation::Operation;
 use query::Query;
@@ -151,6 +153,11 @@ impl Gateway {
         id: &RequestId,
         name: &mut &'static str,
     ) -> Result<Reply, Error> {
+        if parts.headers.get_all(HOST).iter().nth(1).is_some() {
+            // Whoever stands in between may have looked at another one.
+            let text = "A request can have only one Host header.";
+            return Err(RequestError::Invalid(text.to_owned()).into());
+        }
         let address = Address::parse(parts, &self.domains)?;
         record(&address);
         if parts.method == Method::OPTIONS {

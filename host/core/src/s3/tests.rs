@@ -101,6 +101,14 @@ async fn send(
 }
 
 #[tokio::test]
+async fn a_request_with_two_hosts_is_refused() {
+    let s3 = open();
+    let hosts = [("host", "a.s3.example.com"), ("host", "b.s3.example.com")];
+    let refused = send(&s3, "GET", "/k", &hosts, "").await;
+    assert_eq!(refused.element("Code"), "InvalidRequest");
+}
+
+#[tokio::test]
 async fn headers_that_a_presigner_has_moved_into_the_query_count() {
     let s3 = open();
     send(&s3, "PUT", "/abc", &[], "").await;

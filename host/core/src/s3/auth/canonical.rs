@@ -137,20 +137,23 @@ fn query(raw: &str, into: &mut Vec<u8>) {
 /// `name:value,value` and a line feed. False if the header is not there.
 fn header(head: &Parts, name: &str, into: &mut Vec<u8>) -> bool {
     into.extend_from_slice(name.as_bytes());
+    // HTTP/2 and absolute-form requests name the host in the URI. It is what counts then, so it is
+    // what must be signed, whatever the header says: the host may stand for a bucket.
+    if let Some(authority) = head.uri.authority().filter(|_| name == HOST.as_str()) {
+        into.push(b':');
+        into.extend_from_slice(authority.as_str().as_bytes());
+        into.push(b'\n');
+        return true;
+    }
     let mut separator = b':';
     for value in head.headers.get_all(name) {
         into.push(separator);
         separator = b',';
         collapse(value, into);
     }
-    let mut is_there = separator == b',';
+    let is_there = separator == b',';
     if !is_there {
-        // HTTP/2 and absolute-form requests name the host in the URI instead.
-        let authority = head.uri.authority().filter(|_| name == HOST.as_str());
-        is_there = authority.is_some();
         into.push(separator);
-        let host = authority.map_or("", |authority| authority.as_str());
-        into.extend_from_slice(host.as_bytes());
     }
     into.push(b'\n');
     is_there
@@ -235,6 +238,13 @@ mod tests {
         let request = Request::builder().uri("http://example.com:9000/a");
         assert_eq!(
             canonical_header(request, "host").as_deref(),
+            Some("host:example.com:9000\n")
+        );
+        let both = Request::builder()
+            .uri("http://example.com:9000/a")
+            .header("host", "other");
+        assert_eq!(
+            canonical_header(both, "host").as_deref(),
             Some("host:example.com:9000\n")
         );
     }

@@ -405,6 +405,21 @@ fn a_url_is_valid_for_a_second_to_a_week() {
 }
 
 #[test]
+fn a_url_is_good_for_the_host_that_it_was_signed_for() {
+    let url = Signer::default().presign("/b/k", "", "60");
+    assert_eq!(refusal(&url), None);
+    let mut same = url.clone();
+    same.uri = format!("http://localhost{}", url.uri).parse().unwrap();
+    assert_eq!(refusal(&same), None);
+    // The header still says what was signed, but it does not count.
+    let mut other = url.clone();
+    other.uri = format!("http://other.localhost{}", url.uri)
+        .parse()
+        .unwrap();
+    assert!(is_mismatch(refusal(&other).as_ref()));
+}
+
+#[test]
 fn parameters_that_a_url_has_besides_are_signed_too() {
     let signer = Signer::default();
     let url = signer.presign("/b/k", "&response-content-type=a%2Fb&uploadId=x", "60");
