@@ -9,6 +9,7 @@
 
 mod budgets;
 mod crashes;
+mod doubles;
 mod faults;
 mod first_run;
 mod index;

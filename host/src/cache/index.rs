@@ -3,7 +3,7 @@
 use super::namespace::NamespaceCache;
 use super::queries::{self, BucketIndex};
 use super::write::Write;
-use crate::model::{Bucket, Timestamp};
+use crate::model::{Bucket, ObjectKey, Timestamp};
 use crate::service::index::tables::{self, Tables};
 use crate::service::index::{Applied, Folder, Found, Fresh, IndexCache, IndexCounts};
 use crate::service::ports::{CacheError, StoreListQuery, StorePage};
@@ -103,6 +103,22 @@ impl IndexCache for NamespaceCache {
         folder: &str,
     ) -> Result<Option<Timestamp>, CacheError> {
         self.index(bucket, |index| index.youngest_untagged(folder))
+    }
+
+    async fn unconfirmed(
+        &self,
+        bucket: &Bucket,
+        keys: &[&ObjectKey],
+        exclusive: bool,
+    ) -> Result<Vec<Option<Timestamp>>, CacheError> {
+        let mut unconfirmed = self.index(bucket, |index| {
+            let keys = keys.iter();
+            keys.map(|key| tables::unconfirmed(index, key, exclusive))
+                .collect::<rusqlite::Result<Vec<_>>>()
+        })?;
+        // There is no answer if nothing was ever written to this bucket.
+        unconfirmed.resize(keys.len(), None);
+        Ok(unconfirmed)
     }
 
     async fn begin_run(

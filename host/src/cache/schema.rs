@@ -14,6 +14,7 @@ const STEPS: &[&str] = &[
     include_str!("steps/009_replaced.sql"),
     include_str!("steps/010_untagged.sql"),
     include_str!("steps/011_refused.sql"),
+    include_str!("steps/012_doubles.sql"),
 ];
 
 /// The version of the schema that this program writes.

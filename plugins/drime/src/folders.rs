@@ -122,6 +122,20 @@ impl Folders {
         }
     }
 
+    /// These rows of a folder were just listed: a listing of the whole that lacks one of them is too
+    /// old to say what is there.
+    pub(crate) fn meet(&mut self, folder: Option<i64>, rows: &[Entry]) {
+        let Some(known) = self.known.get_mut(&folder) else {
+            return;
+        };
+        if let Some((_, all)) = &known.rows {
+            let listed: HashSet<i64> = all.iter().map(|row| row.id).collect();
+            if rows.iter().any(|row| !listed.contains(&row.id)) {
+                known.rows = None;
+            }
+        }
+    }
+
     /// Whether an entry may not be in a folder: a complete listing of late lacks it or, where there
     /// is none, it is older than the folder.
     pub(crate) fn may_lack(&self, now: u64, folder: Option<i64>, id: i64) -> bool {

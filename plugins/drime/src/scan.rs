@@ -8,12 +8,12 @@ use crate::net::Net;
 use crate::walk::Item;
 use crate::{Drime, Error};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::HashSet;
 
 /// A page of one folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ScanPage {
-    /// The objects directly in it.
+    /// The objects directly in it. A key that several files have comes several times.
     pub entries: Vec<Item>,
     /// The folders directly in it, as prefixes of keys.
     pub folders: Vec<String>,
@@ -70,8 +70,9 @@ impl<N: Net> Drime<N> {
         if self.is_disturbed(&mut state, &ages, next, so_far).await {
             next = Some(Cursor::default());
         }
-        let mut newest: BTreeMap<String, Entry> = BTreeMap::new();
-        let mut folders = Vec::new();
+        self.folders.borrow_mut().meet(state.folder, &rows);
+        let mut names = HashSet::new();
+        let (mut entries, mut folders) = (Vec::new(), Vec::new());
         for row in rows {
             match decode(&row.name) {
                 Some(Decoded::Whole(segment)) if row.folder => {
@@ -82,16 +83,14 @@ impl<N: Net> Drime<N> {
                     state.todo.push((row.id, format!("{}{head}", state.head)));
                 }
                 Some(Decoded::Whole(segment)) => {
-                    let key = format!("{prefix}{}{segment}", state.head);
-                    match newest.get_mut(&key) {
-                        Some(other) => {
-                            self.folders.borrow_mut().note_double(&row);
-                            if other.age() < row.age() {
-                                *other = row;
-                            }
-                        }
-                        None => drop(newest.insert(key, row)),
+                    // Of several files of one name all are told: the gateway has to know that.
+                    if !names.insert(row.name.clone()) {
+                        self.folders.borrow_mut().note_double(&row);
                     }
+                    entries.push(Item {
+                        key: format!("{prefix}{}{segment}", state.head),
+                        info: (&row).into(),
+                    });
                 }
                 _ => {}
             }
@@ -108,12 +107,8 @@ impl<N: Net> Drime<N> {
                 check: None,
             }),
         };
-        let entries = newest.into_iter().map(|(key, row)| Item {
-            key,
-            info: (&row).into(),
-        });
         Ok(ScanPage {
-            entries: entries.collect(),
+            entries,
             folders,
             next: next.map(|next| next.text()),
         })

@@ -1,13 +1,15 @@
 //! A [`Cache`] in memory, for tests.
 
 mod index;
+mod queue;
 
 use super::ports::{
-    Cache, CacheError, Intent, Lesson, PartRow, PortableJob, PortableQueue, Remembered, Row,
+    Cache, CacheError, Intent, Lesson, NEVER, PartRow, PortableJob, PortableQueue, Remembered, Row,
     UploadRow,
 };
 use crate::model::{Bucket, BucketSetting, Checksum, ObjectKey, Timestamp, UploadId};
 use async_trait::async_trait;
+use queue::Waiting;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -39,6 +41,8 @@ type UploadOrder = (Bucket, ObjectKey, i64, UploadId);
 #[derive(Default)]
 struct State {
     objects: BTreeMap<(Bucket, ObjectKey), Remembered>,
+    /// Since when the objects are known to have their keys.
+    met: HashMap<(Bucket, ObjectKey), Timestamp>,
     index: index::Folders,
     part_checksums: HashMap<(Bucket, ObjectKey), Vec<Checksum>>,
     uploads: BTreeMap<UploadOrder, (UploadRow, BTreeMap<u16, PartRow>)>,
@@ -50,15 +54,6 @@ struct State {
     fault: Option<CacheFault>,
 }
 
-/// An object in the queue of portable texts.
-struct Waiting {
-    bucket: Bucket,
-    key: ObjectKey,
-    since: Timestamp,
-    /// The run in which it replaced another one.
-    replaced: Option<u64>,
-}
-
 impl State {
     fn find(&self, bucket: &Bucket, id: &UploadId) -> Option<UploadOrder> {
         let mut keys = self.uploads.keys();
@@ -66,27 +61,13 @@ impl State {
             .cloned()
     }
 
-    fn waiting(&self, bucket: &Bucket, key: &ObjectKey) -> Option<(i64, &Waiting)> {
-        let mut jobs = self.portable.iter();
-        let found = jobs.find(|(_, job)| (&job.bucket, &job.key) == (bucket, key));
-        found.map(|(number, job)| (*number, job))
-    }
-
-    fn dequeue(&mut self, bucket: &Bucket, key: &ObjectKey) -> Option<Waiting> {
-        let number = self.waiting(bucket, key)?.0;
-        self.portable.remove(&number)
-    }
-
-    fn enqueue(&mut self, bucket: &Bucket, key: &ObjectKey, replaces: bool) {
-        let before = self.dequeue(bucket, key).and_then(|job| job.replaced);
-        self.portable_number += 1;
-        let job = Waiting {
-            bucket: bucket.clone(),
-            key: key.clone(),
-            since: Timestamp::now(),
-            replaced: before.or(replaces.then_some(self.run)),
-        };
-        self.portable.insert(self.portable_number, job);
+    fn put_row(&mut self, at: (Bucket, ObjectKey), row: Row, met: Timestamp) {
+        let remembered = self.objects.entry(at.clone()).or_default();
+        let id = row.state.id.clone();
+        let before = remembered.row.replace(row);
+        if before.is_none_or(|before| before.state.id != id) {
+            self.met.insert(at, met);
+        }
     }
 
     fn fails(&mut self, fault: CacheFault) -> bool {
@@ -236,9 +217,10 @@ impl Cache for MemoryCache {
             let address = (bucket.clone(), key.clone());
             let remembered = state.objects.entry(address).or_default();
             let id = row.state.id.clone();
-            let before = remembered.row.replace(row);
+            let before = remembered.row.as_ref();
             let replaces = before.is_some_and(|before| before.state.id != id);
             let intent = remembered.intent.take();
+            state.put_row((bucket.clone(), key.clone()), row, Timestamp::now());
             let sums = intent.as_ref().map(|intent| intent.part_checksums.clone());
             let upload = intent.and_then(|intent| intent.upload);
             let address = (bucket.clone(), key.clone());
@@ -293,7 +275,8 @@ impl Cache for MemoryCache {
             let remembered = state.objects.entry(address).or_default();
             let as_expected = remembered.row == lesson.expected && remembered.intent.is_none();
             if as_expected {
-                remembered.row = Some(lesson.row);
+                let address = (bucket.clone(), lesson.key.clone());
+                state.put_row(address, lesson.row, Timestamp::now());
             }
             if as_expected && lesson.portable {
                 state.enqueue(bucket, &lesson.key, false);
@@ -444,7 +427,7 @@ impl Cache for MemoryCache {
         let state = self.call();
         let inherited = |key: &&ObjectKey| {
             let job = state.waiting(bucket, key);
-            job.is_some_and(|(_, job)| job.replaced.is_some_and(|run| run != state.run))
+            job.is_some_and(|(_, job)| job.is_inherited(state.run))
         };
         Ok(keys.iter().map(inherited).collect())
     }
@@ -464,12 +447,16 @@ impl Cache for MemoryCache {
                 bucket,
                 key,
                 row: found.and_then(|found| found.row.clone()),
-                inherited: job.replaced.is_some_and(|run| run != state.run),
+                inherited: job.is_inherited(state.run),
             }
         });
         Ok(PortableQueue {
             jobs: jobs.collect(),
-            waiting: state.portable.len() as u64,
+            waiting: state
+                .portable
+                .values()
+                .filter(|job| job.since < NEVER)
+                .count() as u64,
         })
     }
 

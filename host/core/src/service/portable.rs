@@ -4,7 +4,7 @@
 //! Nobody waits for the writing. What is to be written is a queue in the cache: an object comes
 //! into it in the transaction of its row, and is in it once however often it is replaced.
 
-use super::ports::{Lesson, PortableJob, Row, StoreError, StoredObject};
+use super::ports::{Lesson, NEVER, PortableJob, Row, StoreError, StoredObject};
 use super::{Inner, ServiceError};
 use crate::model::{Bucket, ObjectKey, Portable, Timestamp};
 use futures_util::StreamExt;
@@ -68,13 +68,17 @@ enum Outcome {
     /// The storage refuses it, or to delete what the object has replaced. As long as it is in the
     /// queue, nobody takes for granted that the object is the only one of its name.
     Refused,
+    /// There is no text, but other objects of the key, perhaps. Whether they are wanted is not
+    /// known; a deletion takes them, too.
+    Kept,
     /// Others have had trouble before.
     Untried,
 }
 
 impl Inner {
-    /// Whether each of these keys may name an older object, too, that a run of the store before this
-    /// one has replaced: a crash came before the storage was rid of it.
+    /// Whether each of these keys may name an older object, too: one that a run of the store before
+    /// this one has replaced, because a crash came before the storage was rid of it; or another one
+    /// that the storage has told of.
     pub(super) async fn inherited(
         &self,
         bucket: &Bucket,
@@ -145,7 +149,7 @@ impl Inner {
             return Ok(0);
         }
         loop {
-            match self.round(Timestamp(i64::MAX), PAUSE, BATCH).await? {
+            match self.round(Timestamp(NEVER.0 - 1), PAUSE, BATCH).await? {
                 Round::Done => {}
                 Round::Trouble(Some(asked)) if asked <= LAST_PAUSE => {
                     tokio::time::sleep(asked).await;
@@ -189,7 +193,7 @@ impl Inner {
             .buffer_unordered(WIDTH);
         let outcomes: Vec<_> = outcomes.collect().await;
         let (mut over, mut later, mut asked) = (Vec::new(), Vec::new(), None);
-        let mut refused = Vec::new();
+        let (mut refused, mut kept) = (Vec::new(), Vec::new());
         for (number, outcome) in outcomes {
             match outcome {
                 Outcome::Over => over.push(number),
@@ -198,19 +202,25 @@ impl Inner {
                     asked = asked.max(wait);
                 }
                 Outcome::Refused => refused.push(number),
+                Outcome::Kept => kept.push(number),
                 Outcome::Untried => {}
             }
         }
         // Of one object it says nothing about others; of all of them it does.
-        let all_refused = over.is_empty() && !refused.is_empty();
+        let all_refused = over.is_empty() && kept.is_empty() && !refused.is_empty();
         if !refused.is_empty() {
             let again = Timestamp::now() + REFUSED;
             self.cache.portable_later(refused, again).await?;
         }
-        let left = queue.waiting.saturating_sub(over.len() as u64);
+        let left = queue
+            .waiting
+            .saturating_sub((over.len() + kept.len()) as u64);
         self.portable.waiting.store(left, Ordering::Relaxed);
         if !over.is_empty() {
             self.cache.portable_done(over).await?;
+        }
+        if !kept.is_empty() {
+            self.cache.portable_later(kept, NEVER).await?;
         }
         if later.is_empty() {
             return Ok(if all_refused {
@@ -240,7 +250,11 @@ impl Inner {
         let texts = portable(&row).map(|text| text.texts(&row.state.version, limit));
         let texts = texts.unwrap_or_default();
         if texts.is_empty() {
-            return Outcome::Over;
+            return if inherited {
+                Outcome::Kept
+            } else {
+                Outcome::Over
+            };
         }
         let written = async {
             if inherited {

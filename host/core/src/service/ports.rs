@@ -9,7 +9,7 @@ use crate::model::{
 };
 use async_trait::async_trait;
 pub use cache::{
-    Cache, CacheError, Intent, Lesson, PartRow, PortableJob, PortableQueue, Remembered, Row,
+    Cache, CacheError, Intent, Lesson, NEVER, PartRow, PortableJob, PortableQueue, Remembered, Row,
     UploadRow,
 };
 use std::ops::Range;

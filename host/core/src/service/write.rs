@@ -144,9 +144,9 @@ impl Inner {
             self.require_bucket(bucket).await?;
         }
         // Nobody here knows what else has the name: it is looked for, and goes, too.
-        let is_inherited = self.inherited(bucket, &[key]).await?.contains(&true);
+        let is_single = self.are_single(bucket, &[key]).await?.contains(&true);
         let known = remembered.row.as_ref().map(|row| &row.state);
-        let known = known.filter(|_| remembered.intent.is_none() && is_met && !is_inherited);
+        let known = known.filter(|_| remembered.intent.is_none() && is_met && is_single);
         let mut deleted = self.store.delete(bucket, key, known).await;
         if let Err(StoreError::Changed) = deleted {
             // Somebody else has put another object there, and that one goes.
@@ -163,6 +163,20 @@ impl Inner {
             self.unsettled.remove(guard.place());
         }
         Ok(())
+    }
+
+    /// Whether each of these keys, which are locked, names one object alone, as far as is known.
+    async fn are_single(
+        &self,
+        bucket: &Bucket,
+        keys: &[&ObjectKey],
+    ) -> Result<Vec<bool>, ServiceError> {
+        let inherited = self.inherited(bucket, keys).await?;
+        let confirmed = self.are_confirmed(bucket, keys).await?;
+        let single = inherited.into_iter().zip(confirmed);
+        Ok(single
+            .map(|(is_inherited, is_confirmed)| !is_inherited && is_confirmed)
+            .collect())
     }
 
     /// Forgets objects that are gone. A row too many says nothing wrong where rows are checked
@@ -225,11 +239,11 @@ impl Inner {
         }
         let keys: Vec<&ObjectKey> = places.iter().map(|place| &place.key).collect();
         let remembered = self.cache.objects(bucket, &keys).await?;
-        let inherited = self.inherited(bucket, &keys).await?;
+        let single = self.are_single(bucket, &keys).await?;
         let deletions = keys.iter().zip(remembered).enumerate();
         let deletions = deletions.map(|(at, (key, remembered))| {
-            let is_inherited = inherited.get(at) == Some(&true);
-            let is_sure = remembered.intent.is_none() && is_met && !is_inherited;
+            let is_single = single.get(at) == Some(&true);
+            let is_sure = remembered.intent.is_none() && is_met && is_single;
             let row = remembered.row.filter(|_| is_sure);
             ((*key).clone(), row.map(|row| row.state))
         });

@@ -1,6 +1,7 @@
 //! The index of a bucket: its folders, and pages of its rows.
 
-use super::{BucketNo, NamespaceNo, Numbers, forget, look_up, put_row, read_bucket};
+use super::portable::{note_double, owes_text};
+use super::{BucketNo, NamespaceNo, Numbers, forget, look_up, met, put_row, read_bucket};
 use crate::cache::rows::{Parsed, UnsignedColumn};
 use crate::model::{Bucket, ObjectKey, ObjectState, Timestamp};
 use crate::service::index::tables::{self, Age, Extent, Mark, Tables};
@@ -184,6 +185,13 @@ impl<'a> BucketIndex<'a> {
             break;
         }
         Ok(youngest)
+    }
+
+    fn numbers(&self) -> Numbers {
+        Numbers {
+            own: Some(self.bucket),
+            imported: self.imported,
+        }
     }
 
     /// Sums over the bucket.
@@ -415,16 +423,26 @@ impl Tables for BucketIndex<'_> {
     }
 
     fn remembered(&self, key: &ObjectKey) -> rusqlite::Result<Remembered> {
-        let numbers = Numbers {
-            own: Some(self.bucket),
-            imported: self.imported,
-        };
-        let found = look_up(self.db, numbers, [key])?;
+        let found = look_up(self.db, self.numbers(), [key])?;
         Ok(found.into_iter().next().unwrap_or_default())
     }
 
-    fn put_row(&self, key: &ObjectKey, known: Option<&Row>, row: &Row) -> rusqlite::Result<()> {
-        put_row(self.db, self.bucket, key, row)?;
+    fn met(&self, key: &ObjectKey) -> rusqlite::Result<Option<Timestamp>> {
+        met(self.db, self.numbers(), key)
+    }
+
+    fn note_double(&self, key: &ObjectKey) -> rusqlite::Result<()> {
+        note_double(self.db, self.bucket, key)
+    }
+
+    fn put_row(
+        &self,
+        key: &ObjectKey,
+        known: Option<&Row>,
+        row: &Row,
+        met: Timestamp,
+    ) -> rusqlite::Result<()> {
+        put_row(self.db, self.bucket, key, row, met)?;
         // An imported row has turned out to be about this very object.
         if let Some(imported) = self.imported
             && known.is_some_and(|known| {
@@ -439,9 +457,7 @@ impl Tables for BucketIndex<'_> {
     }
 
     fn owes_text(&self, key: &ObjectKey) -> rusqlite::Result<bool> {
-        self.db
-            .prepare_cached("SELECT 1 FROM portable_queue WHERE bucket_id = ?1 AND key = ?2")?
-            .exists(params![self.bucket.0, key.as_str()])
+        owes_text(self.db, self.bucket, key)
     }
 
     fn drop_row(&self, key: &ObjectKey) -> rusqlite::Result<()> {

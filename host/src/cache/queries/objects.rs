@@ -160,19 +160,22 @@ pub(in crate::cache) fn announce(
     Ok(())
 }
 
-/// Puts a row in place of the key's last row.
+/// Puts a row in place of the key's last row. `met`: since when the object is known to have the key,
+/// if that row was about another one.
 pub(super) fn put_row(
     db: &Connection,
     bucket: BucketNo,
     key: &ObjectKey,
     row: &Row,
+    met: Timestamp,
 ) -> rusqlite::Result<()> {
     let (digest, parts) = etag_columns(row.etag.as_ref())?;
     let version = &row.state.version;
     db.prepare_cached(
         "INSERT OR REPLACE INTO objects (bucket_id, key, size, digest, parts, part_sizes,
-             content_type, metadata, id, version, modified, checksum)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+             content_type, metadata, id, version, modified, checksum, met)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, coalesce(
+             (SELECT met FROM objects WHERE bucket_id = ?1 AND key = ?2 AND id = ?9), ?13))",
     )?
     .execute(params![
         bucket.0,
@@ -187,8 +190,26 @@ pub(super) fn put_row(
         (!version.is_empty()).then_some(version),
         row.modified.0,
         ChecksumColumn(row.checksum.as_ref()),
+        met.0,
     ])?;
     Ok(())
+}
+
+/// Since when the object of a key is known to have it; 0 if nobody has noted that.
+pub(super) fn met(
+    db: &Connection,
+    bucket: Numbers,
+    key: &ObjectKey,
+) -> rusqlite::Result<Option<Timestamp>> {
+    let mut statement = db
+        .prepare_cached("SELECT coalesce(met, 0) FROM objects WHERE bucket_id = ?1 AND key = ?2")?;
+    for BucketNo(number) in [bucket.own, bucket.imported].into_iter().flatten() {
+        let met = statement.query_row(params![number, key.as_str()], |row| row.get(0));
+        if let Some(met) = met.optional()? {
+            return Ok(Some(Timestamp(met)));
+        }
+    }
+    Ok(None)
 }
 
 /// Puts a row in place of the key's last row and intent; the intent's upload goes as well. With
@@ -206,7 +227,7 @@ pub(in crate::cache) fn settle(
             .exists(params![bucket.0, key.as_str(), row.state.id])?;
         enqueue(db, bucket, key, replaces.then_some(run))?;
     }
-    put_row(db, bucket, key, row)?;
+    put_row(db, bucket, key, row, Timestamp::now())?;
     let parts = db
         .prepare_cached(
             "INSERT OR REPLACE INTO part_checksums (bucket_id, key, checksums)
@@ -254,7 +275,7 @@ pub(in crate::cache) fn learn(
             all = false;
             continue;
         }
-        put_row(db, bucket, &lesson.key, &lesson.row)?;
+        put_row(db, bucket, &lesson.key, &lesson.row, Timestamp::now())?;
         if lesson.portable {
             enqueue(db, bucket, &lesson.key, None)?;
         }

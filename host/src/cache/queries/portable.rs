@@ -4,7 +4,7 @@ use super::objects::{read_bucket, read_object};
 use super::{BucketNo, NamespaceNo};
 use crate::cache::rows::{Parsed, UnsignedColumn};
 use crate::model::{ObjectKey, Timestamp};
-use crate::service::ports::{PortableJob, PortableQueue};
+use crate::service::ports::{NEVER, PortableJob, PortableQueue};
 use rusqlite::{Connection, params};
 
 /// A run of the store, which ends when it forgets what it knew, told from all others of this
@@ -23,7 +23,8 @@ pub(super) fn enqueue(
     db.prepare_cached(
         "INSERT OR REPLACE INTO portable_queue (bucket_id, key, since, replaced_in)
          VALUES (?1, ?2, ?3, coalesce(
-             (SELECT replaced_in FROM portable_queue WHERE bucket_id = ?1 AND key = ?2), ?4))",
+             (SELECT max(replaced_in, 0) FROM portable_queue WHERE bucket_id = ?1 AND key = ?2),
+             ?4))",
     )?
     .execute(params![
         bucket.0,
@@ -34,7 +35,39 @@ pub(super) fn enqueue(
     Ok(())
 }
 
-/// For each key whether it is in the queue and has replaced another object in another run.
+/// Notes that the storage has told of several objects of a key, in place of the run in which one of
+/// them was replaced; -1 if no text is to be written besides. What is refused for now is not tried
+/// earlier for that.
+pub(super) fn note_double(
+    db: &Connection,
+    bucket: BucketNo,
+    key: &ObjectKey,
+) -> rusqlite::Result<()> {
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO portable_queue (bucket_id, key, since, replaced_in)
+         SELECT ?1, ?2, max(?3, coalesce(nullif(since, ?4), ?3)),
+                CASE WHEN number IS NULL OR replaced_in IS -1 THEN -1 ELSE 0 END
+         FROM (SELECT 1) LEFT JOIN portable_queue ON bucket_id = ?1 AND key = ?2",
+    )?
+    .execute(params![bucket.0, key.as_str(), Timestamp::now().0, NEVER.0])?;
+    Ok(())
+}
+
+/// Whether the text of an object is to be written.
+pub(super) fn owes_text(
+    db: &Connection,
+    bucket: BucketNo,
+    key: &ObjectKey,
+) -> rusqlite::Result<bool> {
+    db.prepare_cached(
+        "SELECT 1 FROM portable_queue
+         WHERE bucket_id = ?1 AND key = ?2 AND replaced_in IS NOT -1",
+    )?
+    .exists(params![bucket.0, key.as_str()])
+}
+
+/// For each key whether it is in the queue and may name further objects: those that it has replaced
+/// in another run, or that the storage has told of.
 pub(in crate::cache) fn inherited(
     db: &Connection,
     bucket: BucketNo,
@@ -92,9 +125,9 @@ pub(in crate::cache) fn portable_queue(
     let UnsignedColumn(waiting) = db
         .prepare_cached(
             "SELECT count(*) FROM portable_queue JOIN buckets USING (bucket_id)
-             WHERE namespace_id = ?1",
+             WHERE namespace_id = ?1 AND since < ?2",
         )?
-        .query_row([namespace.0], |row| row.get(0))?;
+        .query_row([namespace.0, NEVER.0], |row| row.get(0))?;
     Ok(PortableQueue { jobs, waiting })
 }
 

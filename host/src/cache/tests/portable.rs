@@ -1,5 +1,6 @@
 use super::*;
-use crate::service::ports::{Cache as _, Lesson, PortableQueue};
+use crate::service::index::{End, Found, IndexCache as _};
+use crate::service::ports::{Cache as _, Lesson, NEVER, PortableQueue};
 
 const EVER: Timestamp = Timestamp(i64::MAX);
 
@@ -137,4 +138,141 @@ async fn what_was_found_out_comes_into_the_queue_only_if_it_was_remembered() {
     ];
     assert!(!cache.learn(&Bucket::Root, lessons).await.unwrap());
     assert_eq!(keys(&cache).await, ["a"]);
+}
+
+/// A look at the root that tells of several objects of `k`, and of none of `gone`.
+async fn tell_of_doubles(cache: &NamespaceCache) {
+    let told = |id: u64| {
+        let mut row = row(id);
+        (row.state.id, row.state.version) = (id.to_string(), format!("v{id}"));
+        (key("k"), Row { etag: None, ..row })
+    };
+    let began = Timestamp::now();
+    let root = Bucket::Root;
+    cache.open_index(&root).await.unwrap();
+    cache.begin_run(&root, "", began).await.unwrap();
+    let found = Found {
+        entries: vec![told(2), told(1)],
+        folders: Vec::new(),
+        end: End::Whole(None),
+    };
+    let applied = cache.apply_run(&root, "", began, found).await.unwrap();
+    assert_eq!(applied.unwrap().new, 1);
+}
+
+async fn is_inherited(cache: &NamespaceCache) -> bool {
+    let inherited = cache.inherited(&Bucket::Root, &[&key("k")]).await;
+    inherited.unwrap()[0]
+}
+
+#[tokio::test]
+async fn of_several_objects_of_a_key_the_newest_counts_and_that_there_are_others_is_kept() {
+    let directory = tempfile::tempdir().unwrap();
+    {
+        let cache = open(directory.path()).unwrap().namespace(&LOCAL).unwrap();
+        tell_of_doubles(&cache).await;
+        let number = queue(&cache).await.jobs[0].number;
+        tell_of_doubles_again(&cache).await;
+        // It was looked after for the last time before that.
+        cache.portable_done(vec![number]).await.unwrap();
+        let number = queue(&cache).await.jobs[0].number;
+        cache.portable_later(vec![number], NEVER).await.unwrap();
+    }
+    let cache = open(directory.path()).unwrap().namespace(&LOCAL).unwrap();
+    let known = cache.object(&Bucket::Root, &key("k")).await.unwrap();
+    assert_eq!(known.row.unwrap().state.id, "2");
+    assert!(is_inherited(&cache).await);
+    // There is nothing to do for it.
+    let waiting = cache.portable_queue(Timestamp::now(), 10).await.unwrap();
+    assert_eq!((waiting.jobs.len(), waiting.waiting), (0, 0));
+    // A write does not change that, and is to be told beside its object.
+    let settled = cache.settle(&Bucket::Root, &key("k"), row(3), true).await;
+    settled.unwrap();
+    assert!(is_inherited(&cache).await);
+    let jobs = queue(&cache).await.jobs;
+    assert!(jobs[0].inherited);
+    cache.forget(&Bucket::Root, &[&key("k")]).await.unwrap();
+    assert!(!is_inherited(&cache).await);
+}
+
+async fn tell_of_doubles_again(cache: &NamespaceCache) {
+    let began = Timestamp::now();
+    cache.begin_run(&Bucket::Root, "", began).await.unwrap();
+    let known = cache.object(&Bucket::Root, &key("k")).await.unwrap();
+    let mut older = known.row.clone().unwrap();
+    older.state.id = "1".into();
+    let found = Found {
+        entries: vec![(key("k"), older), (key("k"), known.row.unwrap())],
+        folders: Vec::new(),
+        end: End::Whole(None),
+    };
+    let applied = cache.apply_run(&Bucket::Root, "", began, found).await;
+    let applied = applied.unwrap().unwrap();
+    assert_eq!((applied.new, applied.changed), (0, 0));
+}
+
+#[tokio::test]
+async fn a_key_that_had_several_objects_is_forgotten_when_a_look_tells_of_none() {
+    let (_directory, cache) = fresh();
+    tell_of_doubles(&cache).await;
+    let began = Timestamp::now();
+    cache.begin_run(&Bucket::Root, "", began).await.unwrap();
+    let nothing = Found {
+        entries: Vec::new(),
+        folders: Vec::new(),
+        end: End::Whole(None),
+    };
+    let applied = cache.apply_run(&Bucket::Root, "", began, nothing).await;
+    assert_eq!(applied.unwrap().unwrap().gone, 1);
+    assert!(!is_inherited(&cache).await);
+    assert!(queue(&cache).await.jobs.is_empty());
+}
+
+#[tokio::test]
+async fn an_object_is_confirmed_by_a_look_that_began_after_it_came_to_be_known() {
+    let (_directory, cache) = fresh();
+    let unconfirmed = async |exclusive: bool| {
+        let keys = [&key("k"), &key("absent")];
+        let found = cache.unconfirmed(&Bucket::Root, &keys, exclusive).await;
+        let found = found.unwrap();
+        assert_eq!(found[1], None);
+        found[0].is_some()
+    };
+    let look = async |began: Timestamp, id: Option<u64>| {
+        cache.begin_run(&Bucket::Root, "", began).await.unwrap();
+        let told = id.map(|id| {
+            let mut row = row(id);
+            row.state.version = format!("v{id}");
+            (key("k"), row)
+        });
+        let found = Found {
+            entries: told.into_iter().collect(),
+            folders: Vec::new(),
+            end: End::Whole(None),
+        };
+        let applied = cache.apply_run(&Bucket::Root, "", began, found).await;
+        assert!(applied.unwrap().is_some());
+    };
+    cache.open_index(&Bucket::Root).await.unwrap();
+    let before = Timestamp::now();
+    let settle = async |id: u64| {
+        let mut row = row(id);
+        row.state.version = format!("v{id}");
+        let settled = cache.settle(&Bucket::Root, &key("k"), row, false).await;
+        settled.unwrap();
+    };
+    settle(1).await;
+    assert!(unconfirmed(false).await && unconfirmed(true).await);
+    look(before, None).await;
+    assert!(unconfirmed(false).await && !unconfirmed(true).await);
+    look(Timestamp::now(), Some(1)).await;
+    assert!(!unconfirmed(false).await);
+    // The same object is still confirmed, another one is not.
+    settle(1).await;
+    assert!(!unconfirmed(false).await);
+    let mut other = row(2);
+    (other.state.id, other.state.version) = ("other".into(), "v2".into());
+    let settled = cache.settle(&Bucket::Root, &key("k"), other, false).await;
+    settled.unwrap();
+    assert!(unconfirmed(false).await);
 }

@@ -107,3 +107,22 @@ fn an_upload_replaces_what_another_one_has_published_while_it_was_under_way() {
     assert_eq!(fake.0.borrow().names(), ["k"]);
     assert_eq!(get(&drime, "k", None).unwrap(), b"slow");
 }
+
+#[test]
+fn a_scan_tells_of_every_file_of_a_name_and_a_deletion_takes_all_that_it_has_told() {
+    let (fake, drime) = started();
+    put(&drime, "d/k", b"ours", None).unwrap();
+    // Our own listing of the folder, which we have made, is a moment old and lacks what is seeded.
+    let folder = fake.0.borrow().rows.last().unwrap().0["parent_id"].clone();
+    for bytes in [b"one", b"two"] {
+        let folder = folder.as_i64().unwrap();
+        fake.0.borrow_mut().add("k", folder, false, bytes.to_vec());
+    }
+    // The first one is answered without a question.
+    now(drime.scan("bucket", "d/", None)).unwrap();
+    let page = now(drime.scan("bucket", "d/", None)).unwrap();
+    let keys: Vec<&str> = page.entries.iter().map(|item| item.key.as_str()).collect();
+    assert_eq!(keys, ["d/k"; 3]);
+    now(drime.delete("bucket", "d/k", None)).unwrap();
+    assert_eq!(there(&fake), 0);
+}

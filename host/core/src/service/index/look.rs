@@ -66,7 +66,8 @@ impl Inner {
                     _ => return Ok(None),
                 }
             }
-            self.refresh_folders(&place.bucket, stale, fresh).await?;
+            let stale = stale.into_iter().map(|folder| (folder, fresh));
+            self.refresh_folders(&place.bucket, stale.collect()).await?;
             fresh.now = Timestamp::now();
         }
     }

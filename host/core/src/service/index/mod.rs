@@ -12,7 +12,9 @@ mod marks;
 mod ports;
 mod refresh;
 mod run;
+mod sweep;
 pub mod tables;
+mod told;
 
 pub use ports::*;
 pub use refresh::Refreshed;
@@ -25,7 +27,7 @@ use super::{Inner, ServiceError};
 use crate::model::{Bucket, ObjectKey, Timestamp};
 use crawl::Crawl;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -167,7 +169,8 @@ impl Inner {
             if stale.is_empty() {
                 return Ok(page);
             }
-            self.refresh_folders(bucket, stale, fresh).await?;
+            let stale = stale.into_iter().map(|folder| (folder, fresh));
+            self.refresh_folders(bucket, stale.collect()).await?;
             fresh.now = Timestamp::now();
         }
     }
@@ -176,11 +179,10 @@ impl Inner {
     async fn refresh_folders(
         &self,
         bucket: &Bucket,
-        folders: Vec<String>,
-        fresh: Fresh,
+        folders: Vec<(String, Fresh)>,
     ) -> Result<(), ServiceError> {
         let asked = stream::iter(folders)
-            .map(|folder| self.refresh_folder(bucket, folder, fresh))
+            .map(|(folder, fresh)| self.refresh_folder(bucket, folder, fresh))
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>();
         match asked.await {
@@ -194,27 +196,74 @@ impl Inner {
 
     /// Brings what is known of these keys up to date, where others write into the bucket, too: they
     /// may have replaced what is about to be deleted, and the storage does not always say that an
-    /// object of which it gets the id was in the trash already. `false` if that cannot be found out:
-    /// then nobody is sure of what is known.
+    /// object of which it gets the id was in the trash already. And a storage that keeps objects of
+    /// one key side by side may have an older one, which comes back when the one that is known goes:
+    /// so a folder is looked at unless it was since the object is known. `false` if that cannot be
+    /// found out: then nobody is sure of what is known.
     ///
     /// What others had written [`JUST_NOW`] before the deletion was asked for is known afterwards;
     /// what they write later may as well come after the deletion. So this needs no lock of a key,
     /// and one look at a folder is enough for all keys in it. What we write ourselves meanwhile is
     /// in the rows, which are read under the lock.
     pub(super) async fn meet_others(&self, bucket: &Bucket, keys: &[ObjectKey]) -> bool {
-        let Some(index) = self.index.as_ref().filter(|index| index.is_shared(bucket)) else {
+        let Some(index) = &self.index else {
             return true;
         };
-        let folders = keys.iter().map(|key| tables::folder_of(key.as_str()));
-        let folders: BTreeSet<String> = folders.map(str::to_owned).collect();
-        let mut fresh = index.fresh();
-        fresh.since = Some(fresh.now - JUST_NOW.min(index.freshness.max_age));
-        let met = self.refresh_folders(bucket, folders.into_iter().collect(), fresh);
-        let met = met.await;
+        let met = self.look_before_deletion(index, bucket, keys).await;
         if let Err(error) = &met {
             tracing::debug!(%error, "folders in which something is deleted could not be looked at");
         }
         met.is_ok()
+    }
+
+    async fn look_before_deletion(
+        &self,
+        index: &Index,
+        bucket: &Bucket,
+        keys: &[ObjectKey],
+    ) -> Result<(), ServiceError> {
+        let now = Timestamp::now();
+        let shared = index.is_shared(bucket);
+        let shared = shared.then(|| now - JUST_NOW.min(index.freshness.max_age));
+        let exclusive = index.freshness.exclusive;
+        let all: Vec<&ObjectKey> = keys.iter().collect();
+        let unconfirmed = self.cache.unconfirmed(bucket, &all, exclusive).await?;
+        let mut folders: BTreeMap<&str, Timestamp> = BTreeMap::new();
+        for (key, met) in keys.iter().zip(unconfirmed) {
+            if let Some(since) = met.max(shared) {
+                let folder = tables::folder_of(key.as_str());
+                let latest = folders.entry(folder).or_insert(since);
+                *latest = since.max(*latest);
+            }
+        }
+        if folders.is_empty() {
+            return Ok(());
+        }
+        let fresh = |since| Fresh {
+            since: Some(since),
+            now,
+        };
+        let folders = folders.into_iter();
+        let folders: Vec<(String, Fresh)> = folders
+            .map(|(folder, since)| (folder.to_owned(), fresh(since)))
+            .collect();
+        self.use_index(bucket).await?;
+        self.refresh_folders(bucket, folders).await
+    }
+
+    /// Whether nothing can hide behind the objects of these keys, which are locked, as far as the
+    /// index tells.
+    pub(super) async fn are_confirmed(
+        &self,
+        bucket: &Bucket,
+        keys: &[&ObjectKey],
+    ) -> Result<Vec<bool>, ServiceError> {
+        let Some(index) = &self.index else {
+            return Ok(vec![true; keys.len()]);
+        };
+        let exclusive = index.freshness.exclusive;
+        let unconfirmed = self.cache.unconfirmed(bucket, keys, exclusive).await?;
+        Ok(unconfirmed.iter().map(Option::is_none).collect())
     }
 
     /// Asks about one folder. Whoever wants to know the same meanwhile waits.

@@ -174,6 +174,14 @@ pub trait IndexCache: Send + Sync + 'static {
         bucket: &Bucket,
         folder: &str,
     ) -> Result<Option<Timestamp>, CacheError>;
+    /// For each of these keys since when its object is known to have it, if its folder was not
+    /// looked at since (see [`super::tables::unconfirmed`]).
+    async fn unconfirmed(
+        &self,
+        bucket: &Bucket,
+        keys: &[&ObjectKey],
+        exclusive: bool,
+    ) -> Result<Vec<Option<Timestamp>>, CacheError>;
     /// Begins a run, which ends the one that is under way.
     async fn begin_run(
         &self,

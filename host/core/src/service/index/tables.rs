@@ -11,8 +11,11 @@
 
 use super::marks::LAG;
 pub use super::marks::{Age, Mark};
-use super::ports::{Applied, End, Folder, Found, Fresh, Run, Tail, TailPage};
-use crate::model::{Metadata, ObjectKey, Timestamp};
+use super::ports::{Applied, End, Folder, Found, Fresh, Run};
+use super::sweep::conclude;
+pub use super::told::merge;
+use super::told::{Told, by_key};
+use crate::model::{ObjectKey, Timestamp};
 use crate::service::ports::{Remembered, Row};
 use std::collections::HashSet;
 
@@ -40,8 +43,20 @@ pub trait Tables {
     fn key_from(&self, from: &str) -> Result<Option<ObjectKey>, Self::Error>;
     /// What is known about a key.
     fn remembered(&self, key: &ObjectKey) -> Result<Remembered, Self::Error>;
-    /// Puts a row in place of the one that is known.
-    fn put_row(&self, key: &ObjectKey, known: Option<&Row>, row: &Row) -> Result<(), Self::Error>;
+    /// Puts a row in place of the one that is known. `met`: since when its object is known to have
+    /// the key, if that is another one than before.
+    fn put_row(
+        &self,
+        key: &ObjectKey,
+        known: Option<&Row>,
+        row: &Row,
+        met: Timestamp,
+    ) -> Result<(), Self::Error>;
+    /// Since when the object of a key is known to have it; `None` if no object is known.
+    fn met(&self, key: &ObjectKey) -> Result<Option<Timestamp>, Self::Error>;
+    /// Notes, until the key is deleted or nothing hides behind its object any more, that the storage
+    /// may have several objects of this key.
+    fn note_double(&self, key: &ObjectKey) -> Result<(), Self::Error>;
     /// Whether what is known of a key still has to be written beside its object.
     fn owes_text(&self, key: &ObjectKey) -> Result<bool, Self::Error>;
     /// Forgets a row.
@@ -70,13 +85,13 @@ pub fn name_in<'a>(folder: &str, text: &'a str) -> &'a str {
 }
 
 /// The first text behind everything in a folder; `None` for the root.
-fn behind(folder: &str) -> Option<String> {
+pub(super) fn behind(folder: &str) -> Option<String> {
     // `0` comes next after `/`.
     Some(format!("{}0", folder.strip_suffix('/')?))
 }
 
 /// The first text behind this one.
-fn next(text: &str) -> String {
+pub(super) fn next(text: &str) -> String {
     format!("{text}\0")
 }
 
@@ -125,6 +140,40 @@ pub fn forgotten<T: Tables>(tables: &T, key: &ObjectKey, now: Timestamp) -> Resu
     tables.put_mark(folder, name_in(folder, key.as_str()), mark)
 }
 
+/// Since when the object of a key is known to have it, if its folder was not looked at since: an
+/// older object may hide behind it, of which a look tells. `exclusive`: nobody else writes, and any
+/// look at the folder was enough.
+pub fn unconfirmed<T: Tables>(
+    tables: &T,
+    key: &ObjectKey,
+    exclusive: bool,
+) -> Result<Option<Timestamp>, T::Error> {
+    let Some(met) = tables.met(key)? else {
+        return Ok(None);
+    };
+    let folder = tables.folder(folder_of(key.as_str()))?;
+    let confirmed = folder.and_then(|folder| folder.confirmed);
+    let is_enough = |at: Timestamp| exclusive || at >= met;
+    Ok((!confirmed.is_some_and(is_enough)).then_some(met))
+}
+
+/// Notes that a key may have several objects, if it may.
+fn note_if<T: Tables>(tables: &T, key: &ObjectKey, is_double: bool) -> Result<(), T::Error> {
+    if is_double {
+        return tables.note_double(key);
+    }
+    Ok(())
+}
+
+/// Notes a folder that a page has told; `true` if it was not known.
+fn make_known<T: Tables>(tables: &T, folder: &str) -> Result<bool, T::Error> {
+    let is_new = tables.folder(folder)?.is_none();
+    if is_new {
+        tables.put_folder(folder, &Folder::default())?;
+    }
+    Ok(is_new)
+}
+
 /// Takes over what a run has found; `None` if it is no longer the folder's run.
 pub fn apply<T: Tables>(
     tables: &T,
@@ -143,17 +192,23 @@ pub fn apply<T: Tables>(
     // Of the only page nothing need be written down.
     let mut seen = HashSet::new();
     let mut applied = Applied::default();
-    for (key, row) in found.entries {
+    for told in by_key(found.entries) {
+        let Told { key, row, .. } = told;
         state.newest = state.newest.max(Some(row.modified));
         let name = name_in(folder, key.as_str());
         let mark = tables.mark(folder, name)?;
+        let Remembered { row: known, intent } = tables.remembered(&key)?;
+        let own = known.as_ref().filter(|known| is_own(known));
+        let is_known = own.is_some();
+        let is_other = own.is_some_and(|known| known.state.id != row.state.id);
         if mark.as_ref().is_some_and(|mark| mark.refuses(&row, began)) {
-            let known = tables.remembered(&key)?.row;
-            applied.refused += u64::from(!known.is_some_and(|known| is_own(&known)));
+            // It may be what we have replaced meanwhile, or hide behind it.
+            let is_ours = matches!(mark, Some(Mark::Ours(_)));
+            note_if(tables, &key, is_ours && (told.is_double || is_other))?;
+            applied.refused += if is_known { 0 } else { told.rows };
             continue;
         }
         let lately = mark.as_ref().is_some_and(|mark| mark.is_lately(began));
-        let Remembered { row: known, intent } = tables.remembered(&key)?;
         applied.meet(known.as_ref(), &row, mark.as_ref());
         let rival = known.as_ref().filter(|known| {
             known.state.id != row.state.id
@@ -164,6 +219,14 @@ pub fn apply<T: Tables>(
                     || !only_page && is_own(known))
         });
         let is_older = rival.is_some_and(|known| Age::of(&row) < Age::of(known));
+        let is_second = is_other && matches!(mark, Some(Mark::Seen | Mark::Doubtful));
+        // Of what is just being written it is not known yet what it replaces.
+        let may_hide = intent.is_some() && (is_other || !is_known);
+        note_if(
+            tables,
+            &key,
+            told.is_double || is_older || is_second || may_hide,
+        )?;
         if intent.is_none()
             && !is_older
             && let Some(row) = merge(known.as_ref(), row)
@@ -173,9 +236,9 @@ pub fn apply<T: Tables>(
                 Some(known) if is_own(known) => applied.changed += 1,
                 _ => applied.new += 1,
             }
-            tables.put_row(&key, known.as_ref(), &row)?;
-        } else if !known.is_some_and(|known| is_own(&known)) {
-            applied.refused += 1;
+            tables.put_row(&key, known.as_ref(), &row, began)?;
+        } else if !is_known {
+            applied.refused += told.rows;
         }
         if lately && is_older {
             continue;
@@ -197,11 +260,8 @@ pub fn apply<T: Tables>(
         }
     }
     for below in found.folders {
+        applied.folders += u64::from(make_known(tables, &below)?);
         let name = name_in(folder, &below);
-        if tables.folder(&below)?.is_none() {
-            tables.put_folder(&below, &Folder::default())?;
-            applied.folders += 1;
-        }
         if only_page {
             seen.insert(name.to_owned());
         } else if !newest_only && tables.mark(folder, name)?.is_none() {
@@ -209,29 +269,8 @@ pub fn apply<T: Tables>(
         }
     }
     run.refused += applied.refused;
-    let refused = run.refused;
-    match found.end {
-        End::Newest => {}
-        End::More(cursor) => run.cursor = Some(cursor),
-        End::Unchanged(page) => {
-            state.tail = Some(tail(page, content(tables, folder)?, refused));
-            state.confirmed = Some(began);
-            state.run = None;
-            tables.clear_marks(folder, began - LAG)?;
-        }
-        End::Whole(page) => {
-            let left = sweep(tables, folder, &seen, began)?;
-            applied.gone += left.gone;
-            state = Folder {
-                // A key whose only object was told too early is found by another scan.
-                confirmed: (!left.doubtful).then_some(began),
-                run: None,
-                newest: state.newest,
-                tail: page.map(|page| tail(page, left.content, refused)),
-            };
-            tables.clear_marks(folder, began - LAG)?;
-        }
-    }
+    let (state, gone) = conclude(tables, folder, state, found.end, (began, &seen))?;
+    applied.gone += gone;
     tables.put_folder(folder, &state)?;
     Ok(Some(applied))
 }
@@ -251,80 +290,6 @@ impl Applied {
 /// looked at.
 fn is_own(row: &Row) -> bool {
     !row.state.version.is_empty()
-}
-
-fn tail(page: TailPage, content: u64, refused: u64) -> Tail {
-    let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    Tail {
-        surplus: signed(page.told) - signed(content) - signed(refused),
-        cursor: page.cursor,
-        before: page.before,
-    }
-}
-
-/// What is left in a folder.
-struct Left {
-    content: u64,
-    gone: u64,
-    doubtful: bool,
-}
-
-/// Removes what a complete run has not told.
-fn sweep<T: Tables>(
-    tables: &T,
-    folder: &str,
-    seen: &HashSet<String>,
-    began: Timestamp,
-) -> Result<Left, T::Error> {
-    let mut left = Left {
-        content: 0,
-        gone: 0,
-        doubtful: false,
-    };
-    let is_there = |name: &str| match tables.mark(folder, name)? {
-        Some(Mark::Seen) => Ok(true),
-        Some(Mark::Doubtful) => Ok(false),
-        mark => Ok(mark.is_some_and(|mark| mark.is_lately(began)) || seen.contains(name)),
-    };
-    let mut from = folder.to_owned();
-    while let Some(key) = tables.key_from(&from)? {
-        if !key.as_str().starts_with(folder) {
-            break;
-        }
-        let name = name_in(folder, key.as_str());
-        let inside = format!("{folder}{name}");
-        let there = is_there(name)?;
-        if there && let Some(behind) = behind(&inside) {
-            from = behind;
-            continue;
-        }
-        if there || tables.remembered(&key)?.intent.is_some() {
-            left.content += u64::from(!inside.ends_with('/'));
-        } else if tables.owes_text(&key)? {
-            // Nobody else knows its tag and metadata yet. It does not count, so that the next look
-            // scans the folder again.
-        } else {
-            left.doubtful |= tables.mark(folder, name)? == Some(Mark::Doubtful);
-            tables.drop_row(&key)?;
-            left.gone += 1;
-        }
-        from = next(key.as_str());
-    }
-    let mut from = next(folder);
-    while let Some((below, _)) = tables.folder_from(&from)? {
-        if !below.starts_with(folder) {
-            break;
-        }
-        let name = name_in(folder, &below);
-        if is_there(name)? {
-            left.content += 1;
-            from = behind(&format!("{folder}{name}")).unwrap_or_default();
-        } else {
-            tables.drop_folder(&below)?;
-            from = next(&below);
-        }
-    }
-    Ok(left)
 }
 
 /// How many objects and folders are known directly in a folder.
@@ -353,31 +318,6 @@ pub fn content<T: Tables>(tables: &T, folder: &str) -> Result<u64, T::Error> {
         from = behind(&format!("{folder}{}", name_in(folder, &below))).unwrap_or_default();
     }
     Ok(count)
-}
-
-/// The row of an object that a storage has told, when this is known of its key; `None` if there
-/// is nothing new. What was learned about the object of the same id stays.
-pub fn merge(known: Option<&Row>, told: Row) -> Option<Row> {
-    let Some(known) = known else {
-        return Some(told);
-    };
-    if known.state.id != told.state.id || known.size != told.size {
-        return Some(told);
-    }
-    let mut merged = Row {
-        state: told.state,
-        modified: told.modified,
-        ..known.clone()
-    };
-    if known.etag.is_none() && told.etag.is_some() {
-        merged.etag = told.etag;
-        merged.part_sizes = told.part_sizes;
-        merged.checksum = merged.checksum.or(told.checksum);
-    }
-    if known.metadata == Metadata::default() {
-        merged.metadata = told.metadata;
-    }
-    (merged != *known).then_some(merged)
 }
 
 /// What part of a listing a page is.

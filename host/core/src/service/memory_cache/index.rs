@@ -99,22 +99,43 @@ impl Tables for Part<'_> {
         Ok(found.unwrap_or_default())
     }
 
-    fn put_row(&self, key: &ObjectKey, _: Option<&Row>, row: &Row) -> Result<(), Infallible> {
+    fn put_row(
+        &self,
+        key: &ObjectKey,
+        _: Option<&Row>,
+        row: &Row,
+        met: Timestamp,
+    ) -> Result<(), Infallible> {
         let at = (self.1.clone(), key.clone());
-        let mut state = self.0.borrow_mut();
-        state.objects.entry(at).or_default().row = Some(row.clone());
+        self.0.borrow_mut().put_row(at, row.clone(), met);
+        Ok(())
+    }
+
+    fn met(&self, key: &ObjectKey) -> Result<Option<Timestamp>, Infallible> {
+        let at = (self.1.clone(), key.clone());
+        let state = self.0.borrow();
+        let known = state.objects.get(&at);
+        let is_known = known.is_some_and(|known| known.row.is_some());
+        let met = state.met.get(&at).copied();
+        Ok(is_known.then(|| met.unwrap_or(Timestamp(0))))
+    }
+
+    fn note_double(&self, key: &ObjectKey) -> Result<(), Infallible> {
+        self.0.borrow_mut().note_double(self.1, key);
         Ok(())
     }
 
     fn owes_text(&self, key: &ObjectKey) -> Result<bool, Infallible> {
         let state = self.0.borrow();
-        let mut jobs = state.portable.values();
-        Ok(jobs.any(|job| (&job.bucket, &job.key) == (self.1, key)))
+        let job = state.waiting(self.1, key);
+        Ok(job.is_some_and(|(_, job)| job.owes))
     }
 
     fn drop_row(&self, key: &ObjectKey) -> Result<(), Infallible> {
         let at = (self.1.clone(), key.clone());
-        self.0.borrow_mut().objects.remove(&at);
+        let mut state = self.0.borrow_mut();
+        state.objects.remove(&at);
+        state.dequeue(self.1, key);
         Ok(())
     }
 }
@@ -271,6 +292,19 @@ impl IndexCache for MemoryCache {
         });
         let untagged = rows.filter(|row| row.etag.is_none());
         Ok(untagged.map(|row| row.modified).max())
+    }
+
+    async fn unconfirmed(
+        &self,
+        bucket: &Bucket,
+        keys: &[&ObjectKey],
+        exclusive: bool,
+    ) -> Result<Vec<Option<Timestamp>>, CacheError> {
+        Ok(self.part(bucket, |part| {
+            let keys = keys.iter();
+            keys.map(|key| tables::unconfirmed(part, key, exclusive))
+                .collect()
+        }))
     }
 
     async fn begin_run(

@@ -51,16 +51,21 @@ pub struct PortableJob {
     pub key: ObjectKey,
     /// What is remembered of it by now.
     pub row: Option<Row>,
-    /// It replaced another object in an earlier run. Whether that one is gone is known to nobody.
+    /// It replaced another object in an earlier run, or the storage has told of several objects of
+    /// the key. Whether all others are gone is known to nobody.
     pub inherited: bool,
 }
+
+/// In the queue of portable texts the time of what there is nothing to write for, and that is in it
+/// only because the storage may have several objects of the key.
+pub const NEVER: Timestamp = Timestamp(i64::MAX);
 
 /// The head of the queue of portable texts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PortableQueue {
     /// What may be written now, in the order in which it came.
     pub jobs: Vec<PortableJob>,
-    /// How many wait in all.
+    /// How many wait in all, but for those of [`NEVER`].
     pub waiting: u64,
 }
 
@@ -245,7 +250,8 @@ pub trait Cache: IndexCache {
     /// Begins another run: the store has forgotten what it knew.
     fn begin_store_run(&self);
     /// For each of these keys whether it is in the queue of portable texts and has replaced another
-    /// object in an earlier run. Then nobody knows whether that one is gone.
+    /// object in an earlier run, or the storage has told of several objects of it. Then nobody knows
+    /// whether the others are gone.
     async fn inherited(
         &self,
         bucket: &Bucket,

@@ -79,6 +79,45 @@ async fn where_others_write_a_deletion_looks_for_what_it_is_to_delete() {
 }
 
 #[tokio::test]
+async fn what_was_written_since_the_last_look_is_looked_for_once_in_a_folder_before_it_is_deleted()
+{
+    for exclusive in [false, true] {
+        let f = indexed(100, NEVER, exclusive);
+        for raw in ["dir/a", "else/a"] {
+            f.plant(raw, b"planted");
+        }
+        f.keys().await;
+        f.crawled().await;
+        for n in 0..10 {
+            f.put(&format!("dir/{n}"), b"ours").await.unwrap();
+            f.put(&format!("else/{n}"), b"ours").await.unwrap();
+        }
+        f.store.take_questions();
+        // What a look has told needs none.
+        f.delete("dir/a").await.unwrap();
+        assert_eq!(f.store.take_questions(), 0);
+        let looks = usize::from(!exclusive);
+        for n in 0..10 {
+            f.delete(&format!("dir/{n}")).await.unwrap();
+        }
+        assert_eq!(f.store.take_questions(), looks);
+        let keys = (0..10).map(|n| key(&format!("else/{n}"))).collect();
+        let many = f.service.delete_objects(&name("default"), keys).await;
+        assert!(many.unwrap().iter().all(Result::is_ok));
+        assert_eq!(f.store.take_questions(), looks);
+        assert!(f.store.take_known().iter().all(Option::is_some));
+        // Without the look the storage has to find what has the key.
+        f.put("dir/last", b"ours").await.unwrap();
+        let gone = StoreError::Unavailable("it has a rest".into());
+        f.store.fail_next_scan(gone);
+        f.delete("dir/last").await.unwrap();
+        let known = f.store.take_known();
+        assert_eq!(known.iter().all(Option::is_none), !exclusive);
+        assert_eq!(f.keys().await, ["else/a"]);
+    }
+}
+
+#[tokio::test]
 async fn an_object_that_is_found_replaced_or_gone_tells_that_others_write() {
     for replaced in [true, false] {
         let f = indexed(100, NEVER, false);
