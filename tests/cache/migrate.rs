@@ -312,3 +312,55 @@ fn objects_that_cannot_be_read_are_named_and_the_others_migrated() {
         "✓ Removed 2 entries for backend mine\n"
     );
 }
+
+#[test]
+fn buckets_of_the_other_mode_are_warned_about_and_nothing_verified_is_a_failure() {
+    let (dir, program) = home();
+    let data = dir.path().join("data");
+    for bucket in ["aaa", "bbb", "ccc", "ddd"] {
+        fs::create_dir_all(data.join(bucket).join("objects")).unwrap();
+        fs::write(data.join(bucket).join("objects/key"), bucket).unwrap();
+    }
+    let path = ["--path", data.to_str().unwrap()];
+    let advanced = ["--path", path[1], "--allow-bucket-creation"];
+    let run = |command: &str, more: &[&str]| program.run(&[&["cache", command], more].concat());
+    let migrated = run("migrate", &advanced);
+    assert_eq!((migrated.code, &*migrated.stderr), (Some(0), ""));
+    let verified = run("verify", &path);
+    assert_eq!(verified.code, Some(1), "{verified}");
+    insta::assert_snapshot!(verified.stderr, @"
+    WARNING: this looks at the one bucket `default`, and the database knows 4 objects of this store in the buckets aaa, bbb, ccc and 1 more: add --allow-bucket-creation, as for `serve`, to look there
+    error: nothing was verified: all that is known is in other buckets
+    hint: add --allow-bucket-creation, as for `serve`, to look there
+    ");
+    let planned = run("migrate", &["--dry-run", path[0], path[1]]);
+    assert_eq!(planned.code, Some(0), "{planned}");
+    assert!(
+        planned.stderr.starts_with("WARNING: this looks"),
+        "{planned}"
+    );
+
+    fs::write(data.join("top"), "top").unwrap();
+    assert_eq!(run("migrate", &path).code, Some(0));
+    assert_eq!(run("verify", &path).code, Some(0));
+    fs::remove_dir_all(&data).unwrap();
+    fs::create_dir_all(data.join("eee/objects")).unwrap();
+    let named = run("verify", &["--path", path[1], "--bucket", "eee"]);
+    assert_eq!((named.code, &*named.stderr), (Some(0), ""));
+}
+
+#[test]
+fn the_bucket_of_default_mode_is_warned_about_where_buckets_are_real() {
+    let (dir, program) = home();
+    let data = dir.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("key"), "key").unwrap();
+    let path = data.to_str().unwrap();
+    program.ok(&["cache", "migrate", "--path", path]);
+    let verify = ["cache", "verify", "--path", path, "--allow-bucket-creation"];
+    insta::assert_snapshot!(program.fails(1, &verify), @"
+    WARNING: this looks at the buckets that clients have made, and the database knows 1 object of this store in its one bucket `default`: leave --allow-bucket-creation out to look there
+    error: nothing was verified: all that is known is in other buckets
+    hint: leave --allow-bucket-creation out to look there
+    ");
+}

@@ -119,3 +119,22 @@ async fn a_store_without_a_workspace_is_named_while_its_server_runs() {
     let unknown = program.fails(1, &["cache", "stats", "--backend-config", "yours"]);
     assert!(unknown.contains("mine"), "{unknown}");
 }
+
+#[test]
+fn a_bucket_that_only_workspaces_have_needs_one_of_them() {
+    let (_dir, program) = old_home();
+    program.ok(&["cache", "stats"]); // imports it
+    // `backup` is in workspace 0, and rows of a local store are there, too.
+    for command in ["stats", "cleanup"] {
+        let said = program.fails(1, &["cache", command, "--bucket", "backup"]);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(said, @"
+            error: the bucket 'backup' is known in workspace 0 alone
+            hint: say so: --workspace 0
+            ");
+        }
+    }
+    insta::assert_snapshot!(program.ok(&["cache", "stats", "--bucket", "nowhere"]), @"No cache entries for bucket 'nowhere'");
+    insta::assert_snapshot!(program.ok(&["cache", "cleanup", "--bucket", "nowhere"]), @"No entries found for bucket 'nowhere'");
+    assert!(program.ok(&["cache", "stats"]).contains("Total files: 45"));
+}

@@ -134,3 +134,22 @@ async fn a_disk_that_is_not_mounted_is_warned_about_and_a_store_that_was_emptied
         gateway.stderr()
     );
 }
+
+#[tokio::test]
+async fn a_directory_that_cannot_be_the_store_that_is_gone_is_served_without_a_word() {
+    let mut gateway = gateway_with_object().await;
+    let program = Program::in_home(gateway.home());
+    gateway.kill9();
+    fs::remove_dir_all(gateway.data()).unwrap();
+    let other = gateway.home().join("other");
+    fs::create_dir_all(other.join("letters")).unwrap();
+    fs::write(program.config().join("backends.toml"), section(&other)).unwrap();
+    gateway.restart();
+    let said = gateway.stderr();
+    assert!(!said.contains("cache rename"), "{said}");
+    gateway.kill9();
+    fs::create_dir_all(other.join("bucket/objects")).unwrap();
+    gateway.restart();
+    let said = gateway.stderr();
+    assert!(said.contains("cache rename"), "{said}");
+}

@@ -272,3 +272,43 @@ fn another_config_directory_can_be_named_in_two_ways() {
     command.env("XDG_CONFIG_HOME", home.0.path().join(".config"));
     assert!(output(command, "").stdout.contains("mylocal"));
 }
+
+#[test]
+fn the_command_that_serves_a_new_backend_works_as_it_is_printed() {
+    let home = Home::new();
+    let said = home.ok(&[
+        "config",
+        "add",
+        "my store",
+        "--type",
+        "local",
+        "--set",
+        "path=s",
+        "--config-dir",
+        "other dir",
+        "--plugin-dir",
+        "plugins",
+    ]);
+    let command = said
+        .lines()
+        .find_map(|line| line.strip_prefix("Serve it: "));
+    assert_eq!(
+        command,
+        Some(
+            "pys3local serve --config-dir 'other dir' --plugin-dir plugins --backend-config 'my store'"
+        )
+    );
+}
+
+#[test]
+fn a_path_below_the_home_directory_may_be_written_with_a_tilde() {
+    let home = Home::with_backends(
+        "[a]\ntype = \"local\"\npath = \"~/store\"\nmetadata_db = \"~/own.db\"\n",
+    );
+    fs::create_dir(home.0.path().join("store")).unwrap();
+    fs::write(home.0.path().join("store/key"), "x").unwrap();
+    let done = home.ok(&["cache", "migrate", "--backend-config", "a"]);
+    assert!(done.contains("Migrated: 1"), "{done}");
+    assert!(home.0.path().join("own.db").exists());
+    assert!(!home.0.path().join("~").exists());
+}

@@ -1,7 +1,7 @@
 //! The exit codes that `--help` lists. (`cache migrate` with a plugin that fails has code 3 in the
 //! suite `cache`, and a server that is stopped has code 0 in the suite `faults`.)
 
-use crate::program::Home;
+use crate::program::{Home, output};
 use std::fs;
 
 #[test]
@@ -85,4 +85,54 @@ fn some_objects_that_failed_have_code_3() {
     let verified = home.run(&["cache", "verify", "--path", "store"]);
     assert_eq!(verified.code, Some(3), "{verified:?}");
     assert_eq!(verified.stderr, "error: 1 object failed\n");
+}
+
+#[test]
+fn a_variable_that_stands_for_a_flag_takes_words_for_yes_and_no_and_refuses_others() {
+    let home = Home::new();
+    let serve = |name: &str, value: &str| {
+        let mut command = home.command(&["serve", "--listen", "127.0.0.1:port"]);
+        command.env(format!("PYS3LOCAL_{name}"), value);
+        output(command, "").stderr
+    };
+    for name in ["NO_AUTH", "ALLOW_BUCKET_CREATION", "DEBUG"] {
+        for value in ["none", "disabled", "nope", "maybe", "2", " "] {
+            let said = serve(name, value);
+            let flag = name.to_lowercase().replace('_', "-");
+            let expected =
+                format!("error: invalid value '{value}' for '--{flag}': expected 1, true");
+            assert!(said.starts_with(&expected), "{name}={value}: {said}");
+        }
+        for value in ["", "1", "true", "Yes", "ON", "0", "FALSE", "no", "off"] {
+            let said = serve(name, value);
+            assert!(
+                said.starts_with("error: --listen"),
+                "{name}={value}: {said}"
+            );
+        }
+    }
+    let mut command = home.command(&["cache", "verify", "--path", "."]);
+    command.env("PYS3LOCAL_ALLOW_BUCKET_CREATION", "maybe");
+    assert_eq!(output(command, "").code, Some(2));
+}
+
+#[test]
+fn a_directory_is_no_database_and_is_said_to_be_one() {
+    let home = Home::new();
+    for name in ["dir", "store"] {
+        fs::create_dir(home.0.path().join(name)).unwrap();
+    }
+    for args in [
+        &["cache", "stats"][..],
+        &["cache", "refresh", "--path", "store"],
+        &["serve", "--listen", "127.0.0.1:0", "--path", "store"],
+    ] {
+        let said = home.fails(1, &[args, &["--metadata-db", "dir"]].concat());
+        assert!(
+            said.contains(
+                "error: cannot use the metadata database HOME/dir: is a directory\nhint: "
+            ),
+            "{args:?}: {said}"
+        );
+    }
 }

@@ -191,3 +191,23 @@ async fn it_serves_on_a_read_only_system_without_any_capability() {
         "{said}"
     );
 }
+
+#[test]
+fn the_unit_looks_for_plugins_where_its_user_can_read_them() {
+    let (_, text) = packaging("pys3local.service");
+    let dir = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Environment=PYS3LOCAL_PLUGIN_DIR="));
+    let dir = dir.unwrap();
+    let closed: Vec<&str> = text
+        .lines()
+        .filter(|line| line.contains("install -d -m 0700"))
+        .filter_map(|line| line.split(' ').next_back())
+        .collect();
+    assert!(!closed.is_empty());
+    assert!(
+        closed.iter().all(|closed| !dir.starts_with(closed)),
+        "{dir}"
+    );
+    assert!(text.contains(&format!("--plugin-dir {dir}\n")), "{text}");
+}

@@ -165,3 +165,48 @@ fn a_plugin_is_installed_listed_used_and_removed() {
     let list = home.ok(&["plugin", "list"]);
     assert!(list.contains("mine   unusable: "), "{list}");
 }
+
+#[test]
+fn installed_plugins_can_be_read_by_the_user_of_a_service() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = Home::new();
+    let binary = gateway::binary().unwrap();
+    let script = format!(
+        "umask 022; exec {} plugin install {} --as mine",
+        binary.display(),
+        released()
+    );
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", &script]).env("HOME", home.0.path());
+    let done = crate::program::output(command, "");
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let mode = |path: &str| {
+        let found = fs::metadata(home.config().join(path)).unwrap();
+        found.permissions().mode() & 0o777
+    };
+    assert_eq!(mode("plugins"), 0o755);
+    assert_eq!(mode("plugins/mine.wasm"), 0o644);
+    // It may hold secrets.
+    assert_eq!(mode(""), 0o700);
+}
+
+#[test]
+fn a_plugin_that_cannot_be_reached_is_not_said_to_be_missing() {
+    let home = Home::with_backends("[mine]\ntype = \"mine\"\n");
+    std::os::unix::fs::symlink("plugins", home.config().join("plugins")).unwrap();
+    let serve = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--backend-config",
+        "mine",
+    ];
+    assert_eq!(
+        home.fails(1, &serve),
+        "error: cannot read the component HOME/.config/pys3local/plugins/mine.wasm: \
+         Too many levels of symbolic links\n"
+    );
+    fs::remove_file(home.config().join("plugins")).unwrap();
+    let said = home.fails(1, &serve);
+    assert!(said.contains("and there is no HOME/"), "{said}");
+}

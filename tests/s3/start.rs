@@ -165,3 +165,11 @@ fn a_variable_that_the_backend_has_no_use_for_is_a_warning() {
     let gateway = Options::default().env("PYS3LOCAL_ROOT_FOLDER", "x").start();
     gateway.until_said("PYS3LOCAL_ROOT_FOLDER: the backend `local` has no such setting");
 }
+
+#[tokio::test]
+async fn a_variable_that_says_no_leaves_authentication_on() {
+    let gateway = Options::default().env("PYS3LOCAL_NO_AUTH", "off").start();
+    assert!(gateway.stdout().contains("Authentication:  on"));
+    let gateway = Options::default().env("PYS3LOCAL_NO_AUTH", "Yes").start();
+    assert!(gateway.stdout().contains("Authentication:  off"));
+}

@@ -63,23 +63,32 @@ impl Origin {
         let file = plugin_dir
             .filter(|_| plain)
             .map(|dir| dir.join(format!("{kind}.wasm")));
-        match file {
-            Some(file) if file.is_file() => Ok(Self::File(file)),
-            _ => Err(OpenError::UnknownType {
-                kind: kind.into(),
-                built_in: BUILT_IN
-                    .iter()
-                    .map(|b| b.name)
-                    .collect::<Vec<_>>()
-                    .join(", "),
-                plugin_dir: plugin_dir.map(Path::to_path_buf),
-            }),
+        if let Some(path) = file {
+            match std::fs::metadata(&path) {
+                Ok(found) if found.is_file() => return Ok(Self::File(path)),
+                Err(source) if !is_absence(&source) => {
+                    return Err(OpenError::Unreadable { path, source });
+                }
+                _ => {}
+            }
         }
+        let built_in: Vec<_> = BUILT_IN.iter().map(|built_in| built_in.name).collect();
+        Err(OpenError::UnknownType {
+            kind: kind.into(),
+            built_in: built_in.join(", "),
+            plugin_dir: plugin_dir.map(Path::to_path_buf),
+        })
     }
 
     pub(super) fn is_built_in(&self) -> bool {
         matches!(self, Self::BuiltIn(_))
     }
+}
+
+/// Whether a file is known not to be there. One in a directory that is closed to us may be.
+fn is_absence(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory)
 }
 
 impl std::fmt::Display for Origin {

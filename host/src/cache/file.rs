@@ -41,6 +41,9 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Claim), OpenError> {
     if let Some(directory) = path.parent() {
         std::fs::create_dir_all(directory).map_err(OpenError::unusable(path))?;
     }
+    if path.is_dir() {
+        return Err(OpenError::directory(path));
+    }
     let (lock, alone) = lock(path)?;
     let mut db = match connect_and_check(path) {
         Err(OpenError::Database { source, .. }) if is_corruption(&source) => {

@@ -235,10 +235,23 @@ impl OpenError {
         matches!(self, Self::Database { source, .. } if health::is_full(source))
     }
 
-    fn database(path: &Path) -> impl Fn(rusqlite::Error) -> Self {
-        move |source| Self::Database {
+    /// A directory in the place of the file, for which `SQLite` has no word.
+    fn directory(path: &Path) -> Self {
+        Self::Unusable {
             path: path.into(),
-            source,
+            source: io::ErrorKind::IsADirectory.into(),
+        }
+    }
+
+    fn database(path: &Path) -> impl Fn(rusqlite::Error) -> Self {
+        move |source| {
+            if path.is_dir() {
+                return Self::directory(path);
+            }
+            Self::Database {
+                path: path.into(),
+                source,
+            }
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The flags of `serve`, as they are written. What they mean is in `config/resolve.rs`.
 
 use super::log;
+use super::whereabouts::quoted;
 use crate::config::{ConfigError, Given, Origin, Places, RawServe, SecretText};
 use clap::ArgMatches;
-use clap::builder::FalseyValueParser;
 use clap::parser::ValueSource;
 use std::path::PathBuf;
 
@@ -29,6 +29,19 @@ impl Directories {
         }
     }
 
+    /// These options again, as a shell reads them, for a command that is to use the same places.
+    pub(super) fn again(&self) -> String {
+        let dirs = [
+            ("config-dir", &self.config_dir),
+            ("plugin-dir", &self.plugin_dir),
+        ];
+        let word = |(name, dir): (&str, &Option<PathBuf>)| {
+            let dir = dir.as_ref().filter(|dir| !dir.as_os_str().is_empty())?;
+            Some(format!(" --{name} {}", quoted(&dir.display().to_string())))
+        };
+        dirs.into_iter().filter_map(word).collect()
+    }
+
     /// The places of this process. A variable that is set to nothing is not set.
     pub(super) fn places(&self) -> Result<Places, ConfigError> {
         let config = self.config_dir.as_deref();
@@ -41,6 +54,16 @@ impl Directories {
             Some(given) if !given.as_os_str().is_empty() => places.current.join(given),
             _ => places.config.join("plugins"),
         }
+    }
+}
+
+/// Whether a variable that stands for a flag turns it on. Any other word is a mistake: what was meant
+/// to keep a door shut must not open it.
+pub(super) fn truth(text: &str) -> Result<bool, &'static str> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err("expected 1, true, yes or on, or 0, false, no or off"),
     }
 }
 
@@ -101,7 +124,7 @@ pub(super) struct ServeOptions {
     region: Option<String>,
 
     /// Let everybody in, signed or not
-    #[arg(long, env = "PYS3LOCAL_NO_AUTH", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "PYS3LOCAL_NO_AUTH", value_parser = truth)]
     no_auth: bool,
 
     /// What stores the objects: a built-in (local, drime), or the name of a plugin [default: local]
@@ -117,7 +140,7 @@ pub(super) struct ServeOptions {
     root_folder: Option<String>,
 
     /// Let clients make buckets, instead of the one bucket `default`
-    #[arg(long, env = "PYS3LOCAL_ALLOW_BUCKET_CREATION", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "PYS3LOCAL_ALLOW_BUCKET_CREATION", value_parser = truth)]
     allow_bucket_creation: bool,
 
     /// Whether an upload is on the disk before it is acknowledged: always, never [default: always]
@@ -154,7 +177,7 @@ pub(super) struct ServeOptions {
     spool_limit: Option<String>,
 
     /// Log each request, and more
-    #[arg(long, env = "PYS3LOCAL_DEBUG", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "PYS3LOCAL_DEBUG", value_parser = truth)]
     pub(super) debug: bool,
 
     /// How the log looks

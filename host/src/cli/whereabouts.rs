@@ -63,7 +63,9 @@ pub(super) fn warning(
             && is_empty(old)
         {
             let known = count(&reader, store)?;
-            gone.extend((known > 0).then_some((known, old)));
+            if known > 0 && may_be(dir, &reader, store)? {
+                gone.push((known, old));
+            }
         }
     }
     let Some(&(known, old)) = gone.iter().max() else {
@@ -85,6 +87,29 @@ pub(super) fn warning(
     )))
 }
 
+/// Whether a directory has something that is known of a store: one of its buckets, or one of its
+/// objects where these lie in the directory itself.
+fn may_be(dir: &str, reader: &CacheReader, store: &KnownStore) -> Result<bool, Failure> {
+    const LOOKED_FOR: u64 = 1000;
+    for bucket in reader.buckets(store).map_err(Failure::from)? {
+        if !bucket.is_empty() {
+            if Path::new(dir).join(bucket).is_dir() {
+                return Ok(true);
+            }
+            continue;
+        }
+        let objects = reader.objects_behind(store, &bucket, None, LOOKED_FOR);
+        for (key, _) in objects.map_err(Failure::from)? {
+            let first = key.as_str().split('/').next().unwrap_or_default();
+            let is_name = !matches!(first, "" | "." | "..");
+            if is_name && Path::new(dir).join(first).exists() {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
+}
+
 fn count(reader: &CacheReader, store: &KnownStore) -> Result<u64, Failure> {
     let known = reader.forgettable(store, None).map_err(Failure::from)?;
     Ok(known.rows)
@@ -102,7 +127,7 @@ fn is_empty(dir: impl AsRef<Path>) -> bool {
 }
 
 /// As a shell reads it.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "/._-+:@%".contains(c);
     if text.chars().all(is_plain) {
         text.to_owned()

@@ -2,7 +2,7 @@
 //! ancestor say together.
 
 use super::error::{ConfigError, Origin};
-use super::places::Places;
+use super::places::{Places, from_home};
 use super::resolve::Given;
 use super::secret::SecretText;
 use super::{BackendConfig, Grants, SettingValue, file, section};
@@ -154,6 +154,7 @@ pub(super) fn complete_local(
     };
     let dir = match (backend.settings.get("path"), &origin) {
         // A relative path in a config file starts where the program was started, as it always did.
+        (Some(value), _) if value.flag.is_none() => places.absolute(&from_home(&value.text)),
         (Some(value), _) => places.absolute(Path::new(&value.text)),
         (None, Origin::File { .. }) => {
             let name = backend.name.as_deref().unwrap_or_default();

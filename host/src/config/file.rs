@@ -287,6 +287,10 @@ mod tests {
                 "a.toml:2:10: `memory`: expected bytes, as 67108864 or \"64 MiB\"",
             ),
             (
+                "type = \"x\"\nmemory = 100",
+                "a.toml:2:10: `memory`: no plugin starts with 100 bytes; expected some more, as \"64 MiB\"",
+            ),
+            (
                 "type = \"x\"\ncall_timeout = \"soon\"",
                 "a.toml:2:16: `call_timeout`: expected seconds, as 90, \"90 s\" or \"5 min\"",
             ),

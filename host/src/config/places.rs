@@ -77,6 +77,15 @@ impl Places {
     }
 }
 
+/// A path as a person writes it, with `~/` for the home directory.
+pub fn from_home(path: &str) -> PathBuf {
+    let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
+    match (path.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => path.into(),
+    }
+}
+
 /// The config directory by default. A relative `XDG_CONFIG_HOME` is ignored, as its
 /// specification asks.
 pub fn config_dir(

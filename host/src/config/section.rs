@@ -1,6 +1,7 @@
 //! One section of a config file: which keys are the host's, and what they must look like.
 
 use super::error::ConfigError;
+use super::places::from_home;
 use super::secret::{self, SECRET_KEYS, SecretText};
 use super::{BackendConfig, DirGrant, Grants, SettingValue, SyncPolicy};
 use std::borrow::Cow;
@@ -30,6 +31,9 @@ const BYTES: [(&str, u64); 4] = [
     ("MiB", 1 << 20),
     ("GiB", 1 << 30),
 ];
+
+/// The bytes of memory that the smallest plugins begin with.
+const LEAST_MEMORY: u64 = 1 << 20;
 
 /// A size as in a config file: `67108864`, `64 MiB`.
 pub(super) fn bytes(text: &str) -> Option<u64> {
@@ -129,7 +133,7 @@ impl<'a> Document<'a> {
                 "hosts" => grants.hosts = self.texts(key, value)?,
                 "dirs" => grants.dirs = self.dirs(key, value)?,
                 "env" => grants.env = self.env(key, value)?,
-                "memory" => grants.memory = Some(self.bytes(key, value)?),
+                "memory" => grants.memory = Some(self.memory(key, value)?),
                 "upload_expiry" => upload_expiry = Some(self.duration(key, value)?),
                 "spool_limit" => spool_limit = Some(self.bytes(key, value)?),
                 "max_age" => max_age = Some(self.duration(key, value)?),
@@ -315,6 +319,15 @@ impl<'a> Document<'a> {
         amount.ok_or_else(|| self.bad(key, value, "expected bytes, as 67108864 or \"64 MiB\""))
     }
 
+    fn memory(&self, key: &str, value: &Value<'_>) -> Result<u64, ConfigError> {
+        let bytes = self.bytes(key, value)?;
+        if bytes >= LEAST_MEMORY {
+            return Ok(bytes);
+        }
+        let why = format!("no plugin starts with {bytes} bytes; expected some more, as \"64 MiB\"");
+        Err(self.bad(key, value, &why))
+    }
+
     fn duration(&self, key: &str, value: &Value<'_>) -> Result<Duration, ConfigError> {
         let seconds = self
             .amount(key, value, &TIMES)?
@@ -340,7 +353,10 @@ impl<'a> Document<'a> {
 
     /// A path in a config file starts from the file's own directory.
     fn file_path(&self, text: &str) -> PathBuf {
-        self.path.parent().unwrap_or(Path::new("/")).join(text)
+        self.path
+            .parent()
+            .unwrap_or(Path::new("/"))
+            .join(from_home(text))
     }
 
     pub(super) fn wrong(&self, key: &str, value: &Value<'_>, expected: &str) -> ConfigError {

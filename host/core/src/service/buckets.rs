@@ -7,7 +7,8 @@ use crate::model::{Bucket, BucketName, BucketSetting};
 use std::sync::Arc;
 
 /// The only bucket of default-bucket mode.
-const DEFAULT: &str = "default";
+/// The one of default-bucket mode.
+pub(super) const DEFAULT: &str = "default";
 
 /// Uploads that are aborted at a time when their bucket goes.
 const UPLOADS: usize = 100;

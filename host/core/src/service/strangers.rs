@@ -1,7 +1,9 @@
 //! What the cache knew of the objects that were asked for, and the warnings about those whose MD5
 //! it did not.
 
+use super::buckets;
 use super::locks::Place;
+use crate::model::Bucket;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -28,7 +30,7 @@ impl Strangers {
         self.met.fetch_add(1, Ordering::Relaxed);
         if self.is_news(place, Instant::now()) {
             tracing::warn!(
-                bucket = place.bucket.as_str(),
+                bucket = client_name(&place.bucket),
                 key = place.key.as_str(),
                 "the MD5 of this object is unknown: it was not put through this gateway, or was \
                  changed since; its ETag is made up until it is uploaded again or `pys3local cache \
@@ -52,6 +54,14 @@ impl Strangers {
             warned.insert(place.clone(), now);
         }
         room
+    }
+}
+
+/// What clients call a bucket.
+fn client_name(bucket: &Bucket) -> &str {
+    match bucket {
+        Bucket::Root => buckets::DEFAULT,
+        Bucket::Named(name) => name.as_str(),
     }
 }
 
@@ -83,13 +93,19 @@ impl Lookups {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Bucket;
 
     fn place(n: usize) -> Place {
         Place {
             bucket: Bucket::Root,
             key: n.to_string().parse().unwrap(),
         }
+    }
+
+    #[test]
+    fn the_bucket_of_default_mode_has_the_name_that_clients_use() {
+        assert_eq!(client_name(&Bucket::Root), "default");
+        let named = Bucket::Named("photos".parse().unwrap());
+        assert_eq!(client_name(&named), "photos");
     }
 
     #[test]

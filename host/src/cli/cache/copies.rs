@@ -26,16 +26,12 @@ pub(super) fn vacuum(context: &Context, json: bool) -> Result<(), Failure> {
             "saved": saved,
         }));
     }
-    let mut text = format!(
-        "✓ Database optimized\n  Before: {}\n  After: {}\n",
+    print(&format!(
+        "✓ Database optimized\n  Before: {}\n  After: {}\n  Saved: {}\n",
         format::size(done.before),
-        format::size(done.after)
-    );
-    if saved > 0 {
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "  Saved: {}", format::size(saved));
-    }
-    print(&text)
+        format::size(done.after),
+        format::size(saved)
+    ))
 }
 
 pub(super) fn backup(context: &Context, file: &Path, force: bool) -> Result<(), Failure> {
@@ -65,6 +61,7 @@ pub(super) fn restore(context: &Context, file: &Path) -> Result<(), Failure> {
     })?;
     let mut text = format!("✓ Restored {} from {}\n", path.display(), source.display());
     if let Some(old) = old {
+        // Writing to a String cannot fail.
         let _ = writeln!(text, "  The old one is now {}", old.display());
     }
     print(&text)

@@ -113,6 +113,10 @@ async fn run(
         // A server writes what is left.
         let _ = tokio::time::timeout(FLUSH, walk.service.flush_portable_texts()).await;
     }
+    let in_vain = match walk.out_of_sight() {
+        Some(elsewhere) if task == Task::Verify && sum.done == 0 => Some(elsewhere.remedy),
+        _ => None,
+    };
     walk.close().await;
     if json {
         print_json(&json!({ "summary": sum.json(task) }))?;
@@ -126,10 +130,14 @@ async fn run(
     };
     let bad = [count("failed", sum.failed), count("missing", sum.missing)];
     let bad: Vec<String> = bad.into_iter().flatten().collect();
-    if bad.is_empty() {
-        return Ok(());
+    match in_vain {
+        _ if !bad.is_empty() => Err(Failure::new(bad.join(", ")).with_code(SOME_FAILED)),
+        Some(remedy) => {
+            let what = "nothing was verified: all that is known is in other buckets";
+            Err(Failure::new(what).hint(remedy))
+        }
+        None => Ok(()),
     }
-    Err(Failure::new(bad.join(", ")).with_code(SOME_FAILED))
 }
 
 /// Where what becomes of each object is to be seen.

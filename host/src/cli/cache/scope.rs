@@ -52,12 +52,24 @@ impl ScopeOptions {
             None => None,
         };
         let all = reader.stores().map_err(Failure::from)?;
-        self.choose(all, identity.as_ref())
+        let scope = self.choose(all.clone(), identity.as_ref())?;
+        if let Some(bucket) = &self.bucket
+            && self.is_only_bucket()
+            && scope.is_unknown_to(&scope.stores, reader)?
+        {
+            let workspaces = all.into_iter().filter(|store| store.label.is_some());
+            refuse_workspaces(bucket, &scope, workspaces.collect(), reader)?;
+        }
+        Ok(scope)
+    }
+
+    fn is_only_bucket(&self) -> bool {
+        self.bucket.is_some() && self.workspace.is_none() && self.backend_config.is_none()
     }
 
     fn choose(&self, all: Vec<KnownStore>, identity: Option<&Identity>) -> Result<Scope, Failure> {
-        let only_bucket = self.workspace.is_none() && self.backend_config.is_none();
-        if self.bucket.is_some() && only_bucket && all.iter().all(|store| store.label.is_some()) {
+        let only_bucket = self.is_only_bucket();
+        if only_bucket && all.iter().all(|store| store.label.is_some()) {
             let failure = Failure::new("--bucket needs --workspace");
             let hint = "buckets of different workspaces may have the same name";
             return if all.is_empty() {
@@ -70,7 +82,7 @@ impl ScopeOptions {
             let backend = identity.is_none_or(|identity| identity.is(store));
             let workspace = match self.workspace {
                 Some(number) => store.label == Some(number),
-                None => self.bucket.is_none() || !only_bucket || store.label.is_none(),
+                None => !only_bucket || store.label.is_none(),
             };
             backend && workspace
         };
@@ -111,6 +123,17 @@ impl Scope {
         self.buckets.is_empty() || self.buckets.iter().any(|bucket| bucket == name)
     }
 
+    /// Whether nothing is known of the buckets in any of these stores.
+    fn is_unknown_to(&self, stores: &[KnownStore], reader: &CacheReader) -> Result<bool, Failure> {
+        for store in stores {
+            let buckets = reader.buckets(store).map_err(Failure::from)?;
+            if buckets.iter().any(|bucket| self.has_bucket(bucket)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Each store with each bucket; `None` stands for all buckets.
     pub(super) fn parts(&self) -> impl Iterator<Item = (&KnownStore, Option<&str>)> {
         self.stores.iter().flat_map(|store| {
@@ -128,6 +151,35 @@ impl Identity {
         store.name == self.namespace
             || store.imported && store.component == self.component && same_label
     }
+}
+
+/// Says in which workspaces there is a bucket that is nowhere else.
+fn refuse_workspaces(
+    bucket: &str,
+    scope: &Scope,
+    workspaces: Vec<KnownStore>,
+    reader: &CacheReader,
+) -> Result<(), Failure> {
+    let mut found: Vec<u64> = Vec::new();
+    for store in workspaces {
+        let known = !scope.is_unknown_to(std::slice::from_ref(&store), reader)?;
+        found.extend(store.label.filter(|_| known));
+    }
+    found.dedup();
+    let Some(first) = found.first() else {
+        return Ok(());
+    };
+    let numbers: Vec<_> = found.iter().map(u64::to_string).collect();
+    let word = if found.len() == 1 {
+        "workspace"
+    } else {
+        "workspaces"
+    };
+    let what = format!(
+        "the bucket '{bucket}' is known in {word} {} alone",
+        numbers.join(", ")
+    );
+    Err(Failure::new(what).hint(format!("say so: --workspace {first}")))
 }
 
 fn identify(context: &Context, name: &str) -> Result<Identity, Failure> {

@@ -4,12 +4,11 @@ use super::{Context, open};
 use crate::backend::Backend;
 use crate::cache::{CacheReader, NamespaceBinding, SqliteCache};
 use crate::cli::serve::freshness;
-use crate::cli::{Failure, backend};
+use crate::cli::{Failure, backend, log};
 use crate::config::{Given, Origin, RawServe, SettingValue};
 use crate::model::{BucketName, ObjectKey};
 use crate::service::{BucketMode, Service, ServiceError, ServiceOptions, SurveyPage, Surveyed};
 use clap::Args;
-use clap::builder::FalseyValueParser;
 use futures_util::stream::{self, Stream};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,7 +38,7 @@ pub(super) struct WalkOptions {
     root_folder: Option<String>,
 
     /// All buckets, as `serve` with this option has them, instead of the one bucket `default`
-    #[arg(long, env = "PYS3LOCAL_ALLOW_BUCKET_CREATION", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "PYS3LOCAL_ALLOW_BUCKET_CREATION", value_parser = crate::cli::options::truth)]
     allow_bucket_creation: bool,
 }
 
@@ -64,6 +63,16 @@ pub(super) struct Walk {
     advanced: bool,
     /// Whether all buckets were asked for that there may be.
     whole: bool,
+    /// What the database knows of the store that only the other mode of buckets shows.
+    out_of_sight: Option<OutOfSight>,
+}
+
+/// Known objects that are not walked through, because a server of the other mode has put them.
+pub(super) struct OutOfSight {
+    /// What there is.
+    pub(super) what: String,
+    /// How to see it.
+    pub(super) remedy: &'static str,
 }
 
 /// An object, and where it is.
@@ -142,6 +151,14 @@ impl WalkOptions {
         // Without `recover`: what is open belongs to a server that may be running.
         let service = Service::new(backend.store.clone(), Arc::new(namespace), options);
         let whole = advanced && self.bucket.is_none();
+        let out_of_sight = match self.bucket {
+            // Whoever names a bucket means that one.
+            Some(_) => None,
+            None => out_of_sight(&cache, &backend.namespace, advanced)?,
+        };
+        if let Some(OutOfSight { what, remedy }) = &out_of_sight {
+            log::warn_loudly(log::Options::default(), &format!("{what}: {remedy}"));
+        }
         let buckets = match self.bucket {
             Some(name) => {
                 let there = patiently(|| service.head_bucket(&name)).await;
@@ -163,8 +180,65 @@ impl WalkOptions {
             cache,
             advanced,
             whole,
+            out_of_sight,
         })
     }
+}
+
+/// What a walk in this mode does not see of a store.
+fn out_of_sight(
+    cache: &SqliteCache,
+    store: &str,
+    advanced: bool,
+) -> Result<Option<OutOfSight>, Failure> {
+    let reader = cache.reader().map_err(Failure::from)?;
+    let stores = reader.stores().map_err(Failure::from)?;
+    let Some(store) = stores.iter().find(|known| known.name == store) else {
+        return Ok(None);
+    };
+    let mut buckets = reader.buckets(store).map_err(Failure::from)?;
+    // The one of default-bucket mode has no name in the database.
+    buckets.retain(|name| name.is_empty() == advanced);
+    let mut count = 0;
+    for bucket in &buckets {
+        let known = reader.forgettable(store, Some(bucket));
+        count += known.map_err(Failure::from)?.rows;
+    }
+    let objects = super::objects(count);
+    Ok(match &buckets[..] {
+        [] => None,
+        _ if advanced => Some(OutOfSight {
+            what: format!(
+                "this looks at the buckets that clients have made, and the database knows {objects} \
+                 of this store in its one bucket `default`"
+            ),
+            remedy: "leave --allow-bucket-creation out to look there",
+        }),
+        names => Some(OutOfSight {
+            what: format!(
+                "this looks at the one bucket `default`, and the database knows {objects} of this \
+                 store in {}",
+                some_of(names)
+            ),
+            remedy: "add --allow-bucket-creation, as for `serve`, to look there",
+        }),
+    })
+}
+
+/// So many names that a line can hold them.
+fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 3;
+    let shown: Vec<_> = names.iter().take(SHOWN).map(String::as_str).collect();
+    let word = if names.len() == 1 {
+        "bucket"
+    } else {
+        "buckets"
+    };
+    let more = match names.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("the {word} {}{more}", shown.join(", "))
 }
 
 impl Walk {
@@ -185,6 +259,11 @@ impl Walk {
     /// Whether it is about all buckets that there are, or have been.
     pub(super) fn is_whole(&self) -> bool {
         self.whole
+    }
+
+    /// What the database knows that this does not see.
+    pub(super) fn out_of_sight(&self) -> Option<&OutOfSight> {
+        self.out_of_sight.as_ref()
     }
 
     /// What the database calls a bucket.

@@ -134,8 +134,9 @@ pub(super) fn run(site: &Site, options: AddOptions) -> Result<(), Failure> {
         return output::print(&super::pretty(&json!({"name": name, "file": path})));
     }
     output::print(&format!(
-        "Added {name} to {}\nServe it: pys3local serve --backend-config {name}\n",
-        path.display()
+        "Added {name} to {}\nServe it: {}\n",
+        path.display(),
+        site.serve_command(name)
     ))
 }
 
@@ -254,8 +255,9 @@ pub(super) fn ask(site: &Site, dialog: &mut dyn Dialog, name: Option<&str>) -> R
     say(
         dialog,
         &format!(
-            "\nAdded {name} to {}\nServe it: pys3local serve --backend-config {name}\n",
-            path.display()
+            "\nAdded {name} to {}\nServe it: {}\n",
+            path.display(),
+            site.serve_command(&name)
         ),
     )
 }

@@ -5,6 +5,8 @@ use crate::backend::{BackendOptions, Component};
 use crate::cli::Failure;
 use crate::cli::backend::plugin_config;
 use crate::cli::options::Directories;
+use crate::cli::whereabouts::quoted;
+use crate::config::places::from_home;
 use crate::config::{BackendConfig, Places, file};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,8 @@ pub(super) struct Row {
 }
 
 pub(super) struct Site {
+    /// The options that named the places, to be said again.
+    again: String,
     places: Places,
     options: BackendOptions,
     runtime: tokio::runtime::Runtime,
@@ -32,6 +36,7 @@ impl Site {
             ..BackendOptions::default()
         };
         Ok(Self {
+            again: directories.again(),
             places,
             options,
             runtime: crate::cli::runtime()?,
@@ -42,17 +47,19 @@ impl Site {
         &self.places.config
     }
 
+    /// The command that serves a backend from here.
+    pub(super) fn serve_command(&self, name: &str) -> String {
+        let name = quoted(name);
+        format!("pys3local serve{} --backend-config {name}", self.again)
+    }
+
     pub(super) fn plugin_dir(&self) -> Option<&Path> {
         self.options.plugin_dir.as_deref()
     }
 
     /// A path as a person wrote it on a command line or in a session.
     pub(super) fn absolute(&self, path: &str) -> PathBuf {
-        let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
-        match (path.strip_prefix("~/"), home) {
-            (Some(rest), Some(home)) => Path::new(&home).join(rest),
-            _ => self.places.absolute(Path::new(path)),
-        }
+        self.places.absolute(&from_home(path))
     }
 
     /// The component of a backend, which then can be asked what it wants.

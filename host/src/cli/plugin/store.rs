@@ -141,9 +141,10 @@ pub(super) fn install(options: &InstallOptions) -> Result<(), Failure> {
     let copied = copy(&options.file, &target);
     copied.map_err(|error| Failure::io(&format!("cannot write {}", target.display()), &error))?;
     output::print(&format!(
-        "Installed {kind} {} as {}\nAdd a backend: pys3local config add NAME --type {kind}\n",
+        "Installed {kind} {} as {}\nAdd a backend: pys3local config add NAME --type {kind}{}\n",
         component.description().version,
-        target.display()
+        target.display(),
+        options.directories.again()
     ))
 }
 
@@ -179,13 +180,28 @@ fn target(dir: &Path, kind: &str) -> Result<PathBuf, Failure> {
     Ok(dir.join(format!("{kind}.wasm")))
 }
 
+/// Makes the directory if it is not there. Plugins are no secrets, and a service may run as another
+/// user than whoever installs them; the config directory around it is for its owner alone.
+fn make_dir(dir: &Path) -> io::Result<()> {
+    if let Some(parent) = dir.parent() {
+        private_dir(parent)?;
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o755);
+    builder.create(dir)
+}
+
 /// Copies at once: a gateway that starts meanwhile sees the old file or the new one.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let dir = to.parent().unwrap_or(Path::new("/"));
-    private_dir(dir)?;
-    let mut new = tempfile::Builder::new()
-        .prefix(".plugin.")
-        .tempfile_in(dir)?;
+    make_dir(dir)?;
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".plugin.");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    let mut new = builder.tempfile_in(dir)?;
     new.write_all(&std::fs::read(from)?)?;
     new.as_file().sync_all()?;
     new.persist(to).map(drop).map_err(|error| error.error)
