@@ -312,3 +312,110 @@ fn a_path_below_the_home_directory_may_be_written_with_a_tilde() {
     assert!(home.0.path().join("own.db").exists());
     assert!(!home.0.path().join("~").exists());
 }
+
+#[test]
+fn keys_of_the_program_are_given_as_settings_are_and_checked_as_serve_does() {
+    let home = Home::new();
+    let add = ["config", "add", "a", "--type", "local", "--set", "path=s"];
+    for (pair, expected) in [
+        (
+            "memory=100",
+            "error: --set: `memory`: no plugin starts with 100 bytes",
+        ),
+        (
+            "max_calls=0",
+            "error: --set: `max_calls`: expected a number above 0",
+        ),
+        (
+            "sync=maybe",
+            "error: --set: `sync`: expected `always` or `never`",
+        ),
+        (
+            "hosts=example.org",
+            "error: --set: `hosts` is a string; expected an array of texts",
+        ),
+        (
+            "type=drime",
+            "error: --set type: there is an option for that",
+        ),
+    ] {
+        let said = home.fails(2, &[&add[..], &["--set", pair]].concat());
+        assert!(said.starts_with(expected), "{pair}: {said}");
+    }
+    assert!(!home.config().exists());
+    let more = [
+        "--set",
+        "sync=never",
+        "--set",
+        "upload_expiry=30 d",
+        "--set",
+        "metadata_db=own.db",
+    ];
+    home.ok(&[&add[..], &more].concat());
+    let text = fs::read_to_string(home.config().join("backends.toml")).unwrap();
+    for line in [
+        "sync = \"never\"\n",
+        "upload_expiry = \"30 d\"\n",
+        "/own.db\"\n",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert_eq!(
+        home.ok(&[
+            "config",
+            "add",
+            "a",
+            "--type",
+            "local",
+            "--set",
+            "layout=plain",
+            "--replace"
+        ]),
+        "Added a to HOME/.config/pys3local/backends.toml\n\
+         Kept from before: sync, upload_expiry, metadata_db, path\n\
+         Serve it: pys3local serve --backend-config a\n"
+    );
+    let text = fs::read_to_string(home.config().join("backends.toml")).unwrap();
+    assert!(
+        text.contains("/s\"\n") && text.contains("layout = \"plain\"\n"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_plugin_that_is_not_granted_what_it_asks_for_is_warned_about() {
+    let home = Home::new();
+    let path = pys3local_tests::gateway::component("guest-released").unwrap();
+    let path = path.display().to_string();
+    let add = [
+        "config",
+        "add",
+        "a",
+        "--type",
+        "mine",
+        "--component",
+        &path,
+        "--replace",
+    ];
+    let said = home.run(&add);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let expected =
+        "WARNING: mine is not granted what it asks for: a directory as / (read and write)";
+    assert!(said.stderr.starts_with(expected), "{said:?}");
+    let dirs = "dirs=[{ guest = \"/\", host = \"data\", writable = true }]";
+    let hosts = "hosts=[\"example.org\", \"*.example.net\"]";
+    let said = home.run(&[&add[..], &["--set", dirs, "--set", hosts]].concat());
+    assert_eq!((said.code, &*said.stderr), (Some(0), ""), "{said:?}");
+    let reach = home.ok(&["plugin", "inspect", "--backend-config", "a"]);
+    assert!(
+        reach.contains("the directory HOME/data as / (read and write)"),
+        "{reach}"
+    );
+    // Given anew by nobody, they stay.
+    let said = home.run(&add);
+    assert_eq!((said.code, &*said.stderr), (Some(0), ""), "{said:?}");
+    assert!(
+        said.stdout.contains("Kept from before: dirs, hosts\n"),
+        "{said:?}"
+    );
+}

@@ -226,3 +226,20 @@ async fn verifying_lists_a_bucket_once() {
     let verified = lists("verify", &[]);
     assert!(verified < once + 5, "{verified}, and {once}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_in_the_other_mode_of_buckets_says_that_it_looks_elsewhere() {
+    let two = Two::new().await;
+    let elsewhere = two.refresh(&[]);
+    let warning = "WARNING: this looks at the one bucket `default`, and the database knows ";
+    assert!(elsewhere.stderr.starts_with(warning), "{elsewhere}");
+    assert!(
+        elsewhere
+            .stderr
+            .contains("in the bucket bucket: add --allow-bucket-creation"),
+        "{elsewhere}"
+    );
+    let there = two.refresh(&["--allow-bucket-creation"]);
+    assert_eq!((there.code, &*there.stderr), (Some(0), ""), "{there}");
+    assert!(there.stdout.contains("Bucket: bucket\n"), "{there}");
+}

@@ -3,14 +3,15 @@
 //! or the new one, and only its owner can read it.
 
 use super::error::ConfigError;
-use super::{file, secret};
+use super::section::GATEWAY_KEYS;
+use super::{BackendConfig, file, secret};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
-use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
 /// A section to be written.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default)]
 pub struct NewSection {
     /// The key `type`.
     pub kind: String,
@@ -20,12 +21,12 @@ pub struct NewSection {
     pub hosts: Vec<String>,
     /// The grant `dirs`.
     pub dirs: Vec<super::DirGrant>,
-    /// The plugin's own settings, in order.
+    /// Further keys of the program, and the plugin's own settings, in order.
     pub settings: Vec<(String, NewValue)>,
 }
 
 /// A value to be written.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub enum NewValue {
     /// As it stands.
     Text(String),
@@ -35,13 +36,56 @@ pub enum NewValue {
     Number(i64),
     /// `true` or `false`.
     Flag(bool),
+    /// Of one of the program's own keys.
+    Own(Value),
+}
+
+impl NewValue {
+    /// A value of one of the program's own keys as it is written in a file; a text needs no quotes.
+    /// `absolute` makes a path of what a person has written.
+    pub fn own(key: &str, text: &str, absolute: &dyn Fn(&str) -> PathBuf) -> Self {
+        let path = |text: &str| Value::from(absolute(text).display().to_string());
+        let mut value = match key {
+            "metadata_db" => path(text),
+            "sync" | "sha256" => text.into(),
+            _ => text.parse().unwrap_or_else(|_| text.into()),
+        };
+        if key == "dirs"
+            && let Some(dirs) = value.as_array_mut()
+        {
+            for dir in dirs.iter_mut() {
+                let host = dir
+                    .as_inline_table_mut()
+                    .and_then(|dir| dir.get_mut("host"));
+                if let Some(host) = host
+                    && let Some(text) = host.as_str()
+                {
+                    *host = path(text);
+                }
+            }
+        }
+        value.decor_mut().clear();
+        Self::Own(value)
+    }
+}
+
+/// What has become of a section.
+#[derive(Debug)]
+pub struct Written {
+    /// The file that it is in.
+    pub path: PathBuf,
+    /// Keys of the section before it that are still there.
+    pub kept: Vec<String>,
+    /// Keys of that which are gone.
+    pub removed: Vec<String>,
 }
 
 impl std::fmt::Debug for NewValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Text(text) => text.fmt(f),
-            Self::Secret(_) => f.write_str("(hidden)"),
+            // A variable of the environment may be one.
+            Self::Secret(_) | Self::Own(_) => f.write_str("(hidden)"),
             Self::Number(number) => number.fmt(f),
             Self::Flag(flag) => flag.fmt(f),
         }
@@ -49,13 +93,53 @@ impl std::fmt::Debug for NewValue {
 }
 
 /// Writes the section `name` into the `backends.toml` of `dir`, in place of one that has this
-/// name, and answers where it is. The directory is made if it is not there.
-pub fn write(dir: &Path, name: &str, section: &NewSection) -> Result<PathBuf, ConfigError> {
+/// name. Of that one, keys that the new one does not have stay, except those of `asked`, which are
+/// left out of the new one on purpose, and those that mean nothing to another type. The directory
+/// is made if it is not there.
+pub fn write(
+    dir: &Path,
+    name: &str,
+    section: &NewSection,
+    asked: &[&str],
+) -> Result<Written, ConfigError> {
     super::private_dir(dir).map_err(failed(dir))?;
     let _lock = lock(dir)?;
+    let (document, written) = composed(dir, name, section, asked)?;
+    let text = document.to_string();
+    file::backend(&written.path, &text, name)?;
+    replace(&written.path, &text)?;
+    Ok(written)
+}
+
+/// What [`write`] would write, as it is read again.
+pub fn preview(
+    dir: &Path,
+    name: &str,
+    section: &NewSection,
+    asked: &[&str],
+) -> Result<BackendConfig, ConfigError> {
+    let (document, written) = composed(dir, name, section, asked)?;
+    file::backend(&written.path, &document.to_string(), name)
+}
+
+fn composed(
+    dir: &Path,
+    name: &str,
+    section: &NewSection,
+    asked: &[&str],
+) -> Result<(DocumentMut, Written), ConfigError> {
     let path = dir.join(file::BACKENDS);
     let mut document = parse(&path)?;
     let mut table = table(section)?;
+    let own = match file::own_file(dir, name) {
+        Some(own) if !document.contains_key(name) => Some(parse(&own)?),
+        _ => None,
+    };
+    let old = match &own {
+        Some(own) => Some(own.as_table() as &dyn TableLike),
+        None => document.get(name).and_then(Item::as_table_like),
+    };
+    let (kept, removed) = old.map_or_else(Default::default, |old| carry(old, &mut table, asked));
     if let Some(old) = document.get_mut(name).and_then(Item::as_table_mut) {
         // The comment above a section is about the backend, not about its old settings.
         *table.decor_mut() = old.decor().clone();
@@ -67,8 +151,42 @@ pub fn write(dir: &Path, name: &str, section: &NewSection) -> Result<PathBuf, Co
         }
         document.insert(name, Item::Table(table));
     }
-    replace(&path, &document.to_string())?;
-    Ok(path)
+    let written = Written {
+        path,
+        kept,
+        removed,
+    };
+    Ok((document, written))
+}
+
+/// Takes keys of an old section over into a new one. Answers those that were, and those that are lost.
+fn carry(old: &dyn TableLike, new: &mut Table, asked: &[&str]) -> (Vec<String>, Vec<String>) {
+    let text = |table: &dyn TableLike, key: &str| {
+        let item = table.get(key).and_then(Item::as_str);
+        item.map(str::to_owned)
+    };
+    let same_type = text(old, "type") == text(new, "type");
+    let same_file =
+        text(old, "component") == text(new, "component") || !new.contains_key("component");
+    let (mut kept, mut removed) = (Vec::new(), Vec::new());
+    for (key, _) in old.iter() {
+        if key == "type" || new.contains_key(key) || asked.contains(&key) {
+            continue;
+        }
+        // Grants and settings were meant for that very plugin, and a digest for that very file.
+        let stays = match key {
+            "sha256" => same_type && same_file,
+            _ => same_type || GATEWAY_KEYS.contains(&key),
+        };
+        match old.get_key_value(key) {
+            Some((key, item)) if stays => {
+                new.insert_formatted(key, item.clone());
+                kept.push(key.get().to_owned());
+            }
+            _ => removed.push(key.to_owned()),
+        }
+    }
+    (kept, removed)
 }
 
 /// Removes the backend `name`: its section, and the file of its own if there is one, which would
@@ -129,6 +247,7 @@ fn table(section: &NewSection) -> Result<Table, ConfigError> {
             NewValue::Text(text) => value(text.as_str()),
             NewValue::Number(number) => value(*number),
             NewValue::Flag(flag) => value(*flag),
+            NewValue::Own(own) => value(own.clone()),
             NewValue::Secret(secret) => {
                 let obscured = secret::obscure(secret.expose());
                 value(obscured.map_err(|error| ConfigError::Secret {
@@ -236,7 +355,7 @@ mod tests {
                 ("root_folder", NewValue::Text("a \"b\"\nc".into())),
             ])
         };
-        write(dir.path(), "my drime", &new).unwrap();
+        write(dir.path(), "my drime", &new, &[]).unwrap();
         let (read, _) = file::load(dir.path(), "my drime").unwrap();
         assert_eq!(read.kind, "drime");
         assert_eq!(read.component.as_deref(), Some(Path::new("/opt/x.wasm")));
@@ -256,7 +375,7 @@ mod tests {
     fn other_sections_keep_their_comments_and_order() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("backends.toml"), OTHERS).unwrap();
-        write(dir.path(), "new", &section(&[])).unwrap();
+        write(dir.path(), "new", &section(&[]), &[]).unwrap();
         let text = written(&dir);
         assert!(
             text.starts_with(OTHERS.trim_end_matches("\n# trailing\n")),
@@ -270,7 +389,13 @@ mod tests {
     fn a_replaced_section_stays_in_its_place_below_its_comment() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("backends.toml"), OTHERS).unwrap();
-        write(dir.path(), "b", &section(&[("x", NewValue::Number(1))])).unwrap();
+        write(
+            dir.path(),
+            "b",
+            &section(&[("x", NewValue::Number(1))]),
+            &[],
+        )
+        .unwrap();
         let text = written(&dir);
         assert!(
             text.starts_with(
@@ -282,6 +407,88 @@ mod tests {
             text.contains("\n# the old one\n[a]\ntype   =   'local'\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_replaced_section_keeps_what_the_new_one_does_not_say() {
+        const OLD: &str = "[a]\ntype = \"drime\"\nsync = \"never\" # fast\nx = 1\ny = 2\nz = 3\n\
+            sha256 = \"00\"\ncomponent = \"/x.wasm\"\n";
+        let dir = tempfile::tempdir().unwrap();
+        let replaced = |new: &NewSection, asked: &[&str]| {
+            fs::write(
+                dir.path().join("backends.toml"),
+                OLD.replace("00", &"0".repeat(64)),
+            )
+            .unwrap();
+            let done = write(dir.path(), "a", new, asked).unwrap();
+            (done.kept.join(" "), done.removed.join(" "))
+        };
+        let new = section(&[("x", NewValue::Number(7))]);
+        let (kept, removed) = replaced(&new, &["y"]);
+        assert_eq!((&*kept, &*removed), ("sync z sha256 component", ""));
+        let text = written(&dir);
+        assert!(
+            text.starts_with("[a]\ntype = \"drime\"\nx = 7\nsync = \"never\" # fast\nz = 3\n"),
+            "{text}"
+        );
+        let other_file = NewSection {
+            component: Some("/y.wasm".into()),
+            ..section(&[])
+        };
+        let (kept, removed) = replaced(&other_file, &[]);
+        assert_eq!((&*kept, &*removed), ("sync x y z", "sha256"));
+        let other_type = NewSection {
+            kind: "local".into(),
+            ..section(&[])
+        };
+        let (kept, removed) = replaced(&other_type, &[]);
+        assert_eq!((&*kept, &*removed), ("sync", "x y z sha256 component"));
+    }
+
+    #[test]
+    fn a_file_of_its_own_is_kept_in_the_section_that_takes_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.toml"), "type = \"drime\"\nx = 1\n").unwrap();
+        let done = write(dir.path(), "a", &section(&[]), &[]).unwrap();
+        assert_eq!(done.kept, ["x"]);
+        assert_eq!(written(&dir), "[a]\ntype = \"drime\"\nx = 1\n");
+    }
+
+    #[test]
+    fn own_keys_are_written_as_they_are_in_a_file_and_paths_from_where_somebody_is() {
+        let absolute = |path: &str| Path::new("/here").join(path);
+        let own = [
+            ("memory", "32 MiB"),
+            ("max_calls", "4"),
+            ("exclusive", "true"),
+            ("hosts", "[\"example.org\"]"),
+            (
+                "dirs",
+                "[{ guest = \"/\", host = \"data\", writable = true }]",
+            ),
+            ("env", "{ A = \"b\" }"),
+            ("metadata_db", "own.db"),
+            ("sha256", &"12".repeat(32)),
+        ];
+        let own = own.map(|(key, text)| (key, NewValue::own(key, text, &absolute)));
+        let dir = tempfile::tempdir().unwrap();
+        let read = preview(dir.path(), "a", &section(&own), &[]).unwrap();
+        assert_eq!(read.grants.memory, Some(32 << 20));
+        assert_eq!(read.grants.max_calls.map(usize::from), Some(4));
+        assert!(read.exclusive && read.settings.is_empty());
+        assert_eq!(read.grants.hosts, ["example.org"]);
+        assert_eq!(read.grants.dirs[0].host, Path::new("/here/data"));
+        assert_eq!(read.grants.env["A"].expose(), "b");
+        assert_eq!(read.metadata_db.as_deref(), Some(Path::new("/here/own.db")));
+        assert_eq!(read.sha256, Some([0x12; 32]));
+        assert!(!dir.path().join("backends.toml").exists());
+        let odd = section(&[("max_calls", NewValue::own("max_calls", "many", &absolute))]);
+        let error = write(dir.path(), "a", &odd, &[]).unwrap_err().to_string();
+        assert!(
+            error.contains("`max_calls`: expected a number above 0"),
+            "{error}"
+        );
+        assert!(!dir.path().join("backends.toml").exists());
     }
 
     #[test]
@@ -326,7 +533,7 @@ mod tests {
         fs::write(&real, "[a]\ntype = \"local\"\n").unwrap();
         fs::set_permissions(&real, fs::Permissions::from_mode(0o644)).unwrap();
         symlink(&real, config.join("backends.toml")).unwrap();
-        write(&config, "b", &section(&[])).unwrap();
+        write(&config, "b", &section(&[]), &[]).unwrap();
         assert!(config.join("backends.toml").is_symlink());
         assert_eq!(
             fs::metadata(&real).unwrap().permissions().mode() & 0o777,
@@ -339,7 +546,7 @@ mod tests {
     fn a_file_that_cannot_be_read_is_not_written() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("backends.toml"), "[a\n").unwrap();
-        let error = write(dir.path(), "b", &section(&[])).unwrap_err();
+        let error = write(dir.path(), "b", &section(&[]), &[]).unwrap_err();
         assert!(error.to_string().contains("backends.toml:1:3"), "{error}");
         assert_eq!(written(&dir), "[a\n");
     }
@@ -347,7 +554,7 @@ mod tests {
     #[test]
     fn a_directory_that_cannot_be_made_is_named() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let error = write(&file.path().join("x"), "b", &section(&[])).unwrap_err();
+        let error = write(&file.path().join("x"), "b", &section(&[]), &[]).unwrap_err();
         assert!(error.to_string().contains("cannot write"), "{error}");
         assert!(!error.to_string().contains("os error"), "{error}");
     }
@@ -358,7 +565,7 @@ mod tests {
         std::thread::scope(|scope| {
             for number in 0..8 {
                 let dir = dir.path();
-                scope.spawn(move || write(dir, &format!("b{number}"), &section(&[])).unwrap());
+                scope.spawn(move || write(dir, &format!("b{number}"), &section(&[]), &[]).unwrap());
             }
         });
         assert_eq!(file::names(dir.path()).unwrap().len(), 8);

@@ -40,6 +40,20 @@ pub fn load(dir: &Path, name: &str) -> Result<(BackendConfig, PathBuf), ConfigEr
     Err(unknown(dir, name)?)
 }
 
+/// The backend called `name` in a text that is to be the `backends.toml` at `path`.
+pub(super) fn backend(path: &Path, text: &str, name: &str) -> Result<BackendConfig, ConfigError> {
+    let document = Document::new(path, text);
+    let tables = document.parse()?;
+    let found = tables.iter().find(|(key, _)| key.get_ref() == name);
+    match found.map(|(_, value)| (value, value.get_ref())) {
+        Some((value, DeValue::Table(section))) => document.backend(name, section, value.span()),
+        Some((value, _)) => {
+            Err(document.error(value.span(), "this is a value; expected a section"))
+        }
+        None => Err(unknown(path.parent().unwrap_or(Path::new("/")), name)?),
+    }
+}
+
 /// What to say of a name that no backend has.
 pub(super) fn unknown(dir: &Path, name: &str) -> Result<ConfigError, ConfigError> {
     Ok(ConfigError::UnknownBackend {

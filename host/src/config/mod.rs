@@ -23,6 +23,7 @@ pub use listen::ListenAddress;
 pub use places::Places;
 pub use resolve::{Access, Given, RawServe, Serve};
 pub use secret::SecretText;
+pub use section::is_own_key;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -228,7 +228,7 @@ pub fn serve(raw: RawServe, places: &Places) -> Result<Serve, ConfigError> {
             }
         },
         default_key: keys.keys.iter().any(is_default),
-        access_key: match keys.keys.first() {
+        access_key: match keys.keys.iter().min_by_key(|pair| limits(&pair.rights)) {
             Some(pair) => (pair.id.clone(), shown.then(|| pair.secret.clone())),
             None => (DEFAULT_KEY.to_owned(), None),
         },
@@ -320,6 +320,11 @@ fn keys(
     let rights = Rights::default();
     found.keys.insert(0, KeyPair { id, secret, rights });
     Ok((found, path))
+}
+
+/// How little a key is good for: of several, clients are told the first of those that may do most.
+fn limits(rights: &Rights) -> (bool, bool) {
+    (rights.read_only, rights.buckets.is_some())
 }
 
 fn text(given: Option<Given<String>>, default: &str) -> Result<String, ConfigError> {

@@ -414,3 +414,26 @@ fn nothing_secret_is_in_the_debug_output_of_what_was_resolved() {
     let shown = format!("{found:?} {:#?}", found.backend);
     assert!(!shown.contains("hush"), "{shown}");
 }
+
+#[test]
+fn clients_are_told_a_key_that_may_write_where_there_is_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let places = Places {
+        config: dir.path().into(),
+        ..nowhere()
+    };
+    let key = |id: &str, more: &str| {
+        format!("[[key]]\naccess_key_id = \"{id}\"\nsecret_access_key = \"s\"\n{more}")
+    };
+    let reader = key("reader", "read_only = true\n");
+    let some = key("some", "buckets = [\"logs-*\"]\n");
+    let told = |keys: &[&str]| {
+        std::fs::write(dir.path().join("access.toml"), keys.concat()).unwrap();
+        let raw = RawServe::default();
+        serve(raw, &places).unwrap().access_key.0
+    };
+    assert_eq!(told(&[&reader, &some, &key("all", "")]), "all");
+    assert_eq!(told(&[&reader, &some]), "some");
+    assert_eq!(told(&[&reader]), "reader");
+    assert_eq!(told(&[&key("one", ""), &key("two", "")]), "one");
+}

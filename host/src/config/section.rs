@@ -15,6 +15,32 @@ use toml::de::{DeTable, DeValue};
 
 pub(super) type Value<'a> = Spanned<DeValue<'a>>;
 
+/// Keys of a section that say how the gateway serves it, whatever stores the objects.
+pub(super) const GATEWAY_KEYS: [&str; 6] = [
+    "metadata_db",
+    "sync",
+    "upload_expiry",
+    "spool_limit",
+    "max_age",
+    "exclusive",
+];
+
+/// Keys of a section that say which component it is, what it may reach and what it may use up.
+const COMPONENT_KEYS: [&str; 7] = [
+    "sha256",
+    "hosts",
+    "dirs",
+    "env",
+    "memory",
+    "call_timeout",
+    "max_calls",
+];
+
+/// Whether a key of a section is the program's own, and can stand beside `type` and `component`.
+pub fn is_own_key(key: &str) -> bool {
+    GATEWAY_KEYS.contains(&key) || COMPONENT_KEYS.contains(&key)
+}
+
 /// Units of time in seconds.
 const TIMES: [(&str, u64); 5] = [
     ("", 1),

@@ -197,7 +197,11 @@ fn out_of_sight(
         return Ok(None);
     };
     let mut buckets = reader.buckets(store).map_err(Failure::from)?;
-    // The one of default-bucket mode has no name in the database.
+    // The one of default-bucket mode has no name in the database. Who has looked there once, where
+    // buckets are real, need not hear of it for ever.
+    if advanced && buckets.iter().any(|name| !name.is_empty()) {
+        return Ok(None);
+    }
     buckets.retain(|name| name.is_empty() == advanced);
     let mut count = 0;
     for bucket in &buckets {

@@ -3,9 +3,11 @@
 use super::dialog::{self, Console, Dialog, say};
 use super::site::Site;
 use crate::backend::{Choice, Component, Description, Setting, SettingKind, available_types};
-use crate::cli::{Failure, output};
-use crate::config::edit::{self, NewSection, NewValue};
-use crate::config::{BackendConfig, DirGrant, SecretText, file};
+use crate::cli::backend::{plugin_config, revealed};
+use crate::cli::plugin::words;
+use crate::cli::{Failure, log, output};
+use crate::config::edit::{self, NewSection, NewValue, Written};
+use crate::config::{self, BackendConfig, ConfigError, DirGrant, SecretText, file};
 use clap::Args;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -26,7 +28,8 @@ pub(super) struct AddOptions {
     #[arg(long, value_name = "PATH", requires = "kind")]
     component: Option<PathBuf>,
 
-    /// A setting; may be repeated
+    /// A setting, or another key of the section, as `sync` or `max_calls`, with the value as in the
+    /// file; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = pair, requires = "kind")]
     settings: Vec<(String, SecretText)>,
 
@@ -43,11 +46,11 @@ pub(super) struct AddOptions {
     #[arg(long, requires = "kind")]
     no_check: bool,
 
-    /// Replace a backend of this name
+    /// Replace a backend of this name; what is not given anew stays as it is
     #[arg(long)]
     replace: bool,
 
-    /// Print an object with `name` and `file`
+    /// Print an object with `name`, `file`, and the keys that were `kept` and `removed`
     #[arg(long)]
     json: bool,
 }
@@ -71,23 +74,39 @@ pub(super) fn run(site: &Site, options: AddOptions) -> Result<(), Failure> {
         return ask(site, &mut Console, options.name.as_deref());
     };
     check_name(name).map_err(|why| Failure::usage(format!("{name:?} {why}")))?;
-    if !options.replace && exists(site, name)? {
+    if exists(site, name)? && !options.replace {
         return Err(Failure::new(format!("there is a backend {name:?} already"))
             .hint("--replace replaces it"));
     }
-    let component_file = options
-        .component
-        .as_ref()
-        .map(|path| site.absolute(&path.display().to_string()));
-    let component = component(site, &kind, component_file.as_deref())?;
+    let component_file = options.component;
+    let component_file = component_file.map(|path| site.absolute(&path.display().to_string()));
+    let mut section = NewSection {
+        kind: kind.clone(),
+        component: component_file,
+        ..NewSection::default()
+    };
+    let mut given = split(site, options.settings, &mut section)?;
+    let preview = |section: &NewSection| {
+        let config = edit::preview(site.dir(), name, section, &[]);
+        config.map_err(|error| match error {
+            // What is in the file can be read, so it is about what was given.
+            ConfigError::File { why, .. } if !section.settings.is_empty() => {
+                Failure::usage(format!("--set: {why}"))
+            }
+            error => error.into(),
+        })
+    };
+    let stored = preview(&section)?;
+    let component = component(site, &stored)?;
     let description = component.description();
-    let settings = options.settings.into_iter();
-    let settings = settings.map(|(key, value)| (key, value.expose().to_owned()));
-    let mut given: BTreeMap<String, String> = settings.collect();
     for key in options.secrets {
         let secret = Console.ask_secret(&format!("{key}: "));
         let secret = secret.map_err(|error| dialog::failed(&error))?;
         given.insert(key, secret.ok_or_else(dialog::ended)?);
+    }
+    let new: Vec<String> = given.keys().cloned().collect();
+    for (key, value) in revealed(&stored, description) {
+        given.entry(key).or_insert(value);
     }
     for setting in &description.settings {
         if setting.kind == SettingKind::Directory
@@ -100,7 +119,7 @@ pub(super) fn run(site: &Site, options: AddOptions) -> Result<(), Failure> {
         Failure::new(error.to_string())
             .hint("--set KEY=VALUE gives a setting, --secret KEY asks for one")
     })?;
-    if let Some(key) = unknown.first() {
+    if let Some(key) = unknown.iter().find(|key| new.contains(key)) {
         let known: Vec<_> = description
             .settings
             .iter()
@@ -114,30 +133,103 @@ pub(super) fn run(site: &Site, options: AddOptions) -> Result<(), Failure> {
     if !options.no_check {
         check_values(site, &component, &given)?;
     }
-    let mut section = NewSection {
-        kind,
-        component: component_file,
-        ..NewSection::default()
-    };
     if options.grant && !component.is_built_in() {
-        grant(&mut section, description, &given);
+        grant_what_is_not_given(&mut section, description, &given);
     }
     for setting in &description.settings {
-        if let Some(value) = given.remove(&setting.name) {
+        if let Some(value) = given.remove(&setting.name)
+            && new.contains(&setting.name)
+        {
             section
                 .settings
                 .push((setting.name.clone(), new_value(setting, value)));
         }
     }
-    let path = edit::write(site.dir(), name, &section)?;
-    if options.json {
-        return output::print(&super::pretty(&json!({"name": name, "file": path})));
+    if !component.is_built_in() {
+        warn_of_missing_grants(description, &preview(&section)?)?;
     }
-    output::print(&format!(
-        "Added {name} to {}\nServe it: {}\n",
-        path.display(),
+    let written = edit::write(site.dir(), name, &section, &[])?;
+    if options.json {
+        return output::print(&super::pretty(&json!({
+            "name": name,
+            "file": written.path,
+            "kept": written.kept,
+            "removed": written.removed,
+        })));
+    }
+    output::print(&added(site, name, &written))
+}
+
+/// Puts the program's own keys into the section, and answers the plugin's settings.
+fn split(
+    site: &Site,
+    pairs: Vec<(String, SecretText)>,
+    section: &mut NewSection,
+) -> Result<BTreeMap<String, String>, Failure> {
+    let mut given = BTreeMap::new();
+    for (key, value) in pairs {
+        if config::is_own_key(&key) {
+            let absolute = |path: &str| site.absolute(path);
+            let value = NewValue::own(&key, value.expose(), &absolute);
+            section.settings.push((key, value));
+        } else if matches!(&*key, "type" | "component") {
+            let what = format!("--set {key}: there is an option for that");
+            return Err(Failure::usage(what).hint(format!("--{key} gives it")));
+        } else {
+            given.insert(key, value.expose().to_owned());
+        }
+    }
+    Ok(given)
+}
+
+/// Grants what the plugin asks for, but leaves alone what was given in full.
+fn grant_what_is_not_given(
+    section: &mut NewSection,
+    description: &Description,
+    settings: &BTreeMap<String, String>,
+) {
+    let mut wishes = NewSection::default();
+    grant(&mut wishes, description, settings);
+    let is_given = |key: &str| section.settings.iter().any(|(given, _)| given == key);
+    if !is_given("hosts") {
+        section.hosts = wishes.hosts;
+    }
+    if !is_given("dirs") {
+        section.dirs = wishes.dirs;
+    }
+}
+
+/// What was done, and how to go on.
+fn added(site: &Site, name: &str, written: &Written) -> String {
+    let line = |what: &str, keys: &[String]| match keys {
+        [] => String::new(),
+        keys => format!("{what}: {}\n", keys.join(", ")),
+    };
+    format!(
+        "Added {name} to {}\n{}{}Serve it: {}\n",
+        written.path.display(),
+        line("Kept from before", &written.kept),
+        line("No longer there", &written.removed),
         site.serve_command(name)
-    ))
+    )
+}
+
+/// A plugin may do without what it asks for; most do not start.
+fn warn_of_missing_grants(
+    description: &Description,
+    config: &BackendConfig,
+) -> Result<(), Failure> {
+    let missing = words::missing(description, &plugin_config(config)?.grants);
+    if !missing.is_empty() {
+        let text = format!(
+            "{} is not granted what it asks for: {}. --grant grants it, and so does --set with \
+             `dirs` or `hosts` as in the file.",
+            config.kind,
+            words::list(&missing)
+        );
+        log::warn_loudly(log::Options::default(), &text);
+    }
+    Ok(())
 }
 
 /// Asks the plugin which values its settings may have. What it has to ask its service for, a list
@@ -198,17 +290,19 @@ pub(super) fn ask(site: &Site, dialog: &mut dyn Dialog, name: Option<&str>) -> R
         })
         .collect();
     let kind = dialog::choose(dialog, "Type", &types, None, false)?;
-    let component = component(site, &kind, None)?;
+    let mut section = NewSection {
+        kind: kind.clone(),
+        ..NewSection::default()
+    };
+    let component = component(site, &edit::preview(site.dir(), &name, &section, &[])?)?;
     let description = component.description();
     let header = format!(
         "\n{} {}: {}\n",
         kind, description.version, description.summary
     );
     say(dialog, &header)?;
-    let mut section = NewSection {
-        kind,
-        ..NewSection::default()
-    };
+    let settings = description.settings.iter();
+    let mut asked: Vec<&str> = settings.map(|setting| setting.name.as_str()).collect();
     let mut given = BTreeMap::new();
     let mut settings = description.settings.iter();
     while let Some(setting) = settings.next() {
@@ -229,13 +323,14 @@ pub(super) fn ask(site: &Site, dialog: &mut dyn Dialog, name: Option<&str>) -> R
     }
     let asks = !(description.hosts.is_empty() && description.dirs.is_empty());
     if asks && !component.is_built_in() {
-        let mut asked = NewSection::default();
-        grant(&mut asked, description, &given);
+        asked.extend(["hosts", "dirs"]);
+        let mut wishes = NewSection::default();
+        grant(&mut wishes, description, &given);
         say(dialog, "\nThis plugin asks for\n")?;
-        for host in &asked.hosts {
+        for host in &wishes.hosts {
             say(dialog, &format!("  the host {host}\n"))?;
         }
-        for dir in &asked.dirs {
+        for dir in &wishes.dirs {
             let access = if dir.writable {
                 "read and write"
             } else {
@@ -247,19 +342,12 @@ pub(super) fn ask(site: &Site, dialog: &mut dyn Dialog, name: Option<&str>) -> R
             )?;
         }
         if dialog::confirm(dialog, "Grant it?", false)? {
-            section.hosts = asked.hosts;
-            section.dirs = asked.dirs;
+            section.hosts = wishes.hosts;
+            section.dirs = wishes.dirs;
         }
     }
-    let path = edit::write(site.dir(), &name, &section)?;
-    say(
-        dialog,
-        &format!(
-            "\nAdded {name} to {}\nServe it: {}\n",
-            path.display(),
-            site.serve_command(&name)
-        ),
-    )
+    let written = edit::write(site.dir(), &name, &section, &asked)?;
+    say(dialog, &format!("\n{}", added(site, &name, &written)))
 }
 
 fn ask_name(dialog: &mut dyn Dialog) -> Result<String, Failure> {
@@ -380,15 +468,10 @@ fn ask_directory(dialog: &mut dyn Dialog, dir: &Path) -> Result<Option<String>, 
     Ok(Some(text))
 }
 
-fn component(site: &Site, kind: &str, component: Option<&Path>) -> Result<Component, Failure> {
-    let loaded = site.component(&BackendConfig {
-        kind: kind.to_owned(),
-        component: component.map(Path::to_owned),
-        ..BackendConfig::default()
-    });
-    loaded.map_err(|failure| {
+fn component(site: &Site, config: &BackendConfig) -> Result<Component, Failure> {
+    site.component(config).map_err(|failure| {
         let types = available_types(site.plugin_dir());
-        if types.iter().any(|known| known == kind) {
+        if config.component.is_some() || types.contains(&config.kind) {
             return failure;
         }
         failure.hint(format!("types: {}", types.join(", ")))
