@@ -52,7 +52,8 @@ pub enum Kind {
     File,
     /// A directory.
     Directory,
-    /// A symbolic link; only in [`Dir::read`], since everything else follows links.
+    /// A symbolic link; only in [`Dir::read`] and [`Dir::lstat`], since everything else follows
+    /// links.
     Link,
     /// A pipe, socket or device.
     Other,
@@ -93,6 +94,8 @@ pub trait Dir: Sized {
     async fn create(&self, path: &str) -> Result<Self::File, Fault>;
     /// Follows links.
     async fn stat(&self, path: &str) -> Result<Stat, Fault>;
+    /// Does not follow a link in the last place.
+    async fn lstat(&self, path: &str) -> Result<Stat, Fault>;
     /// The attributes of this directory.
     async fn stat_self(&self) -> Result<Stat, Fault>;
     /// Create a directory.

@@ -15,6 +15,7 @@ mod error;
 mod folder;
 #[cfg(target_family = "wasm")]
 mod guest;
+mod links;
 mod objects;
 mod parts;
 mod publish;
@@ -51,6 +52,7 @@ pub struct Local<D> {
     settings: Settings,
     serial: AtomicU64,
     windows: window::Windows,
+    directories: links::Directories,
 }
 
 impl<D: Dir> Local<D> {
@@ -61,6 +63,7 @@ impl<D: Dir> Local<D> {
             settings,
             serial: AtomicU64::new(0),
             windows: window::Windows::default(),
+            directories: links::Directories::default(),
         }
     }
 

@@ -100,6 +100,11 @@ impl<B: Body> Dir for NativeDir<B> {
         Ok(stat_of(&stat))
     }
 
+    async fn lstat(&self, path: &str) -> Result<Stat, Fault> {
+        let stat = rustix::fs::statat(&self.fd, path, AtFlags::SYMLINK_NOFOLLOW).map_err(fault)?;
+        Ok(stat_of(&stat))
+    }
+
     async fn stat_self(&self) -> Result<Stat, Fault> {
         let stat = rustix::fs::fstat(&self.fd).map_err(fault)?;
         Ok(stat_of(&stat))

@@ -79,15 +79,17 @@ impl<D: Dir> Local<D> {
     /// An open object and its state.
     async fn open(&self, base: &str, key: &str, known: bool) -> Result<(D::File, Stat), Error> {
         let mut path = join(base, &layout::path(key));
+        let mut direct = self.is_direct(base, &path).await;
         for _ in 0..ATTEMPTS {
             // Opening a pipe would wait for somebody to write into it. An object that the
             // gateway knows was none, and saves this look.
-            let regular = known
-                || self
-                    .tree
-                    .look(&path)
-                    .await?
-                    .is_some_and(|stat| stat.kind == Kind::File);
+            let regular = direct
+                && (known
+                    || self
+                        .tree
+                        .look(&path)
+                        .await?
+                        .is_some_and(|stat| stat.kind == Kind::File));
             if regular {
                 match self.tree.open(&path).await {
                     Ok(file) => {
@@ -101,7 +103,7 @@ impl<D: Dir> Local<D> {
                 }
             }
             match self.find(base, key).await? {
-                Some((found, _)) => path = found,
+                Some((found, _)) => (path, direct) = (found, true),
                 None => break,
             }
         }
@@ -111,14 +113,22 @@ impl<D: Dir> Local<D> {
     /// The state of an object.
     pub async fn stat(&self, bucket: &str, key: &str) -> Result<Info, Error> {
         let base = self.base(bucket)?;
-        match self.tree.look(&join(&base, &layout::path(key))).await? {
-            Some(stat) if stat.kind == Kind::File => return Ok(stat.into()),
-            _ => {}
-        }
-        match self.find(&base, key).await? {
+        match self.place(&base, key).await? {
             Some((_, stat)) => Ok(stat.into()),
             None => Err(self.or_no_bucket(&base, Error::NoSuchKey).await),
         }
+    }
+
+    /// Where an object is, and its state.
+    async fn place(&self, base: &str, key: &str) -> Result<Option<(String, Stat)>, Fault> {
+        let path = join(base, &layout::path(key));
+        if self.is_direct(base, &path).await {
+            match self.tree.look_here(&path).await? {
+                Some(stat) if stat.kind == Kind::File => return Ok(Some((path, stat))),
+                _ => {}
+            }
+        }
+        self.find(base, key).await
     }
 
     /// Where an object is, under any of the names that it and its directories may have.
@@ -142,7 +152,7 @@ impl<D: Dir> Local<D> {
             };
             for mark in marks {
                 let path = child(&dir, segment, depth == 0, mark);
-                match self.tree.look(&path).await? {
+                match self.tree.look_here(&path).await? {
                     Some(stat) if stat.kind != wanted => {}
                     Some(stat) if last => return Ok(Some((path, stat))),
                     Some(_) => open.push((depth + 1, path)),
@@ -216,21 +226,16 @@ impl<D: Dir> Local<D> {
     /// Delete an object, and the directories that were there for it only.
     pub async fn delete(&self, bucket: &str, key: &str) -> Result<(), Error> {
         let base = self.base(bucket)?;
-        let mut path = join(&base, &layout::path(key));
         for _ in 0..ATTEMPTS {
+            let Some((path, _)) = self.place(&base, key).await? else {
+                if base.is_empty() || self.tree.is_dir(&base).await? {
+                    return Ok(());
+                }
+                return Err(Error::NoSuchBucket);
+            };
             match self.tree.remove_file(&path).await {
                 Ok(()) => return self.deleted(&base, &path).await,
-                // A directory may also be "denied", depending on the system.
-                Err(fault) if fault.is_race() || matches!(fault, Fault::Denied(_)) => {
-                    match self.find(&base, key).await? {
-                        Some((found, _)) if found == path && !fault.is_race() => {
-                            return Err(fault.into());
-                        }
-                        Some((found, _)) => path = found,
-                        None if base.is_empty() || self.tree.is_dir(&base).await? => return Ok(()),
-                        None => return Err(Error::NoSuchBucket),
-                    }
-                }
+                Err(fault) if fault.is_race() => {}
                 Err(fault) => return Err(fault.into()),
             }
         }

@@ -104,8 +104,11 @@ impl<D: Dir> Local<D> {
     /// The ordinary path of the key, if it is free or an object's already.
     async fn ordinary_target(&self, base: &str, key: &str) -> Result<Option<Target>, Fault> {
         let path = join(base, &layout::path(key));
+        if !self.is_direct(base, &path).await {
+            return Ok(None);
+        }
         match self.tree.stat(&path).await {
-            Ok(stat) if stat.kind == Kind::Directory => Ok(None),
+            Ok(stat) if stat.kind != Kind::File => Ok(None),
             Ok(stat) => Ok(Some(Target {
                 path,
                 replaced: Some(stat),
@@ -161,7 +164,9 @@ impl<D: Dir> Local<D> {
         }
         let first = dirs.is_none();
         let mut path = child(&dir, name, first, Mark::None);
-        if self.tree.is_dir(&path).await? {
+        // Directories and pipes stay what they are; of links, those that lead to nothing go.
+        let standing = self.tree.look(&path).await?;
+        if standing.is_some_and(|stat| stat.kind != Kind::File) {
             path = child(&dir, name, first, Mark::File);
         }
         self.make_chain(&dir, parent(&path), changed).await?;
@@ -180,12 +185,12 @@ impl<D: Dir> Local<D> {
         changed: &mut Vec<String>,
     ) -> Result<String, Fault> {
         let ordinary = child(dir, segment, first, Mark::None);
-        let standing = self.tree.look(&ordinary).await?;
+        let standing = self.tree.look_here(&ordinary).await?;
         if standing.is_some_and(|stat| stat.kind == Kind::Directory) {
             return Ok(ordinary);
         }
         let other = child(dir, segment, first, Mark::Directory);
-        if self.tree.is_dir(&other).await? {
+        if self.tree.is_own_dir(&other).await? {
             return Ok(other);
         }
         let (chosen, rival) = match standing {
@@ -195,7 +200,7 @@ impl<D: Dir> Local<D> {
         self.make_chain(dir, &chosen, changed).await?;
         // Somebody who saw another state may have made the other one: both look after they
         // have made theirs, so at least one of them sees it and steps back.
-        if self.tree.is_dir(&rival).await? && self.tree.remove_dir(&chosen).await.is_ok() {
+        if self.tree.is_own_dir(&rival).await? && self.tree.remove_dir(&chosen).await.is_ok() {
             return Ok(rival);
         }
         Ok(chosen)
@@ -221,8 +226,8 @@ impl<D: Dir> Local<D> {
             match self.tree.make_dir(made).await {
                 Ok(()) if self.settings.durable => changed.push(parent(made).to_owned()),
                 Ok(()) => {}
-                // A file or a broken link is no way in.
-                Err(Fault::Exists) if self.tree.is_dir(made).await? => {}
+                // A file or a link is no way in.
+                Err(Fault::Exists) if self.tree.is_own_dir(made).await? => {}
                 Err(fault) => return Err(fault),
             }
         }

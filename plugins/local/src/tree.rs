@@ -79,13 +79,26 @@ impl<D: Dir> Tree<D> {
         near.dir().stat(rest).await
     }
 
-    /// What stands at the path; None if nothing does.
+    pub(crate) async fn lstat(&self, path: &str) -> Result<Stat, Fault> {
+        let (near, rest) = self.near(path).await?;
+        near.dir().lstat(rest).await
+    }
+
+    /// What stands at the path, or where a link there leads; None if that is nothing.
     pub(crate) async fn look(&self, path: &str) -> Result<Option<Stat>, Fault> {
         match self.stat(path).await {
             Ok(stat) => Ok(Some(stat)),
             Err(fault) if fault.is_missing() => Ok(None),
             Err(fault) => Err(fault),
         }
+    }
+
+    /// Whether a directory stands there, and no link to one.
+    pub(crate) async fn is_own_dir(&self, path: &str) -> Result<bool, Fault> {
+        Ok(self
+            .look_here(path)
+            .await?
+            .is_some_and(|stat| stat.kind == Kind::Directory))
     }
 
     pub(crate) async fn is_dir(&self, path: &str) -> Result<bool, Fault> {

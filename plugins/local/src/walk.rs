@@ -123,7 +123,7 @@ impl<D: Dir> Local<D> {
             for dir in sources {
                 for mark in [Mark::None, Mark::Directory] {
                     let path = child(&dir, segment, depth == 0, mark);
-                    if self.tree.is_dir(&path).await? {
+                    if self.tree.is_own_dir(&path).await? {
                         inner.push(path);
                     }
                 }

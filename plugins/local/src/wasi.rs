@@ -84,6 +84,14 @@ impl Dir for WasiDir {
             .into())
     }
 
+    async fn lstat(&self, path: &str) -> Result<Stat, Fault> {
+        Ok(self
+            .0
+            .stat_at(PathFlags::empty(), path.into())
+            .await?
+            .into())
+    }
+
     async fn stat_self(&self) -> Result<Stat, Fault> {
         Ok(self.0.stat().await?.into())
     }
