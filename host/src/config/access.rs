@@ -183,6 +183,7 @@ mod tests {
         let rights = Rights {
             read_only: true,
             buckets: BucketPattern::parse("logs-*").map(|pattern| vec![pattern]),
+            ..Rights::default()
         };
         assert_eq!(some.rights, rights);
         assert!(!format!("{file:?}").contains("plain"));

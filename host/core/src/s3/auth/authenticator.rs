@@ -142,7 +142,13 @@ impl Authenticator {
     const REMEMBERED_KEYS: usize = 64;
 
     /// A check for a gateway that says it lies in `region`.
-    pub fn new(access: Access, region: &str) -> Self {
+    pub fn new(mut access: Access, region: &str) -> Self {
+        // Who signs may do no less than who does not.
+        if let Access::Keys { pairs, public } = &mut access {
+            for pair in pairs {
+                pair.rights.public.clone_from(public);
+            }
+        }
         Self {
             access,
             region: region.into(),
@@ -196,7 +202,8 @@ impl Authenticator {
         let Some(header) = header else {
             let rights = Rights {
                 read_only: true,
-                buckets: Some(public.clone()),
+                buckets: Some(Vec::new()),
+                public: public.clone(),
             };
             return Ok(Authenticated {
                 rights,

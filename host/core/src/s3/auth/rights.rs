@@ -66,20 +66,27 @@ pub struct Rights {
     pub read_only: bool,
     /// The buckets that it is for; `None` for all.
     pub buckets: Option<Vec<BucketPattern>>,
+    /// The buckets that anybody may read. They are not in its list of buckets, as in S3.
+    pub public: Vec<BucketPattern>,
 }
 
 impl Rights {
-    /// The bucket exists for whoever has these rights.
+    /// The bucket is one of those that these rights are for.
     pub fn include(&self, bucket: &BucketName) -> bool {
-        let matches =
-            |patterns: &Vec<BucketPattern>| patterns.iter().any(|pattern| pattern.matches(bucket));
-        self.buckets.as_ref().is_none_or(matches)
+        let patterns = self.buckets.as_deref();
+        patterns.is_none_or(|patterns| any_matches(patterns, bucket))
     }
 
     /// The action may be done to the bucket.
     pub fn allow(&self, action: Action, bucket: &BucketName) -> bool {
-        (action == Action::Read || !self.read_only) && self.include(bucket)
+        let read = action == Action::Read;
+        (read || !self.read_only) && self.include(bucket)
+            || read && any_matches(&self.public, bucket)
     }
+}
+
+fn any_matches(patterns: &[BucketPattern], bucket: &BucketName) -> bool {
+    patterns.iter().any(|pattern| pattern.matches(bucket))
 }
 
 #[cfg(test)]
@@ -91,6 +98,7 @@ mod tests {
         Rights {
             read_only,
             buckets: Some(buckets.collect()),
+            public: Vec::new(),
         }
     }
 

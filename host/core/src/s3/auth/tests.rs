@@ -174,17 +174,26 @@ fn a_key_is_good_for_what_its_rights_say() {
     reader.rights = Rights {
         read_only: true,
         buckets: BucketPattern::parse("logs-*").map(|pattern| vec![pattern]),
+        ..Rights::default()
     };
-    let gate = Authenticator::new(Access::keys(vec![reader]), REGION);
+    let access = Access::Keys {
+        pairs: vec![reader],
+        public: vec![BucketPattern::parse("site").unwrap()],
+    };
+    let gate = Authenticator::new(access, REGION);
     let get = Signer::default().sign(Request::get("/"), EMPTY);
     let sender = gate.authenticate(&get, NOW).unwrap();
     let may = |action, name: &str| sender.may(action, &name.parse().unwrap()).is_ok();
     assert!(may(Action::Read, "logs-1"));
     assert!(!may(Action::Write, "logs-1"));
     assert!(!may(Action::Read, "other"));
+    // As anybody may, but it is none of its buckets.
+    assert!(may(Action::Read, "site"));
+    assert!(!may(Action::Write, "site"));
     let visible = sender.may_list_buckets().unwrap();
     assert!(visible.include(&"logs-1".parse().unwrap()));
     assert!(!visible.include(&"other".parse().unwrap()));
+    assert!(!visible.include(&"site".parse().unwrap()));
 }
 
 #[test]

@@ -269,7 +269,7 @@ async fn a_signed_policy_lets_its_form_in_and_no_other() {
 async fn a_policy_gives_no_more_than_its_signer_has() {
     let reader = crate::s3::auth::Rights {
         read_only: true,
-        buckets: None,
+        ..Default::default()
     };
     let s3 = guarded(reader).await;
     let answer = post_fields(&s3, &signed("", LATER), "meow").await;
