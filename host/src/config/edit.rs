@@ -111,7 +111,7 @@ pub fn write(
     Ok(written)
 }
 
-/// What [`write`] would write, as it is read again.
+/// What [`write()`] would write, as it is read again.
 pub fn preview(
     dir: &Path,
     name: &str,
