@@ -1,6 +1,7 @@
 //! `pys3local config`: the backends in the config directory, in a session or by subcommand.
 
 mod add;
+mod ask;
 mod dialog;
 mod session;
 mod show;

@@ -1,6 +1,6 @@
 //! The interactive session.
 
-use super::add;
+use super::ask;
 use super::dialog::{self, Dialog, say};
 use super::site::Site;
 use crate::cli::Failure;
@@ -35,7 +35,7 @@ pub(super) fn run(site: &Site, dialog: &mut dyn Dialog) -> Result<(), Failure> {
         };
         let done = match command.as_str() {
             "l" | "list" | "1" => site.list().and_then(|rows| say(dialog, &site.table(&rows))),
-            "a" | "add" | "2" => add::ask(site, dialog, name.as_deref()),
+            "a" | "add" | "2" => ask::ask(site, dialog, name.as_deref()),
             "s" | "show" | "3" => show(site, dialog, name),
             "r" | "remove" | "4" => remove(site, dialog, name),
             "e" | "exit" | "5" | "q" | "quit" => return Ok(()),
