@@ -1,20 +1,88 @@
-//! What clients configure of a bucket, and which web pages may use it.
+//! What clients configure of a bucket, beginning with its region.
 
+use super::cors::RULES;
 use super::*;
 
-const RULES: &str = "<CORSConfiguration>\
-    <CORSRule><AllowedOrigin>https://page.example</AllowedOrigin><AllowedMethod>GET</AllowedMethod>\
-    <AllowedMethod>HEAD</AllowedMethod><AllowedHeader>*</AllowedHeader><ExposeHeader>ETag</ExposeHeader>\
-    <MaxAgeSeconds>60</MaxAgeSeconds></CORSRule></CORSConfiguration>";
-const PAGE: (&str, &str) = ("origin", "https://page.example");
-const OTHER: (&str, &str) = ("origin", "https://other.example");
+#[tokio::test]
+async fn buckets_are_created_twice_only_where_aws_forgives_it() {
+    for (region, status) in [("us-east-1", 200), ("eu-west-1", 409)] {
+        let s3 = gateway(Access::Open, region);
+        assert_eq!(send(&s3, "PUT", "/abc", &[], "").await.status, 200);
+        let again = send(&s3, "PUT", "/abc", &[], "").await;
+        assert_eq!(again.status, status, "{region}");
+    }
+}
 
-async fn stored() -> Gateway {
+#[tokio::test]
+async fn the_region_of_a_bucket_is_that_of_its_gateway() {
+    let s3 = gateway(Access::Open, "eu-west-1");
+    send(&s3, "PUT", "/abc", &[], "").await;
+    let location = send(&s3, "GET", "/abc?location", &[], "").await;
+    assert!(location.text.ends_with(">eu-west-1</LocationConstraint>"));
+    let head = send(&s3, "HEAD", "/abc", &[], "").await;
+    assert_eq!(head.header("x-amz-bucket-region"), "eu-west-1");
+    assert_eq!(send(&s3, "GET", "/abd?location", &[], "").await.status, 404);
+}
+
+#[tokio::test]
+async fn settings_that_nobody_made_have_s3s_answers() {
     let s3 = open();
     send(&s3, "PUT", "/abc", &[], "").await;
     send(&s3, "PUT", "/abc/k", &[], "x").await;
-    assert_eq!(send(&s3, "PUT", "/abc?cors", &[], RULES).await.status, 200);
-    s3
+    for (method, target, status, code) in [
+        ("GET", "/abc?policy", 404, "NoSuchBucketPolicy"),
+        ("GET", "/abc?cors", 404, "NoSuchCORSConfiguration"),
+        ("GET", "/abc?lifecycle", 404, "NoSuchLifecycleConfiguration"),
+        (
+            "GET",
+            "/abc?encryption",
+            404,
+            "ServerSideEncryptionConfigurationNotFoundError",
+        ),
+        (
+            "GET",
+            "/abc?publicAccessBlock",
+            404,
+            "NoSuchPublicAccessBlockConfiguration",
+        ),
+        (
+            "GET",
+            "/abc?object-lock",
+            404,
+            "ObjectLockConfigurationNotFoundError",
+        ),
+        (
+            "GET",
+            "/abc?replication",
+            404,
+            "ReplicationConfigurationNotFoundError",
+        ),
+        ("GET", "/abc?website", 404, "NoSuchWebsiteConfiguration"),
+        ("GET", "/abc?logging", 200, "-"),
+        ("GET", "/abc?acl", 200, "-"),
+        ("GET", "/abc/k?acl", 200, "-"),
+        ("PUT", "/abc?acl", 400, "MissingSecurityHeader"),
+        ("PUT", "/abc?policy", 501, "NotImplemented"),
+        ("DELETE", "/abc?policy", 204, "-"),
+        ("DELETE", "/abc?logging", 405, "MethodNotAllowed"),
+        ("GET", "/missing?acl", 404, "NoSuchBucket"),
+        ("DELETE", "/missing?cors", 404, "NoSuchBucket"),
+        ("GET", "/abc/missing?acl", 404, "NoSuchKey"),
+    ] {
+        let answer = send(&s3, method, target, &[], "").await;
+        assert_eq!(answer.status, status, "{method} {target}: {}", answer.text);
+        assert_eq!(answer.element("Code"), code, "{method} {target}");
+    }
+    let acl = send(&s3, "GET", "/abc?acl", &[], "").await;
+    assert_eq!(acl.element("Permission"), "FULL_CONTROL");
+    let again = send(&s3, "PUT", "/abc?acl", &[], &acl.text).await;
+    assert_eq!(again.status, 200, "{}", again.text);
+    let canned = [("x-amz-acl", "private")];
+    assert_eq!(
+        send(&s3, "PUT", "/abc/k?acl", &canned, "").await.status,
+        200
+    );
+    assert_eq!(send(&s3, "GET", "/abc/k", &[], "").await.text, "x");
 }
 
 #[tokio::test]
@@ -182,120 +250,4 @@ async fn only_the_methods_that_s3_has_for_a_setting_are_allowed() {
         assert_eq!(answer.status, 501);
     }
     assert_eq!(send(&s3, "HEAD", "/abc", &[], "").await.status, 200);
-}
-
-#[tokio::test]
-async fn the_checksum_of_the_whole_is_not_told_of_a_range() {
-    let s3 = open();
-    send(&s3, "PUT", "/abc", &[], "").await;
-    let sum = ("x-amz-checksum-crc32", "NSRBwg=="); // of "abc"
-    assert_eq!(send(&s3, "PUT", "/abc/k", &[sum], "abc").await.status, 200);
-    let asked = ("x-amz-checksum-mode", "ENABLED");
-    for method in ["GET", "HEAD"] {
-        let whole = send(&s3, method, "/abc/k", &[asked], "").await;
-        assert_eq!(whole.header(sum.0), sum.1);
-        let some = send(&s3, method, "/abc/k", &[asked, ("range", "bytes=1-1")], "").await;
-        assert_eq!((some.status.as_u16(), some.header(sum.0)), (206, "-"));
-    }
-}
-
-#[tokio::test]
-async fn a_page_that_a_rule_allows_is_told_so_also_of_errors() {
-    let s3 = stored().await;
-    for (method, target, status) in [
-        ("GET", "/abc/k", 200),
-        ("HEAD", "/abc/k", 200),
-        ("GET", "/abc?list-type=2", 200),
-        ("GET", "/abc/missing", 404),
-    ] {
-        let answer = send(&s3, method, target, &[PAGE], "").await;
-        assert_eq!(answer.status, status);
-        assert_eq!(answer.header("access-control-allow-origin"), PAGE.1);
-        assert_eq!(answer.header("access-control-expose-headers"), "ETag");
-        assert!(answer.header("vary").contains("Origin"));
-    }
-    for (method, target, page) in [
-        ("GET", "/abc/k", OTHER),
-        ("PUT", "/abc/k", PAGE),
-        ("GET", "/", PAGE),
-        ("GET", "/missing/k", PAGE),
-    ] {
-        let answer = send(&s3, method, target, &[page], "").await;
-        assert_eq!(
-            answer.header("access-control-allow-origin"),
-            "-",
-            "{method} {target}"
-        );
-    }
-    let silent = send(&s3, "GET", "/abc/k", &[], "").await;
-    assert_eq!(silent.header("access-control-allow-origin"), "-");
-}
-
-#[tokio::test]
-async fn a_preflight_needs_no_signature_and_says_what_is_allowed() {
-    let s3 = gateway(Access::keys(vec![credentials()]), REGION);
-    let sign = |request: request::Builder, text: &str| {
-        let request = request.header("content-length", text.len());
-        let request = request.header("content-md5", md5_of(text));
-        Signer::default().sign(request, "UNSIGNED-PAYLOAD")
-    };
-    send_signed(&s3, sign(http::Request::put("/abc"), ""), "").await;
-    let asked = [PAGE, ("access-control-request-method", "GET")];
-    let off = send(&s3, "OPTIONS", "/abc/k", &asked, "").await;
-    assert_eq!(off.status, 403);
-    assert!(
-        off.element("Message").contains("CORS is not enabled"),
-        "{}",
-        off.text
-    );
-    let missing = send(&s3, "OPTIONS", "/missing/k", &asked, "").await;
-    assert_eq!(missing.element("Message"), off.element("Message"));
-    let nowhere = send(&s3, "OPTIONS", "/", &asked, "").await;
-    assert_eq!(nowhere.element("Code"), "AccessForbidden");
-    assert!(
-        nowhere.element("Message").ends_with("Bucket not found"),
-        "{}",
-        nowhere.text
-    );
-    // Where nothing is allowed, it does not matter what the page wants to do.
-    let anything = send(&s3, "OPTIONS", "/abc/k", &[PAGE], "").await;
-    assert_eq!(anything.element("Message"), off.element("Message"));
-    send_signed(&s3, sign(http::Request::put("/abc?cors"), RULES), RULES).await;
-    let with = [
-        asked[0],
-        asked[1],
-        ("access-control-request-headers", "Range"),
-    ];
-    let answer = send(&s3, "OPTIONS", "/abc/k", &with, "").await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
-    assert_eq!(answer.header("content-length"), "0");
-    for (name, value) in [
-        ("access-control-allow-origin", PAGE.1),
-        ("access-control-allow-methods", "GET, HEAD"),
-        ("access-control-allow-headers", "range"),
-        ("access-control-max-age", "60"),
-    ] {
-        assert_eq!(answer.header(name), value);
-    }
-    for (headers, status, code) in [
-        (vec![OTHER, asked[1]], 403, "AccessForbidden"),
-        (
-            vec![PAGE, ("access-control-request-method", "PUT")],
-            403,
-            "AccessForbidden",
-        ),
-        (vec![asked[1]], 400, "BadRequest"),
-        (vec![PAGE], 400, "BadRequest"),
-    ] {
-        let refused = send(&s3, "OPTIONS", "/abc/k", &headers, "").await;
-        assert_eq!(
-            (refused.status.as_u16(), refused.element("Code")),
-            (status, code)
-        );
-        assert_eq!(refused.header("access-control-allow-origin"), "-");
-    }
-    // Even who may not read learns that from the page that it is on.
-    let denied = send(&s3, "GET", "/abc/k", &[PAGE], "").await;
-    assert_eq!(denied.element("Code"), "AccessDenied");
-    assert_eq!(denied.header("access-control-allow-origin"), PAGE.1);
 }
