@@ -1,6 +1,7 @@
 use super::home;
+use pys3local_tests::artifacts::component;
 use pys3local_tests::command::Program;
-use pys3local_tests::gateway::{Options, component};
+use pys3local_tests::gateway::Options;
 use std::fs::{self, File};
 
 #[test]

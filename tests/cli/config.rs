@@ -385,7 +385,7 @@ fn keys_of_the_program_are_given_as_settings_are_and_checked_as_serve_does() {
 #[test]
 fn a_plugin_that_is_not_granted_what_it_asks_for_is_warned_about() {
     let home = Home::new();
-    let path = pys3local_tests::gateway::component("guest-released").unwrap();
+    let path = pys3local_tests::artifacts::component("guest-released").unwrap();
     let path = path.display().to_string();
     let add = [
         "config",

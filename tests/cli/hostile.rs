@@ -1,13 +1,13 @@
 //! Plugins that misbehave while commands get to know them: one clear line, and exit code 1.
 
 use crate::program::Home;
-use pys3local_tests::gateway;
+use pys3local_tests::artifacts;
 use std::fs;
 use std::path::PathBuf;
 
 /// The hostile plugin, in the home as a plugin that does this in `describe`.
 fn install(home: &Home, misdeed: &str) -> PathBuf {
-    let mut wasm = fs::read(gateway::component("guest-hostile").unwrap()).unwrap();
+    let mut wasm = fs::read(artifacts::component("guest-hostile").unwrap()).unwrap();
     let marker = b"in describe:....................";
     let found = wasm.windows(marker.len()).position(|part| part == marker);
     let at = found.expect("the place in the component") + "in describe:".len();

@@ -1,11 +1,12 @@
 //! `plugin inspect`, `list`, `install` and `remove`, and what `serve` says of a plugin.
 
 use crate::program::Home;
-use pys3local_tests::gateway::{self, Options};
+use pys3local_tests::artifacts;
+use pys3local_tests::gateway::Options;
 use std::fs;
 
 fn released() -> String {
-    let path = gateway::component("guest-released").unwrap();
+    let path = artifacts::component("guest-released").unwrap();
     path.display().to_string()
 }
 
@@ -170,7 +171,7 @@ fn a_plugin_is_installed_listed_used_and_removed() {
 fn installed_plugins_can_be_read_by_the_user_of_a_service() {
     use std::os::unix::fs::PermissionsExt as _;
     let home = Home::new();
-    let binary = gateway::binary().unwrap();
+    let binary = artifacts::binary().unwrap();
     let script = format!(
         "umask 022; exec {} plugin install {} --as mine",
         binary.display(),

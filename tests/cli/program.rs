@@ -1,6 +1,6 @@
 //! The program, run to its end in a home of its own.
 
-use pys3local_tests::gateway;
+use pys3local_tests::artifacts;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -37,7 +37,7 @@ impl Home {
 
     /// The program with these arguments, to be run.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let binary = gateway::binary().unwrap_or_else(|error| panic!("{error}"));
+        let binary = artifacts::binary().unwrap_or_else(|error| panic!("{error}"));
         let cache = binary.with_file_name("pys3local-tests-cache");
         let mut command = Command::new(binary);
         command

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use pys3local_tests::command::Program;
-use pys3local_tests::gateway::{self, Options};
+use pys3local_tests::gateway::Options;
 use pys3local_tests::s3::Signed;
 use pys3local_tests::sign::{Credentials, Framing};
-use pys3local_tests::{Gateway, S3};
+use pys3local_tests::{Gateway, S3, artifacts};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
@@ -54,7 +54,7 @@ fn start(log: &str, level: &str) -> (Gateway, tempfile::TempDir, Vec<String>) {
     let access = dir.path().join("keys.toml");
     let keys = format!("[[key]]\naccess_key_id = \"auditor\"\nsecret_access_key = \"{other}\"\n");
     std::fs::write(&access, keys).unwrap();
-    let component = gateway::component("guest-hostile").unwrap();
+    let component = artifacts::component("guest-hostile").unwrap();
     let toml = format!(
         "[hostile]\ntype = \"hostile\"\ncomponent = \"{}\"\nmemory = \"32 MiB\"\ncall_timeout = \"3 s\"\n\
          token = \"{token}\"\nenv = {{ TOKEN = \"{VARIABLE}\" }}\n\

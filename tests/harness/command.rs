@@ -1,6 +1,6 @@
 //! Commands of the program that end by themselves.
 
-use crate::gateway::binary;
+use crate::artifacts::binary;
 use std::fmt;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};

@@ -3,6 +3,7 @@
 //!
 //! | module | what |
 //! |---|---|
+//! | [`artifacts`] | the program and the plugins to test |
 //! | [`gateway`] | the real `pys3local serve`, on a free port, with its own directories |
 //! | [`s3`] | one request to an S3 server, built step by step and sent |
 //! | [`sign`] | AWS Signature V4: headers, presigned URLs, aws-chunked bodies |
@@ -23,6 +24,7 @@
     reason = "this is the support code of tests, and a test fails by panicking"
 )]
 
+pub mod artifacts;
 pub mod checker;
 pub mod client;
 pub mod command;

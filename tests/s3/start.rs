@@ -73,7 +73,7 @@ fn a_server_whose_log_nobody_reads_any_more_serves_and_stops() {
     std::fs::create_dir(&data).unwrap();
     // Its MD5 is not known, which is worth a warning.
     std::fs::write(data.join("by-hand"), "bytes").unwrap();
-    let mut server = Command::new(pys3local_tests::gateway::binary().unwrap())
+    let mut server = Command::new(pys3local_tests::artifacts::binary().unwrap())
         .args([
             "serve",
             "--no-auth",
