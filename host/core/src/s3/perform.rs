@@ -167,7 +167,9 @@ pub(super) async fn perform(context: &Context<'_>, operation: Operation) -> Resu
             response::no_content()
         }
         Operation::CopyObject(request) => {
-            object::copied(&Box::pin(service.copy_object(request)).await?)
+            let service = Arc::clone(service);
+            let work = async move { Ok(object::copied(&service.copy_object(request).await?)) };
+            Box::pin(late::answer(context, work)).await?
         }
         Operation::CreateMultipartUpload(bucket, key, metadata, plan) => {
             let id = service
@@ -179,7 +181,10 @@ pub(super) async fn perform(context: &Context<'_>, operation: Operation) -> Resu
             object::part(&service.upload_part(upload, number, body).await?)
         }
         Operation::UploadPartCopy(request) => {
-            multipart::copied(&Box::pin(service.upload_part_copy(request)).await?)
+            let service = Arc::clone(service);
+            let work =
+                async move { Ok(multipart::copied(&service.upload_part_copy(request).await?)) };
+            Box::pin(late::answer(context, work)).await?
         }
         Operation::CompleteMultipartUpload(request, location) => {
             let upload = request.upload.clone();

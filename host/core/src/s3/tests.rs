@@ -2,6 +2,7 @@
 
 mod cors;
 mod forms;
+mod late;
 mod objects;
 mod paging;
 mod requests;
@@ -19,7 +20,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use http::{StatusCode, request};
 
 fn gateway(access: Access, region: &str) -> Gateway {
-    let store = Arc::new(MemoryStore::new(RowTrust::Check));
+    gateway_over(Arc::new(MemoryStore::new(RowTrust::Check)), access, region)
+}
+
+fn gateway_over(store: Arc<MemoryStore>, access: Access, region: &str) -> Gateway {
     let cache = Arc::new(MemoryCache::default());
     let service = Arc::new(Service::new(store, cache, BucketMode::Advanced));
     let options = GatewayOptions {

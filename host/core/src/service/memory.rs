@@ -9,6 +9,7 @@ use crate::model::{Bucket, ObjectKey, ObjectState};
 use bytes::Bytes;
 use state::{State, Stored};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// What goes wrong with the next publication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +52,11 @@ impl MemoryStore {
     /// Makes the next publication (put, copy or completion) go wrong.
     pub fn fail_next(&self, fault: Fault) {
         self.state().fault = Some(fault);
+    }
+
+    /// Publications and parts take so long from now on.
+    pub fn slow_down(&self, pause: Duration) {
+        self.state().pause = pause;
     }
 
     /// Whether a fault is still to come.
@@ -160,11 +166,19 @@ impl MemoryStore {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    async fn pause(&self) {
+        let pause = self.state().pause;
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+    }
+
     /// Publishes, or does what the fault demands.
     async fn publish<T>(
         &self,
         change: impl FnOnce(&mut State) -> Result<T, StoreError> + Send,
     ) -> Result<T, StoreError> {
+        self.pause().await;
         let (outcome, fault) = {
             let mut state = self.state();
             let fault = state.fault.take();

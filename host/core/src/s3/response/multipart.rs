@@ -45,14 +45,14 @@ pub fn completed(upload: &UploadRef, location: &str, written: &Written) -> Bytes
 }
 
 /// UploadPartCopy. Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html>
-pub fn copied(written: &Written) -> Reply {
-    document(write::document("CopyPartResult", |result| {
+pub fn copied(written: &Written) -> Bytes {
+    write::document("CopyPartResult", |result| {
         result.text("LastModified", XmlDate(written.modified));
         result.text("ETag", Quoted(&written.etag));
         if let Some(checksum) = &written.checksum {
             result.text(checksums::element(checksum.sum.algorithm()), checksum);
         }
-    }))
+    })
 }
 
 /// ListParts. Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html>

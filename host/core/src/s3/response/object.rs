@@ -10,6 +10,7 @@ use crate::s3::percent;
 use crate::s3::xml::write::{self, Element};
 use crate::s3::{checksums, header};
 use crate::service::{ObjectHead, ObjectReply, Written};
+use bytes::Bytes;
 use http::StatusCode;
 use http::header::{
     ACCEPT_RANGES, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderValue, LOCATION,
@@ -128,12 +129,12 @@ pub fn get(object: ObjectReply, part: bool, answering: &Answering) -> Reply {
 }
 
 /// CopyObject. Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>
-pub fn copied(copy: &Written) -> Reply {
-    document(write::document("CopyObjectResult", |result| {
+pub fn copied(copy: &Written) -> Bytes {
+    write::document("CopyObjectResult", |result| {
         result.text("LastModified", XmlDate(copy.modified));
         result.text("ETag", Quoted(&copy.etag));
         checksums::elements(copy.checksum.as_ref(), result);
-    }))
+    })
 }
 
 /// DeleteObjects: what became of each key.

@@ -331,7 +331,7 @@ fn a_copy() {
         checksum: None,
     };
     assert_eq!(
-        xml(&object::copied(&copy)),
+        xml(&document(object::copied(&copy))),
         "<CopyObjectResult NS><LastModified>1994-11-06T08:49:37.250Z</LastModified>\
          <ETag>&quot;abababababababababababababababab&quot;</ETag></CopyObjectResult>"
     );

@@ -5,6 +5,7 @@ use crate::model::{Bucket, ObjectKey, ObjectState, PartNumber, Timestamp};
 use crate::service::ports::{ScanPage, StoreError, StoredObject};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -13,6 +14,8 @@ pub(super) struct State {
     /// Source of ids, versions, upload names and tokens.
     pub(super) counter: u64,
     pub(super) fault: Option<Fault>,
+    /// What a publication or a part takes.
+    pub(super) pause: Duration,
     pub(super) can_copy: bool,
     pub(super) undeletable: Option<ObjectKey>,
     pub(super) portable_bytes: usize,

@@ -266,6 +266,7 @@ impl Store for MemoryStore {
     ) -> Result<String, StoreError> {
         self.state().upload(upload)?;
         let bytes = collect(body, options.size).await?;
+        self.pause().await;
         let mut state = self.state();
         let token = format!("part{}", state.next());
         let upload = state.upload(upload)?;
