@@ -77,6 +77,34 @@ async fn more_than_two_kilobytes_of_user_metadata_are_refused() {
 }
 
 #[tokio::test]
+async fn any_number_of_entries_comes_back_that_two_kilobytes_have_room_for() {
+    let (_gateway, s3) = Gateway::with_bucket().await;
+    // Every name of one byte, and then those of two.
+    let bytes = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz";
+    let mut names: Vec<String> = bytes.chars().map(String::from).collect();
+    let two = bytes
+        .chars()
+        .flat_map(|a| bytes.chars().map(move |b| format!("{a}{b}")));
+    names.extend(two.take((2048 - names.len()) / 2));
+    for count in [95, 300, names.len()] {
+        let mut put = s3.put("bucket", "key", "x");
+        for name in &names[..count] {
+            put = put.header(&format!("x-amz-meta-{name}"), "");
+        }
+        put.send().await.expect(200);
+        let reply = s3.head("bucket", "key").send().await.expect(200);
+        let kept = reply.headers.keys();
+        let kept = kept.filter(|name| name.as_str().starts_with("x-amz-meta-"));
+        assert_eq!(kept.count(), count);
+    }
+    let mut put = s3.put("bucket", "key", "x");
+    for name in &names {
+        put = put.header(&format!("x-amz-meta-{name}"), "v");
+    }
+    put.send().await.expect_error(400, "MetadataTooLarge");
+}
+
+#[tokio::test]
 async fn response_parameters_override_headers_of_one_answer() {
     let (_gateway, s3) = Gateway::with_bucket().await;
     s3.put("bucket", "key", "x")
