@@ -8,10 +8,11 @@ fn main() -> ExitCode {
     // A connection and a file for each request soon pass the customary 1024. As many as we may have.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let cli = cli::parse();
-    cli::log::start(cli.log());
+    let log = cli.log();
+    cli::log::start(log);
     match cli::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
+        Err(failure) => failure.report(log),
     }
 }
 

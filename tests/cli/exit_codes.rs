@@ -50,6 +50,18 @@ fn what_fails_has_code_1_and_one_line_on_stderr() {
 }
 
 #[test]
+fn a_start_that_fails_is_one_object_where_the_log_is_for_programs() {
+    let home = Home::with_backends("[there]\ntype = \"local\"\npath = \"x\"\n");
+    let args = ["serve", "--backend-config", "x", "--log-format", "json"];
+    let said = home.fails(1, &args);
+    let object: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!(object["level"], "ERROR");
+    let message = "no backend config is named \"x\" in HOME/.config/pys3local";
+    assert_eq!(object["message"], message);
+    assert_eq!(object["hint"], "there are: there");
+}
+
+#[test]
 fn a_wrong_command_line_has_code_2() {
     let home = Home::new();
     for args in [

@@ -1,5 +1,6 @@
 //! How a command fails.
 
+use super::log;
 use crate::cache::OpenError;
 use crate::config::ConfigError;
 use crate::config::error::io_text;
@@ -70,10 +71,14 @@ impl Failure {
         self
     }
 
-    /// Prints it to stderr and answers the exit code.
-    pub fn report(&self) -> ExitCode {
-        // Where stderr is closed, the exit code has to do.
-        let _ = writeln!(std::io::stderr(), "{self}");
+    /// Says it on stderr, in the log's own form where programs read it, and answers the exit code.
+    pub fn report(&self, log: log::Options) -> ExitCode {
+        if log.json {
+            tracing::error!(hint = self.hint, "{}", self.what);
+        } else {
+            // Where stderr is closed, the exit code has to do.
+            let _ = writeln!(std::io::stderr(), "{self}");
+        }
         ExitCode::from(self.code)
     }
 }
