@@ -2,6 +2,7 @@
 
 use http_body_util::BodyExt as _;
 use pys3local_tests::client::{Connection, Socket};
+use pys3local_tests::gateway::Options;
 use pys3local_tests::{Gateway, data};
 
 const SIZE: usize = 30_000_000;
@@ -85,4 +86,31 @@ async fn after_a_stop_the_database_is_one_file() {
         !has("metadata.db-wal"),
         "a plain copy of the file would miss something"
     );
+}
+
+#[tokio::test]
+async fn a_program_can_read_every_line_about_a_stop_that_was_broken_off() {
+    let mut gateway = Options::default().arg("--log-format=json").start();
+    let s3 = gateway.s3();
+    s3.create_bucket("bucket").await;
+    let signed = s3.put("bucket", "key", data::bytes(1, SIZE)).sign();
+    let mut socket = Socket::open(gateway.address()).await.unwrap();
+    socket.send(&signed.request.head()).await.unwrap();
+    socket.send(b"x").await.unwrap();
+    gateway.until("the upload runs", || {
+        gateway.files().iter().any(|(name, _)| name.contains("tmp"))
+    });
+    gateway.terminate();
+    gateway.until_said("a second signal stops at once");
+    assert!(gateway.is_running());
+    gateway.terminate();
+    assert_eq!(gateway.wait().code(), Some(1));
+    gateway.until_said("connections broken off: 1");
+    let said = gateway.stderr();
+    let lines = said.lines().map(serde_json::from_str::<serde_json::Value>);
+    let lines: Vec<_> = lines.collect::<Result<_, _>>().unwrap();
+    let last = lines.last().unwrap();
+    assert_eq!(last["level"], "ERROR");
+    assert_eq!(last["message"], "stopped; connections broken off: 1");
+    assert_eq!(last.get("hint"), None);
 }

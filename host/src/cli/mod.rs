@@ -47,8 +47,10 @@ enum Command {
     /// Serve objects over S3.
     ///
     /// Prints where it listens and a section for rclone.conf, and serves until it is told to stop
-    /// by Ctrl+C or SIGTERM; then it finishes what is running. A flag wins over its environment
-    /// variable, that over the config file, that over the default.
+    /// by Ctrl+C or SIGTERM. Then it finishes what is running, for as long as that takes: a request
+    /// goes on while its bytes flow, one that stands still for 30 seconds is broken off, and a second
+    /// signal stops at once. A flag wins over its environment variable, that over the config file,
+    /// that over the default.
     Serve(Box<ServeOptions>),
     /// Look after the database of MD5s and metadata.
     #[command(after_help = EXIT_CODES)]

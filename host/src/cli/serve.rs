@@ -308,7 +308,7 @@ async fn recover(service: Arc<Service>, upload_expiry: Duration) {
     }
 }
 
-/// SIGINT and SIGTERM: the first finishes what is running, the second breaks it off.
+/// SIGINT and SIGTERM: the first finishes what gets on, the second breaks it off.
 fn stop_on_signals() -> Result<Stop, Failure> {
     let failed = |error: io::Error| Failure::new(format!("cannot wait for signals: {error}"));
     let mut signals = Signals::listen().map_err(failed)?;
@@ -317,7 +317,10 @@ fn stop_on_signals() -> Result<Stop, Failure> {
     tokio::spawn(async move {
         signals.next().await;
         asked.finish();
-        tracing::info!("finishing what is running; a second signal stops at once");
+        tracing::info!(
+            "finishing what is running, while its bytes flow; what stands still for 30 s is broken off, \
+             and a second signal stops at once"
+        );
         signals.next().await;
         asked.break_off();
     });

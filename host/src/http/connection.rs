@@ -49,13 +49,14 @@ where
         ended = connection.as_mut() => ended,
         () = stop.at_once() => return true,
         () = stop.gracefully() => {
-            if link.is_fresh() {
-                return false; // hyper would wait for a first request.
+            if link.awaits_a_head() {
+                return false; // hyper would wait for it.
             }
             connection.as_mut().graceful_shutdown();
             tokio::select! {
                 ended = connection => ended,
                 () = stop.at_once() => return true,
+                () = link.stands_still(limits.drain) => return true,
             }
         }
     };
@@ -101,6 +102,12 @@ impl<S> Socket<S> {
 }
 
 impl<S> Socket<S> {
+    fn note_write(&self, written: &Poll<io::Result<usize>>) {
+        if matches!(written, Poll::Ready(Ok(_))) {
+            self.link.moves();
+        }
+    }
+
     fn watch_write<T>(
         &mut self,
         cx: &mut Context<'_>,
@@ -124,6 +131,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
         let this = &mut *self;
         let read = Pin::new(&mut this.inner).poll_read(cx, buffer);
         if read.is_ready() {
+            this.link.moves();
             this.idle.rest();
             if this.link.bytes_came() {
                 this.head.rest();
@@ -155,6 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        self.note_write(&written);
         self.watch_write(cx, written)
     }
 
@@ -164,6 +173,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
+        self.note_write(&written);
         self.watch_write(cx, written)
     }
 

@@ -26,12 +26,17 @@ impl Phase {
     const USED: u8 = 16;
 }
 
+/// How often to look, in the time in which a connection may stand still, whether it moves.
+const LOOKS: u32 = 30;
+
 /// A connection, for those who decide about it.
 pub(super) struct Link {
     opened: Instant,
     /// When the present wait began: milliseconds after it was opened.
     since: AtomicU64,
     phase: AtomicU8,
+    /// How often bytes came or went.
+    moves: AtomicU64,
     linger: AtomicBool,
     /// Whoever waits for a request, or for a handshake.
     waiting: AtomicWaker,
@@ -69,6 +74,7 @@ impl Link {
             opened: Instant::now(),
             since: AtomicU64::new(0),
             phase: AtomicU8::new(0),
+            moves: AtomicU64::new(0),
             linger: AtomicBool::new(false),
             waiting: AtomicWaker::new(),
         }
@@ -156,9 +162,29 @@ impl Link {
         self.linger.load(Ordering::Relaxed)
     }
 
-    /// Whether nothing was ever received.
-    pub(super) fn is_fresh(&self) -> bool {
-        self.phase() & !Phase::LEAVING == 0
+    /// Whether its client owes the head of a request: the first one, or the rest of one.
+    pub(super) fn awaits_a_head(&self) -> bool {
+        let phase = self.phase() & !Phase::LEAVING;
+        phase == 0 || phase & !Phase::USED == Phase::HEAD
+    }
+
+    /// Bytes have come or gone.
+    pub(super) fn moves(&self) {
+        // Nobody else does it.
+        let moves = self.moves.load(Ordering::Relaxed);
+        self.moves.store(moves.wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// Returns when nothing has come or gone for so long.
+    pub(super) async fn stands_still(&self, limit: Duration) {
+        let mut seen = self.moves.load(Ordering::Relaxed);
+        let mut looks = 0;
+        while looks < LOOKS {
+            tokio::time::sleep(limit / LOOKS).await;
+            let now = self.moves.load(Ordering::Relaxed);
+            let moved = std::mem::replace(&mut seen, now) != now;
+            looks = if moved { 0 } else { looks + 1 };
+        }
     }
 
     /// What would be lost with it, and since when it waits; `None` if it may not be ended.

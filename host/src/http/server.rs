@@ -31,7 +31,7 @@ pub struct Limits {
     pub head: Duration,
     /// How long a client may send nothing of a body that it owes, or take nothing of a reply.
     pub silence: Duration,
-    /// How long running requests may take to finish after a stop.
+    /// How long a running request may stand still after a stop.
     pub drain: Duration,
     /// How long to go on reading a body that nobody wants, so that the client sees the reply.
     pub linger: Duration,
@@ -62,7 +62,7 @@ pub struct Stop {
 }
 
 impl Stop {
-    /// Accept nothing more, and finish what is running.
+    /// Accept nothing more, and finish what is running, for as long as it gets on.
     pub fn finish(&self) {
         self.gracefully.cancel();
     }
@@ -85,14 +85,6 @@ impl Stop {
     /// Waits until somebody has asked to break everything off.
     pub async fn at_once(&self) {
         self.at_once.cancelled().await;
-    }
-
-    /// For the connections of one server, which may break off what its caller did not.
-    fn of_connections(&self) -> Self {
-        Self {
-            gracefully: self.gracefully.clone(),
-            at_once: self.at_once.child_token(),
-        }
     }
 }
 
@@ -157,7 +149,6 @@ pub async fn serve<G: Send + 'static>(
     // Of a flood of connections not each has to wait until another one has ended.
     let some = (limits.connections / 16).max(1);
     let connections = TaskTracker::new();
-    let end = stop.of_connections();
     let broken_off = Arc::new(AtomicUsize::new(0));
     loop {
         let accepted = tokio::select! {
@@ -170,7 +161,7 @@ pub async fn serve<G: Send + 'static>(
         };
         let open = metrics.connection();
         let (tls, router, limits) = (tls.clone(), router.clone(), limits.clone());
-        let (end, metrics, member) = (end.clone(), metrics.clone(), crowd.enter());
+        let (stop, metrics, member) = (stop.clone(), metrics.clone(), crowd.enter());
         let broken_off = broken_off.clone();
         let (thread, seat) = place().unzip();
         let thread = thread.unwrap_or_else(Handle::current);
@@ -182,7 +173,7 @@ pub async fn serve<G: Send + 'static>(
                     Err(error) => return tracing::warn!(%error, "a connection could not be served"),
                 };
                 let link = Arc::clone(&member.link);
-                let connection = connect(socket, tls, router, limits, (end, link), metrics);
+                let connection = connect(socket, tls, router, limits, (stop, link), metrics);
                 if connection.await {
                     broken_off.fetch_add(1, Ordering::Relaxed);
                 }
@@ -193,13 +184,7 @@ pub async fn serve<G: Send + 'static>(
     }
     drop(listener); // From here on the system refuses connections.
     connections.close();
-    if tokio::time::timeout(limits.drain, connections.wait())
-        .await
-        .is_err()
-    {
-        end.at_once.cancel();
-        connections.wait().await;
-    }
+    connections.wait().await;
     match broken_off.load(Ordering::Relaxed) {
         0 => Drained::Whole,
         count => Drained::BrokenOff(count),

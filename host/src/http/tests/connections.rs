@@ -111,7 +111,72 @@ async fn an_idle_connection_does_not_delay_a_stop() {
 }
 
 #[tokio::test]
-async fn what_does_not_finish_in_time_is_broken_off() {
+async fn half_a_head_does_not_delay_a_stop() {
+    let server = start(places(4));
+    let mut first = server.connect().await;
+    first.write_all(b"GET /str").await.unwrap();
+    let mut later = server.connect().await;
+    ask(&mut later, "/stream", "goodgood").await;
+    later.write_all(b"GET /str").await.unwrap();
+    // Both of them were read: whoever comes now is served behind them.
+    ask(&mut server.connect().await, "/stream", "goodgood").await;
+    server.stop.finish();
+    assert_eq!(server.task.await.unwrap(), Drained::Whole);
+    assert_eq!(rest(&mut first).await, "");
+    assert_eq!(rest(&mut later).await, "");
+}
+
+#[tokio::test]
+async fn an_upload_that_gets_on_is_finished_however_long_a_stop_takes() {
+    let still = Duration::from_millis(600);
+    let limits = Limits {
+        drain: still,
+        ..Limits::default()
+    };
+    let server = start(limits);
+    let mut upload = server.connect().await;
+    let head = "PUT /echo HTTP/1.1\r\nhost: h\r\ncontent-length: 30\r\n\r\n";
+    upload.write_all(head.as_bytes()).await.unwrap();
+    upload.write_all(b"#").await.unwrap();
+    let mut stalled = server.connect().await;
+    stalled.write_all(get("/slow").as_bytes()).await.unwrap();
+    server.application.entered.notified().await;
+    server.stop.finish();
+    for _ in 1..30 {
+        tokio::time::sleep(still / 6).await;
+        upload.write_all(b"#").await.unwrap();
+    }
+    assert!(rest(&mut upload).await.ends_with(&"#".repeat(30)));
+    assert_eq!(rest(&mut stalled).await, "");
+    assert_eq!(server.task.await.unwrap(), Drained::BrokenOff(1));
+}
+
+#[tokio::test]
+async fn an_answer_that_is_taken_slowly_is_finished_however_long_a_stop_takes() {
+    let still = Duration::from_millis(600);
+    let server = start(Limits {
+        drain: still,
+        ..Limits::default()
+    });
+    let mut socket = server.connect().await;
+    socket.write_all(get("/long").as_bytes()).await.unwrap();
+    socket.readable().await.unwrap();
+    server.stop.finish();
+    let mut taken = 0;
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        tokio::time::sleep(still / 12).await;
+        match socket.read(&mut buffer).await.unwrap() {
+            0 => break,
+            count => taken += count,
+        }
+    }
+    assert!(taken > LONG);
+    assert_eq!(server.task.await.unwrap(), Drained::Whole);
+}
+
+#[tokio::test]
+async fn what_stands_still_after_a_stop_is_broken_off() {
     let limits = Limits {
         drain: Duration::from_millis(50),
         ..Limits::default()
