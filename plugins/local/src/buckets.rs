@@ -139,29 +139,35 @@ impl<D: Dir> Local<D> {
             return Err(Error::NotEmpty);
         }
         let base = self.existing_base(bucket).await?;
+        let mut near = self.tree.nearby();
         // Children behind their parents, so that the reverse is an order to remove them in.
-        let mut dirs = vec![bucket.to_owned()];
-        let mut at = 0;
-        while let Some(dir) = dirs.get(at).cloned() {
+        let mut dirs = Vec::new();
+        let mut unread = vec![bucket.to_owned()];
+        while let Some(dir) = unread.pop() {
             let mut file = false;
-            let found = self.tree.read(&dir, |name, kind| {
-                if kind == Kind::Directory {
-                    dirs.push(join(&dir, name));
-                    return ControlFlow::Continue(());
-                }
-                file = true;
-                ControlFlow::Break(())
-            });
+            let found = async {
+                let opened = near.open_dir(&dir).await?;
+                let read = opened.read(|name, kind| {
+                    if kind == Kind::Directory {
+                        unread.push(join(&dir, name));
+                        return ControlFlow::Continue(());
+                    }
+                    file = true;
+                    ControlFlow::Break(())
+                });
+                read.await
+            };
             match found.await {
                 Ok(()) if file => return Err(Error::NotEmpty),
                 Ok(()) => {}
                 Err(fault) if fault.is_missing() => {}
                 Err(fault) => return Err(fault.into()),
             }
-            at += 1;
+            dirs.push(dir);
+            D::pause().await;
         }
         for dir in dirs.iter().rev() {
-            match self.tree.remove_dir(dir).await {
+            match near.remove_dir(dir).await {
                 Ok(()) | Err(Fault::Missing) => {}
                 Err(Fault::NotEmpty | Fault::Exists) => {
                     // Somebody was faster. The bucket stays one if only its inside is new.
@@ -178,6 +184,7 @@ impl<D: Dir> Local<D> {
                 }
                 Err(fault) => return Err(fault.into()),
             }
+            D::pause().await;
         }
         if self.settings.durable {
             self.tree.sync_dir("").await?;

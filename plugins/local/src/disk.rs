@@ -113,6 +113,8 @@ pub trait Dir: Sized {
     /// are left out.
     async fn read(&self, each: impl FnMut(&str, Kind) -> ControlFlow<()>) -> Result<(), Fault>;
 
+    /// Give other calls a turn. Who has much to do has to, now and then: most calls here do not wait.
+    async fn pause();
     /// Wall clock, nanoseconds since 1970.
     fn now() -> i64;
     /// A line for the log.

@@ -28,6 +28,7 @@ pub(crate) mod bindings {
     export!(Component);
 }
 
+use crate::disk::Dir as _;
 use crate::settings::{Layout, Settings};
 use crate::wasi::WasiDir;
 use crate::{Info, Local, Part, Query, Range, Receipt};
@@ -326,6 +327,7 @@ impl batch::Guest for Component {
                     .await
                     .map_err(Into::into),
             );
+            WasiDir::pause().await;
         }
         Ok(answers)
     }

@@ -16,6 +16,7 @@ mod folder;
 #[cfg(target_family = "wasm")]
 mod guest;
 mod links;
+mod nearby;
 mod objects;
 mod parts;
 mod publish;

@@ -5,9 +5,8 @@
 //! ([`crate::layout::Mark::Directory`]), and what the link leads to is nobody's but its owner's.
 
 use crate::Local;
-use crate::disk::{Dir, Fault, Kind, Stat};
+use crate::disk::{Dir, Kind};
 use crate::layout::parent;
-use crate::tree::Tree;
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -47,11 +46,12 @@ impl<D: Dir> Local<D> {
             return true;
         }
         let ends = dir.match_indices('/').map(|(at, _)| at).chain([dir.len()]);
+        let mut near = self.tree.nearby();
         for outer in ends.filter_map(|end| dir.get(..end)) {
             if outer.len() <= base.len() || self.directories.at(now).paths.contains(outer) {
                 continue;
             }
-            match self.tree.lstat(outer).await {
+            match near.lstat(outer).await {
                 Ok(stat) if stat.kind == Kind::Link => return false,
                 Ok(_) => self.directories.at(now).paths.insert(outer.to_owned()),
                 // Whoever goes on finds out what that means.
@@ -59,21 +59,5 @@ impl<D: Dir> Local<D> {
             };
         }
         true
-    }
-}
-
-impl<D: Dir> Tree<D> {
-    /// What stands at the path, which is a file also where a link leads to one. Any other link
-    /// is a link.
-    pub(crate) async fn look_here(&self, path: &str) -> Result<Option<Stat>, Fault> {
-        match self.lstat(path).await {
-            Ok(link) if link.kind == Kind::Link => match self.look(path).await? {
-                Some(stat) if stat.kind == Kind::File => Ok(Some(stat)),
-                _ => Ok(Some(link)),
-            },
-            Ok(stat) => Ok(Some(stat)),
-            Err(fault) if fault.is_missing() => Ok(None),
-            Err(fault) => Err(fault),
-        }
     }
 }

@@ -151,6 +151,8 @@ impl<B: Body> Dir for NativeDir<B> {
         Ok(())
     }
 
+    async fn pause() {}
+
     fn now() -> i64 {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)

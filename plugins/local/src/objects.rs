@@ -138,6 +138,7 @@ impl<D: Dir> Local<D> {
         key: &str,
     ) -> Result<Option<(String, Stat)>, Fault> {
         let segments: Vec<&str> = key.split('/').collect();
+        let mut near = self.tree.nearby();
         let mut open = vec![(0, base.to_owned())];
         while let Some((depth, dir)) = open.pop() {
             let Some(segment) = segments.get(depth) else {
@@ -152,7 +153,7 @@ impl<D: Dir> Local<D> {
             };
             for mark in marks {
                 let path = child(&dir, segment, depth == 0, mark);
-                match self.tree.look_here(&path).await? {
+                match near.look_here(&path).await? {
                     Some(stat) if stat.kind != wanted => {}
                     Some(stat) if last => return Ok(Some((path, stat))),
                     Some(_) => open.push((depth + 1, path)),

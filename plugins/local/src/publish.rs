@@ -2,6 +2,7 @@
 
 use crate::disk::{Dir, Fault, File, Kind, Stat};
 use crate::layout::{self, Mark, child, join, parent};
+use crate::nearby::Nearby;
 use crate::objects::Info;
 use crate::{Error, Local};
 
@@ -90,9 +91,10 @@ impl<D: Dir> Local<D> {
         changed.push(dir.to_owned());
         changed.sort_unstable();
         changed.dedup();
+        let mut near = self.tree.nearby();
         // The inner ones first: an outer one leads to them.
         for dir in changed.iter().rev() {
-            match self.tree.sync_dir(dir).await {
+            match near.sync_dir(dir).await {
                 // Deleted again by somebody else, with what it held.
                 Err(fault) if fault.is_missing() => {}
                 synced => synced?,
@@ -151,6 +153,7 @@ impl<D: Dir> Local<D> {
                 replaced: Some(stat),
             });
         }
+        let mut near = self.tree.nearby();
         let mut dir = base.to_owned();
         let (dirs, name) = key
             .rsplit_once('/')
@@ -160,47 +163,50 @@ impl<D: Dir> Local<D> {
             .flat_map(|dirs| dirs.split('/'))
             .enumerate()
         {
-            dir = self.enter(&dir, segment, depth == 0, changed).await?;
+            dir = self
+                .enter(&mut near, &dir, (segment, depth == 0), changed)
+                .await?;
         }
         let first = dirs.is_none();
         let mut path = child(&dir, name, first, Mark::None);
         // Directories and pipes stay what they are; of links, those that lead to nothing go.
-        let standing = self.tree.look(&path).await?;
+        let standing = near.look(&path).await?;
         if standing.is_some_and(|stat| stat.kind != Kind::File) {
             path = child(&dir, name, first, Mark::File);
         }
-        self.make_chain(&dir, parent(&path), changed).await?;
+        self.make_chain(&mut near, &dir, parent(&path), changed)
+            .await?;
         Ok(Target {
             path,
             replaced: None,
         })
     }
 
-    /// The directory of a segment, made if need be.
+    /// The directory of a segment, made if need be. `first` says that the segment starts the key.
     async fn enter(
         &self,
+        near: &mut Nearby<'_, D>,
         dir: &str,
-        segment: &str,
-        first: bool,
+        (segment, first): (&str, bool),
         changed: &mut Vec<String>,
     ) -> Result<String, Fault> {
         let ordinary = child(dir, segment, first, Mark::None);
-        let standing = self.tree.look_here(&ordinary).await?;
+        let standing = near.look_here(&ordinary).await?;
         if standing.is_some_and(|stat| stat.kind == Kind::Directory) {
             return Ok(ordinary);
         }
         let other = child(dir, segment, first, Mark::Directory);
-        if self.tree.is_own_dir(&other).await? {
+        if near.is_own_dir(&other).await? {
             return Ok(other);
         }
         let (chosen, rival) = match standing {
             None => (ordinary, other),
             Some(_) => (other, ordinary),
         };
-        self.make_chain(dir, &chosen, changed).await?;
+        self.make_chain(near, dir, &chosen, changed).await?;
         // Somebody who saw another state may have made the other one: both look after they
         // have made theirs, so at least one of them sees it and steps back.
-        if self.tree.is_own_dir(&rival).await? && self.tree.remove_dir(&chosen).await.is_ok() {
+        if near.is_own_dir(&rival).await? && near.remove_dir(&chosen).await.is_ok() {
             return Ok(rival);
         }
         Ok(chosen)
@@ -209,6 +215,7 @@ impl<D: Dir> Local<D> {
     /// Make the directories that `path` has behind `dir`: one, or several for a long name.
     async fn make_chain(
         &self,
+        near: &mut Nearby<'_, D>,
         dir: &str,
         path: &str,
         changed: &mut Vec<String>,
@@ -223,11 +230,11 @@ impl<D: Dir> Local<D> {
             if made.len() <= dir.len() {
                 continue;
             }
-            match self.tree.make_dir(made).await {
+            match near.make_dir(made).await {
                 Ok(()) if self.settings.durable => changed.push(parent(made).to_owned()),
                 Ok(()) => {}
                 // A file or a link is no way in.
-                Err(Fault::Exists) if self.tree.is_own_dir(made).await? => {}
+                Err(Fault::Exists) if near.is_own_dir(made).await? => {}
                 Err(fault) => return Err(fault),
             }
         }

@@ -118,12 +118,13 @@ impl<D: Dir> Local<D> {
         let Some(path) = above.strip_suffix('/') else {
             return Ok(sources);
         };
+        let mut near = self.tree.nearby();
         for (depth, segment) in path.split('/').enumerate() {
             let mut inner = Vec::with_capacity(1);
             for dir in sources {
                 for mark in [Mark::None, Mark::Directory] {
                     let path = child(&dir, segment, depth == 0, mark);
-                    if self.tree.is_own_dir(&path).await? {
+                    if near.is_own_dir(&path).await? {
                         inner.push(path);
                     }
                 }

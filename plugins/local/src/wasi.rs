@@ -150,6 +150,10 @@ impl Dir for WasiDir {
         ))
     }
 
+    async fn pause() {
+        wit_bindgen::yield_async().await;
+    }
+
     fn now() -> i64 {
         nanos(system_clock::now())
     }

@@ -127,6 +127,7 @@ pub fn odd_keys() -> Vec<String> {
     // they are escaped.
     keys.push("x".repeat(1024));
     keys.push("d/".repeat(512));
+    keys.push("/".repeat(1024));
     keys.push("%".repeat(1024));
     keys.push("é".repeat(512));
     keys.push("n".repeat(255));

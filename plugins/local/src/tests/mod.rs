@@ -1,6 +1,7 @@
 //! The plugin's logic on a real directory.
 
 mod buckets;
+mod deep;
 mod links;
 mod listing;
 mod neighbours;
