@@ -106,30 +106,32 @@ impl<D: Dir> Local<D> {
             return Err(Error::InvalidName(format!("{bucket:?} is no bucket name")));
         }
         let base = self.base(bucket)?;
-        match self.tree.make_dir(bucket).await {
-            Ok(()) => {}
-            // A directory without `objects` is no bucket yet.
-            Err(Fault::Exists) if self.settings.layout == Layout::Objects => {}
-            Err(Fault::Exists) => return Err(Error::AlreadyExists),
-            Err(fault) => return Err(fault.into()),
-        }
+        let made = self.make_bucket_dir(bucket).await?;
         if self.settings.layout == Layout::Objects {
-            match self.tree.make_dir(&base).await {
-                Ok(()) => {}
-                Err(Fault::Exists) => return Err(Error::AlreadyExists),
-                Err(Fault::NotDirectory) => {
-                    return Err(Error::InvalidName(format!(
-                        "a file has the name {bucket:?}"
-                    )));
-                }
-                Err(fault) => return Err(fault.into()),
+            // A directory without `objects` is no bucket yet.
+            if !self.make_bucket_dir(&base).await? {
+                return Err(Error::AlreadyExists);
             }
+        } else if !made {
+            return Err(Error::AlreadyExists);
         }
         if self.settings.durable {
             self.tree.sync_dir("").await?;
             self.tree.sync_dir(bucket).await?;
         }
         Ok(())
+    }
+
+    /// Make a directory of a bucket; whether it was not there yet.
+    async fn make_bucket_dir(&self, path: &str) -> Result<bool, Error> {
+        match self.tree.make_dir(path).await {
+            Ok(()) => Ok(true),
+            Err(Fault::Exists) if self.tree.is_own_dir(path).await? => Ok(false),
+            Err(Fault::Exists) => Err(Error::InvalidName(format!(
+                "what stands at {path:?} is no directory"
+            ))),
+            Err(fault) => Err(fault.into()),
+        }
     }
 
     /// Delete a bucket without objects. Directories that a crash left behind empty do not

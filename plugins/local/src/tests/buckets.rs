@@ -1,5 +1,6 @@
 use super::*;
 use std::fs;
+use std::os::unix::fs::symlink;
 
 #[test]
 fn a_bucket_is_a_directory_with_objects_in_it() {
@@ -50,8 +51,30 @@ fn a_bucket_is_made_once() {
             now(store.local.create_bucket("../up")),
             Err(Error::InvalidName(_))
         ));
+    }
+}
+
+#[test]
+fn no_bucket_is_made_where_something_else_is_in_the_way() {
+    for layout in [Layout::Objects, Layout::Plain] {
+        let store = Store::buckets(layout);
+        let refused = |name| {
+            let made = now(store.local.create_bucket(name));
+            assert!(matches!(made, Err(Error::InvalidName(_))), "{made:?}");
+            let stat = now(store.local.stat_bucket(name));
+            assert_eq!(stat, Err(Error::NoSuchBucket));
+        };
         fs::write(store.path("file"), b"").unwrap();
-        assert!(now(store.local.create_bucket("file")).is_err());
+        symlink("nowhere", store.path("leads-nowhere")).unwrap();
+        refused("file");
+        refused("leads-nowhere");
+        if layout == Layout::Objects {
+            fs::create_dir(store.path("inside")).unwrap();
+            fs::write(store.path("inside/objects"), b"").unwrap();
+            refused("inside");
+            fs::remove_file(store.path("inside/objects")).unwrap();
+            now(store.local.create_bucket("inside")).unwrap();
+        }
     }
 }
 
