@@ -20,8 +20,19 @@ pub struct Bucket {
 const OBJECTS: &str = "objects";
 
 impl<D: Dir> Local<D> {
-    /// The directory of a bucket's objects, whether or not it is there.
-    pub(crate) fn base<'b>(&self, bucket: &'b str) -> Result<Cow<'b, str>, Error> {
+    /// The directory of a bucket's objects, whether or not it is there. What a link leads to is no
+    /// bucket: see [`crate::links`].
+    pub(crate) async fn base<'b>(&self, bucket: &'b str) -> Result<Cow<'b, str>, Error> {
+        let base = self.path_of(bucket)?;
+        if self.is_own("", &base).await {
+            Ok(base)
+        } else {
+            Err(Error::NoSuchBucket)
+        }
+    }
+
+    /// The path of a bucket's objects.
+    fn path_of<'b>(&self, bucket: &'b str) -> Result<Cow<'b, str>, Error> {
         if self.settings.single_bucket {
             return if bucket.is_empty() {
                 Ok("".into())
@@ -40,7 +51,7 @@ impl<D: Dir> Local<D> {
 
     /// The same, of a bucket that is there.
     pub(crate) async fn existing_base<'b>(&self, bucket: &'b str) -> Result<Cow<'b, str>, Error> {
-        let base = self.base(bucket)?;
+        let base = self.base(bucket).await?;
         if !base.is_empty() && !self.tree.is_dir(&base).await? {
             return Err(Error::NoSuchBucket);
         }
@@ -105,7 +116,7 @@ impl<D: Dir> Local<D> {
         if !is_bucket_name(bucket) {
             return Err(Error::InvalidName(format!("{bucket:?} is no bucket name")));
         }
-        let base = self.base(bucket)?;
+        let base = self.path_of(bucket)?;
         let made = self.make_bucket_dir(bucket).await?;
         if self.settings.layout == Layout::Objects {
             // A directory without `objects` is no bucket yet.

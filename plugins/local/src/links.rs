@@ -3,6 +3,7 @@
 //! A listing cannot go into them, since they may lead in circles, and would show what is behind
 //! them twice. So a key whose directory has the name of such a link gets a directory of its own
 //! ([`crate::layout::Mark::Directory`]), and what the link leads to is nobody's but its owner's.
+//! For the same reasons such a link is no bucket, and nor is a directory whose `objects` is one.
 
 use crate::Local;
 use crate::disk::{Dir, Kind};
@@ -40,7 +41,11 @@ impl Directories {
 impl<D: Dir> Local<D> {
     /// Whether none of the directories that lead from `base` to `path` is a link.
     pub(crate) async fn is_direct(&self, base: &str, path: &str) -> bool {
-        let dir = parent(path);
+        self.is_own(base, parent(path)).await
+    }
+
+    /// Whether neither `dir` nor a directory that leads to it from `base` is a link.
+    pub(crate) async fn is_own(&self, base: &str, dir: &str) -> bool {
         let now = D::now();
         if dir.len() <= base.len() || self.directories.at(now).paths.contains(dir) {
             return true;

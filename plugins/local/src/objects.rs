@@ -64,7 +64,7 @@ impl<D: Dir> Local<D> {
         range: Option<Range>,
         known: bool,
     ) -> Result<Object<D::Body>, Error> {
-        let base = self.base(bucket)?;
+        let base = self.base(bucket).await?;
         let (file, stat) = self.open(&base, key, known).await?;
         let offset = range.map_or(0, |range| range.offset);
         if range.is_some() && offset >= stat.size {
@@ -112,7 +112,7 @@ impl<D: Dir> Local<D> {
 
     /// The state of an object.
     pub async fn stat(&self, bucket: &str, key: &str) -> Result<Info, Error> {
-        let base = self.base(bucket)?;
+        let base = self.base(bucket).await?;
         match self.place(&base, key).await? {
             Some((_, stat)) => Ok(stat.into()),
             None => Err(self.or_no_bucket(&base, Error::NoSuchKey).await),
@@ -226,7 +226,7 @@ impl<D: Dir> Local<D> {
 
     /// Delete an object, and the directories that were there for it only.
     pub async fn delete(&self, bucket: &str, key: &str) -> Result<(), Error> {
-        let base = self.base(bucket)?;
+        let base = self.base(bucket).await?;
         for _ in 0..ATTEMPTS {
             let Some((path, _)) = self.place(&base, key).await? else {
                 if base.is_empty() || self.tree.is_dir(&base).await? {
@@ -264,7 +264,7 @@ impl<D: Dir> Local<D> {
         target: (&str, &str),
         receipt: Receipt,
     ) -> Result<Info, Error> {
-        let source_base = self.base(source.0)?;
+        let source_base = self.base(source.0).await?;
         let base = self.existing_base(target.0).await?;
         let (from, stat) = self.open(&source_base, source.1, true).await?;
         if Info::from(stat).version != version {

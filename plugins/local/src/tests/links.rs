@@ -83,3 +83,53 @@ fn a_file_behind_a_broken_link_takes_its_place() {
     assert_eq!(store.tree(), ["link"]);
     assert!(!store.path("link").is_symlink());
 }
+
+#[test]
+fn a_link_to_a_bucket_is_no_bucket() {
+    for (layout, link, target) in [
+        (Layout::Plain, "link", "bucket"),
+        (Layout::Objects, "link", "bucket"),
+        (Layout::Objects, "dir/objects", "../bucket/objects"),
+    ] {
+        let store = Store::buckets(layout);
+        store.put("key", b"object");
+        if let Some((dir, _)) = link.split_once('/') {
+            fs::create_dir(store.path(dir)).unwrap();
+        }
+        symlink(target, store.path(link)).unwrap();
+        let tree = store.tree();
+        let name = link.split('/').next().unwrap();
+        let local = &store.local;
+        let buckets = now(local.list_buckets()).unwrap();
+        let names: Vec<_> = buckets.iter().map(|bucket| bucket.name.as_str()).collect();
+        assert_eq!(names, ["bucket"]);
+
+        let missing = || Err(Error::NoSuchBucket);
+        assert_eq!(now(local.stat_bucket(name)).map(drop), missing());
+        assert_eq!(now(local.stat(name, "key")).map(drop), missing());
+        assert_eq!(now(local.get(name, "key", None, true)).map(drop), missing());
+        assert_eq!(now(local.delete(name, "key")), missing());
+        assert_eq!(now(local.delete_bucket(name)), missing());
+        assert_eq!(now(local.begin(name)).map(drop), missing());
+        let query = Query {
+            prefix: String::new(),
+            after: None,
+            shallow: false,
+            limit: 1,
+        };
+        assert_eq!(now(local.list(name, &query)).map(drop), missing());
+        let receipt = || Receipt { size: 6 };
+        let body = Bytes::Memory(b"object".to_vec());
+        let put = now(local.put(name, "new", body, async { Ok(receipt()) }));
+        assert_eq!(put.map(drop), missing());
+        let version = now(local.stat("bucket", "key")).unwrap().version;
+        for (from, to) in [("bucket", name), (name, "bucket")] {
+            let copied = now(local.copy((from, "key"), &version, (to, "new"), receipt()));
+            assert_eq!(copied.map(drop), missing());
+        }
+        let made = now(local.create_bucket(name));
+        assert!(matches!(made, Err(Error::InvalidName(_))), "{made:?}");
+        assert_eq!(store.tree(), tree);
+        assert_eq!(store.get("key").unwrap(), b"object");
+    }
+}
