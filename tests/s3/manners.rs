@@ -1,6 +1,7 @@
 //! How the gateway behaves as a server of HTTP, over bare sockets.
 
 use pys3local_tests::client::{Outgoing, Socket};
+use pys3local_tests::xml::Element;
 use pys3local_tests::{Gateway, S3};
 
 /// Sends one request and reads until the connection ends.
@@ -309,4 +310,72 @@ async fn a_request_has_the_date_that_it_was_signed_with() {
         .send()
         .await;
     both.expect(200);
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_answered_as_an_error_of_s3() {
+    let (gateway, s3) = Gateway::with_bucket().await;
+    let good = s3.head("bucket", "missing").sign().request.head();
+    let put = "PUT /bucket/key HTTP/1.1\r\nhost: x\r\n";
+    let many: Vec<String> = (0..2000)
+        .map(|n| format!("x-amz-meta-{n}: v\r\n"))
+        .collect();
+    let many = many.concat();
+    for (bytes, code) in [
+        ("GET /a b HTTP/1.1\r\n\r\n".to_owned(), "BadRequest"),
+        ("GET /b?x=\"y\" HTTP/1.1\r\n\r\n".into(), "BadRequest"),
+        ("\x16\x03\x01 hello\r\n\r\n".into(), "BadRequest"),
+        (format!("{put}na me: x\r\n\r\n"), "BadRequest"),
+        (format!("{put}content-length: -1\r\n\r\n"), "BadRequest"),
+        (
+            format!("{put}content-length: 1\r\ncontent-length: 2\r\n\r\n"),
+            "BadRequest",
+        ),
+        (
+            format!("GET /{} HTTP/1.1\r\n\r\n", "k".repeat(70_000)),
+            "RequestHeaderSectionTooLarge",
+        ),
+        (format!("{put}{many}\r\n"), "RequestHeaderSectionTooLarge"),
+        (
+            format!("{put}x: {}\r\n\r\n", "v".repeat(2_000_000)),
+            "RequestHeaderSectionTooLarge",
+        ),
+    ] {
+        let what = &bytes[..bytes.len().min(60)];
+        // The first one of a connection, the next one, and one that comes in the same piece.
+        for mut before in [None, Some(true), Some(false)] {
+            let mut socket = Socket::open(gateway.address()).await.unwrap();
+            let mut sent = bytes.clone().into_bytes();
+            if before == Some(false) {
+                sent = [&good, &*sent].concat();
+            }
+            if before == Some(true) {
+                socket.send(&good).await.unwrap();
+                assert_eq!(socket.head().await.unwrap().unwrap().0, 404);
+                before = None;
+            }
+            socket.send(&sent).await.unwrap();
+            if before.is_some() {
+                let (status, head) = socket.head().await.unwrap().unwrap();
+                assert_eq!(status, 404, "{what}: {head}");
+                assert!(head.contains("x-amz-request-id: "), "{what}: {head}");
+            }
+            let (status, head, body) = socket.answer().await.unwrap().unwrap();
+            assert_eq!(status, 400, "{what}: {head}");
+            let error = Element::parse(std::str::from_utf8(&body).unwrap());
+            assert_eq!(
+                (&*error.name, error.text("Code")),
+                ("Error", code),
+                "{what}"
+            );
+            let id = format!("x-amz-request-id: {}\r\n", error.text("RequestId"));
+            assert!(head.contains(&id), "{what}: {head}");
+            for field in ["connection: close\r\n", "server: pys3local\r\n", "date: "] {
+                assert_eq!(head.matches(field).count(), 1, "{what}: {head}");
+            }
+            let _ = socket.finish().await;
+            assert!(socket.answer().await.unwrap().is_none(), "{what}");
+        }
+    }
+    still_serves(&s3).await;
 }

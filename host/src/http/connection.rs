@@ -4,8 +4,10 @@ use super::crowd::{Link, Wait};
 use super::exchange;
 use super::metrics::Metrics;
 use super::patience::Patience;
+use super::refusal::Refusal;
 use super::server::{Limits, Stop};
 use axum::Router;
+use bytes::{Buf, Bytes};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -32,8 +34,12 @@ pub(super) async fn drive<S>(
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let socket = Socket::new(socket, link.clone(), &limits);
     let router = TowerToHyperService::new(router);
+    let refusal = Refusal {
+        router: router.clone(),
+        metrics: metrics.clone(),
+    };
+    let socket = Socket::new(socket, link.clone(), refusal, &limits);
     let exchanges = service_fn(|request| {
         let (link, metrics) = (link.clone(), metrics.clone());
         exchange::answer(router.clone(), request, limits.silence, link, metrics)
@@ -77,6 +83,9 @@ struct Socket<S> {
     head: Patience,
     reply: Patience,
     closing: Option<Lingering>,
+    refusal: Refusal,
+    /// What is left to be written of the answer to what is no request.
+    refusing: Option<Bytes>,
     limits: Limits,
 }
 
@@ -88,7 +97,7 @@ struct Lingering {
 }
 
 impl<S> Socket<S> {
-    fn new(inner: S, link: Arc<Link>, limits: &Limits) -> Self {
+    fn new(inner: S, link: Arc<Link>, refusal: Refusal, limits: &Limits) -> Self {
         Self {
             inner,
             link,
@@ -96,6 +105,8 @@ impl<S> Socket<S> {
             head: Patience::new(limits.head),
             reply: Patience::new(limits.silence),
             closing: None,
+            refusal,
+            refusing: None,
             limits: limits.clone(),
         }
     }
@@ -156,13 +167,37 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> Socket<S> {
+    /// Writes what hyper writes, or what the application answers to what hyper cannot read.
+    fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.link.asks_nothing() {
+            if self.refusing.is_none() {
+                self.refusing = self.refusal.instead_of(bytes);
+            }
+            if let Some(answer) = &mut self.refusing {
+                // The client may still be sending.
+                self.link.linger();
+                while !answer.is_empty() {
+                    let count = ready!(Pin::new(&mut self.inner).poll_write(cx, answer))?;
+                    if count == 0 {
+                        return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                    }
+                    answer.advance(count);
+                }
+                return Poll::Ready(Ok(bytes.len()));
+            }
+        }
+        Pin::new(&mut self.inner).poll_write(cx, bytes)
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.inner).poll_write(cx, bytes);
+        let written = self.write(cx, bytes);
         self.note_write(&written);
         self.watch_write(cx, written)
     }
@@ -172,7 +207,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.inner).poll_write_vectored(cx, slices);
+        let written = match slices {
+            [bytes] => self.write(cx, bytes),
+            _ => Pin::new(&mut self.inner).poll_write_vectored(cx, slices),
+        };
         self.note_write(&written);
         self.watch_write(cx, written)
     }

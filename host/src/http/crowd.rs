@@ -168,6 +168,11 @@ impl Link {
         phase == 0 || phase & !Phase::USED == Phase::HEAD
     }
 
+    /// Whether no request is under way: none of its answer is still to be sent.
+    pub(super) fn asks_nothing(&self) -> bool {
+        self.phase() & (Phase::BUSY | Phase::UNSENT) == 0
+    }
+
     /// Bytes have come or gone.
     pub(super) fn moves(&self) {
         // Nobody else does it.

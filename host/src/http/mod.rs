@@ -14,6 +14,7 @@ mod exchange;
 mod log;
 mod metrics;
 mod patience;
+mod refusal;
 mod server;
 mod tls;
 

@@ -70,6 +70,18 @@ impl Outcome {
     };
 }
 
+/// Why what came is no request, in the extensions of one that stands for it: its answer is then an
+/// error like any other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unreadable {
+    /// It does not keep to HTTP.
+    #[error("this is no request of HTTP")]
+    Malformed,
+    /// Its target or its head is too large to be read.
+    #[error("the head of the request is too large")]
+    TooLarge,
+}
+
 /// How a gateway presents itself.
 #[derive(Debug, Clone)]
 pub struct GatewayOptions {
@@ -153,6 +165,9 @@ impl Gateway {
         id: &RequestId,
         name: &mut &'static str,
     ) -> Result<Reply, Error> {
+        if let Some(why) = parts.extensions.get::<Unreadable>() {
+            return Err((*why).into());
+        }
         if parts.headers.get_all(HOST).iter().nth(1).is_some() {
             // Whoever stands in between may have looked at another one.
             let text = "A request can have only one Host header.";

@@ -11,6 +11,7 @@ pub use request::RequestError;
 pub use text::PART_NUMBER;
 
 use crate::model::UploadError;
+use crate::s3::Unreadable;
 use crate::s3::address::AddressError;
 use crate::s3::auth::{AuthError, Place};
 use crate::s3::body::DocumentError;
@@ -25,6 +26,9 @@ use http::StatusCode;
 /// Everything that can end a request.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// It is none.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
     /// The address names nothing that can exist.
     #[error(transparent)]
     Address(#[from] AddressError),
@@ -141,6 +145,7 @@ pub enum Code {
     NotModified,
     PreconditionFailed,
     QuotaExceeded,
+    RequestHeaderSectionTooLarge,
     RequestIsNotMultiPartContent,
     RequestTimeTooSkewed,
     RequestTimeout,
@@ -158,6 +163,7 @@ impl Error {
             Self::Address(AddressError::Uri) | Self::Request(R::Query) => Code::InvalidUri,
             Self::Address(AddressError::Bucket { .. }) => Code::InvalidBucketName,
             Self::Address(AddressError::KeyTooLong(_)) => Code::KeyTooLong,
+            Self::Unreadable(Unreadable::TooLarge) => Code::RequestHeaderSectionTooLarge,
             Self::Auth(error) => match error {
                 A::AccessDenied
                 | A::RequestExpired { .. }
@@ -198,7 +204,8 @@ impl Error {
                 A::MissingSecurityHeader => Code::MissingSecurityHeader,
             },
             Self::Form(error) => form_code(error),
-            Self::Cors(CorsError::NoOrigin | CorsError::Method(_)) => Code::BadRequest,
+            Self::Unreadable(Unreadable::Malformed)
+            | Self::Cors(CorsError::NoOrigin | CorsError::Method(_)) => Code::BadRequest,
             Self::Cors(CorsError::NoBucket | CorsError::NotEnabled | CorsError::NotAllowed) => {
                 Code::AccessForbidden
             }
@@ -370,6 +377,7 @@ impl Code {
             Self::NotModified => (S::NOT_MODIFIED, "NotModified", "Not Modified"),
             Self::PreconditionFailed => (S::PRECONDITION_FAILED, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"),
             Self::QuotaExceeded => (S::INSUFFICIENT_STORAGE, "QuotaExceeded", "The quota of the storage account is exhausted."),
+            Self::RequestHeaderSectionTooLarge => (S::BAD_REQUEST, "RequestHeaderSectionTooLarge", "Your request header and query parameters used to make the request exceed the maximum allowed size."),
             Self::RequestIsNotMultiPartContent => (S::BAD_REQUEST, "RequestIsNotMultiPartContent", "Bucket POST must be of the enclosure-type multipart/form-data."),
             Self::RequestTimeTooSkewed => (S::FORBIDDEN, "RequestTimeTooSkewed", "The difference between the request time and the server's time is too large."),
             Self::RequestTimeout => (S::BAD_REQUEST, "RequestTimeout", "Your socket connection to the server was not read from or written to within the timeout period."),

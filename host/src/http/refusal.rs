@@ -1,0 +1,77 @@
+//! The application's answer to what hyper cannot read.
+//!
+//! hyper gives such an answer itself, a bare head, and then closes. It offers no way to have a say in
+//! that, but whatever it writes while no request is under way is this answer, in one piece. So the
+//! socket below it asks here for what to write instead.
+
+use super::metrics::{Metrics, Transfer};
+use crate::s3::{Outcome, Unreadable};
+use ::http::{Request, Response, StatusCode};
+use axum::Router;
+use axum::body::Body;
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::FutureExt;
+use http_body_util::BodyExt;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
+use std::time::Duration;
+
+/// Who is asked.
+pub(super) struct Refusal {
+    pub(super) router: TowerToHyperService<Router>,
+    pub(super) metrics: Metrics,
+}
+
+impl Refusal {
+    /// What to write instead of hyper's answer, if that is one and the application has its own.
+    pub(super) fn instead_of(&self, answer: &[u8]) -> Option<Bytes> {
+        let head = std::str::from_utf8(answer).ok()?.strip_suffix("\r\n\r\n")?;
+        let (line, fields) = head.split_once("\r\n")?;
+        let status = line.strip_prefix("HTTP/1.")?.get(2..5)?;
+        let status = StatusCode::from_bytes(status.as_bytes()).ok()?;
+        let response = self.ask(status)?;
+        let outcome = *response.extensions().get::<Outcome>()?;
+        let (parts, body) = response.into_parts();
+        let body = body.collect().now_or_never()?.ok()?.to_bytes();
+
+        let mut bytes = BytesMut::with_capacity(1024 + body.len());
+        bytes.extend_from_slice(format!("HTTP/1.1 {}\r\n", parts.status).as_bytes());
+        for (name, value) in &parts.headers {
+            bytes.extend_from_slice(name.as_str().as_bytes());
+            bytes.extend_from_slice(b": ");
+            bytes.extend_from_slice(value.as_bytes());
+            bytes.extend_from_slice(b"\r\n");
+        }
+        // That it closes, and the date.
+        for field in fields.split("\r\n") {
+            if !field.starts_with("content-length:") {
+                bytes.extend_from_slice(field.as_bytes());
+                bytes.extend_from_slice(b"\r\n");
+            }
+        }
+        bytes.extend_from_slice(b"\r\n");
+        let transfer = Transfer {
+            received: 0,
+            sent: body.len() as u64,
+            whole: true,
+        };
+        self.metrics.request(outcome, Duration::ZERO, transfer);
+        bytes.put(body);
+        Some(bytes.freeze())
+    }
+
+    /// Asks with a request that stands for what came. Whoever has an answer has it at once.
+    fn ask(&self, status: StatusCode) -> Option<Response<Body>> {
+        let why = match status {
+            StatusCode::BAD_REQUEST => Unreadable::Malformed,
+            StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+                Unreadable::TooLarge
+            }
+            _ => return None,
+        };
+        let mut request = Request::new(Body::empty());
+        request.extensions_mut().insert(why);
+        let Ok(response) = self.router.call(request).now_or_never()?;
+        Some(response)
+    }
+}
