@@ -16,6 +16,7 @@ mod crash;
 #[cfg(target_os = "linux")]
 mod crowd;
 mod cut_off;
+mod few_files;
 mod linear;
 mod plugin;
 mod restart;

@@ -9,7 +9,7 @@
 //! actor's thread, and their calls go to that actor.
 
 use super::bindings::exports::pys3local::storage::setup::{Configured, Context};
-use super::context::{ANSWER, Ctx};
+use super::context::{self, ANSWER, Ctx};
 use super::engine::TICK;
 use super::grants::Grants;
 use super::guest_log::GuestLog;
@@ -239,6 +239,11 @@ impl Actor {
 
     pub(super) fn is_ready(&self) -> bool {
         self.shared.ready.load(Ordering::Relaxed)
+    }
+
+    /// Whether its handles suffice for one more call.
+    pub(super) fn has_room(&self) -> bool {
+        self.shared.in_flight.load(Ordering::Relaxed) < context::calls()
     }
 
     pub(super) fn standing(&self) -> Standing {

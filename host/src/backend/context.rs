@@ -97,16 +97,38 @@ const HEADERS: usize = 16 << 10;
 /// More handles no plugin needs, however many files may be open: each may keep some memory.
 const MOST_HANDLES: usize = 4096;
 
-/// Handles (open files, requests …) that one instance may hold itself, and as many that its bodies
-/// hold. All of them together leave half of the files that may be open to the rest of the program,
-/// so that a plugin that keeps what it gets hurts only itself.
-fn handles() -> usize {
-    static EACH: OnceLock<usize> = OnceLock::new();
-    *EACH.get_or_init(|| {
+/// With fewer handles than this, instances get few calls each: then there are fewer of them.
+const FEW_HANDLES: usize = 64;
+/// Handles that a call needs at most, as plugins are usually written, together with those of the
+/// calls that are made on its behalf: `local` has a file, the directory that it goes to, and what
+/// leads there.
+const OF_A_CALL: usize = 4;
+
+/// Handles that all instances together may hold themselves, and as many that their bodies hold. Half
+/// of the files that may be open is left to the rest of the program.
+fn all_handles() -> usize {
+    static ALL: OnceLock<usize> = OnceLock::new();
+    *ALL.get_or_init(|| {
         let files = rlimit::Resource::NOFILE.get_soft().unwrap_or(1024);
-        let files = usize::try_from(files).unwrap_or(usize::MAX).min(1 << 20);
-        (files / 4 / super::cores()).min(MOST_HANDLES)
+        usize::try_from(files).unwrap_or(usize::MAX).min(1 << 20) / 4
     })
+}
+
+/// How many instances a stateless plugin has.
+pub(super) fn instances() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores.min(all_handles() / FEW_HANDLES).max(1)
+}
+
+/// Handles (open files, requests …) that one instance may hold itself, and as many that its bodies
+/// hold, so that a plugin that keeps what it gets hurts only itself.
+fn handles() -> usize {
+    (all_handles() / instances()).min(MOST_HANDLES)
+}
+
+/// How many calls the handles of one instance suffice for.
+pub(super) fn calls() -> usize {
+    (handles() / OF_A_CALL).max(1)
 }
 
 impl WasiView for Ctx {

@@ -32,7 +32,8 @@ pub struct Grants {
     pub memory: u64,
     /// How long a call may go on without any progress. Waiting for the client does not count.
     pub call_timeout: Duration,
-    /// How many calls may run at once, over all instances; further ones wait. `None`: any number.
+    /// How many calls may run at once, over all instances; further ones wait. `None`: as many as the
+    /// handles of the instances suffice for.
     pub max_calls: Option<NonZeroUsize>,
 }
 

@@ -66,11 +66,6 @@ pub struct PluginConfig {
     pub settings: BTreeMap<String, String>,
 }
 
-/// How many instances a stateless plugin has.
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
 /// How plugins are run.
 #[derive(Debug, Clone, Default)]
 pub struct BackendOptions {
@@ -85,6 +80,8 @@ pub struct BackendOptions {
     /// Config, database and the like: no plugin that is not built in may write to a directory
     /// that holds one of them, or plugins, or compiled ones.
     pub trusted: Vec<PathBuf>,
+    /// How many requests may be answered at once.
+    pub requests: usize,
     /// Where parts are kept for plugins that cannot take parts.
     pub spool: PathBuf,
     /// How many bytes may wait there; `None` for [`DEFAULT_SPOOL_LIMIT`].
@@ -202,11 +199,13 @@ async fn start(
         let why = "its label is larger than any number that the database keeps".into();
         return Err(OpenError::Configure { plugin: kind, why });
     }
-    if configured.capabilities.stateless {
-        let cores = cores();
-        pool.grow(cores)
-            .map_err(|error| OpenError::Engine(error.to_string()))?;
-    }
+    let count = if configured.capabilities.stateless {
+        context::instances()
+    } else {
+        1
+    };
+    pool.grow(count, options.requests)
+        .map_err(|error| OpenError::Engine(error.to_string()))?;
     let trust = match configured.capabilities.trust {
         setup::RowTrust::Check => RowTrust::Check,
         setup::RowTrust::Indexed => RowTrust::Indexed,

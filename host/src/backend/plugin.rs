@@ -15,10 +15,11 @@ use crate::service::ports::{
     StorePage, StoredBucket, StoredObject, StoredPart, Verdict,
 };
 use async_trait::async_trait;
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, poll, stream};
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use wasmtime::component::{FutureReader, StreamReader};
 
 /// Deletions of one request that run at the same time if the plugin takes them one by one.
@@ -180,14 +181,14 @@ impl Store for Plugin {
         body: ByteStream,
         verdict: Verdict,
     ) -> Result<StoredObject, StoreError> {
-        // A body of no bytes ends before the plugin has begun: this call may be waiting for its turn
-        // behind others that wait for it to have done with the key.
-        let about = match size {
-            0 => self.about(bucket, key),
-            _ => About::NOTHING,
-        };
-        self.put_object(about, (bucket, key), (size, options), body, verdict)
-            .await
+        self.put_object(
+            About::NOTHING,
+            (bucket, key),
+            (size, options),
+            body,
+            verdict,
+        )
+        .await
     }
 
     async fn get(
@@ -454,13 +455,20 @@ impl Plugin {
         let (bucket, key) = names(bucket, key);
         let options = convert::options(options);
         let pulse = Pulse::new();
-        let body = pulse.watch(body);
+        let mut body = pulse.watch(body);
         // What decides on the verdict asks about the object first.
         let _storing = self.pool.begin_storing(&bucket, &key);
         let info = self
             .pool
             .call("put", about, &pulse, move |accessor, guest, _claim| {
                 Box::pin(async move {
+                    if size == 0 {
+                        // Whoever feeds it waits until it is wanted; the plugin may not ask for nothing.
+                        let first = poll!(body.next());
+                        if let Poll::Ready(Some(first)) = first {
+                            body = stream::iter([first]).chain(body).boxed();
+                        }
+                    }
                     let (body, verdict) = accessor.with(|mut access| {
                         let body = StreamReader::new(&mut access, BodyProducer::new(body))?;
                         let verdict = FutureReader::new(&mut access, async move {

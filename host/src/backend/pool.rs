@@ -2,15 +2,16 @@
 
 use super::actor::{Actor, Blueprint, Busy, Job, Seat};
 use super::bindings::pys3local::storage::types::Error as GuestError;
-use super::context::Ctx;
+use super::context::{self, Ctx};
 use super::convert;
 use super::load::{Guest, why};
 use super::pulse::Pulse;
 use crate::service::ports::StoreError;
 use futures_util::future::BoxFuture;
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Instant;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot};
 use wasmtime::component::Accessor;
@@ -20,13 +21,47 @@ pub(super) struct Pool {
     blueprint: Arc<Blueprint>,
     slots: RwLock<Vec<Arc<Actor>>>,
     next: AtomicUsize,
-    /// One for each call that may run; none if any number may.
-    permits: Option<Semaphore>,
+    /// Set with the number of actors; none if any number of calls may run.
+    turns: OnceLock<Option<Turns>>,
     /// Objects that are being stored (bucket and key) and their buckets, and how many calls store
     /// each.
     storing: Mutex<HashMap<Place, usize>>,
     /// Word of one more of them.
     begun: Notify,
+}
+
+/// Who may run: one permit for each call.
+struct Turns {
+    calls: Semaphore,
+    /// Of these, those whose bodies come from clients, and may take their time. The others have some
+    /// for themselves, so that only uploads wait for uploads. None if that matters to nobody.
+    uploads: Option<Semaphore>,
+}
+
+/// For as long as a call runs.
+type Turn<'p> = (Option<SemaphorePermit<'p>>, SemaphorePermit<'p>);
+
+/// Calls whose bodies come from clients.
+const UPLOADS: [&str; 2] = ["put", "part"];
+
+impl Turns {
+    /// For so many requests at once, where `granted` calls may run, and the handles of all actors
+    /// suffice for `room` of them.
+    fn new(granted: Option<NonZeroUsize>, room: usize, requests: usize) -> Option<Self> {
+        let granted = granted.map(|calls| calls.get().min(Semaphore::MAX_PERMITS));
+        let most = granted.unwrap_or(requests).min(requests);
+        if most <= room {
+            return granted.map(|calls| Self {
+                calls: Semaphore::new(calls),
+                uploads: None,
+            });
+        }
+        let uploads = room.saturating_sub(room.div_ceil(4)).max(1);
+        Some(Self {
+            calls: Semaphore::new(room),
+            uploads: Some(Semaphore::new(uploads)),
+        })
+    }
 }
 
 /// The objects (bucket and key) that a call is about, as far as that matters: while one of them is
@@ -70,11 +105,9 @@ pub(super) type Outcome<R> = wasmtime::Result<Result<R, GuestError>>;
 
 impl Pool {
     pub(super) fn start(blueprint: Arc<Blueprint>) -> std::io::Result<Arc<Self>> {
-        let granted = blueprint.grants.max_calls;
-        let permits = granted.map(|calls| calls.get().min(Semaphore::MAX_PERMITS));
         let first = Actor::start(Arc::clone(&blueprint))?;
         Ok(Arc::new(Self {
-            permits: permits.map(Semaphore::new),
+            turns: OnceLock::new(),
             storing: Mutex::default(),
             begun: Notify::new(),
             blueprint,
@@ -83,8 +116,16 @@ impl Pool {
         }))
     }
 
-    /// Adds actors until there are `count`.
-    pub(super) fn grow(&self, count: usize) -> std::io::Result<()> {
+    fn turns(&self) -> Option<&Turns> {
+        self.turns.get()?.as_ref()
+    }
+
+    /// Adds actors until there are `count`, for so many requests at once.
+    pub(super) fn grow(&self, count: usize, requests: usize) -> std::io::Result<()> {
+        let granted = self.blueprint.grants.max_calls;
+        let room = context::calls().saturating_mul(count);
+        self.turns
+            .get_or_init(|| Turns::new(granted, room, requests));
         let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
         while slots.len() < count {
             slots.push(Actor::start(Arc::clone(&self.blueprint))?);
@@ -106,7 +147,7 @@ impl Pool {
 
     /// Calls about this object need not wait from now on.
     pub(super) fn begin_storing(self: &Arc<Self>, bucket: &str, key: &str) -> Storing {
-        if self.permits.is_none() {
+        if self.turns().is_none() {
             return Storing(None);
         }
         let places = [key, THE_BUCKET].map(|key| (bucket.to_owned(), key.to_owned()));
@@ -119,7 +160,7 @@ impl Pool {
 
     /// A call about these objects.
     pub(super) fn about<'k>(&self, bucket: &str, keys: impl IntoIterator<Item = &'k str>) -> About {
-        if self.permits.is_none() {
+        if self.turns().is_none() {
             return About::NOTHING;
         }
         let keys = keys.into_iter();
@@ -130,11 +171,33 @@ impl Pool {
     }
 
     /// Waits until a call may run. `None`: it may, and is not counted.
-    async fn admit(&self, about: &About) -> Result<Option<SemaphorePermit<'_>>, String> {
-        let Some(permits) = &self.permits else {
+    async fn admit(&self, function: &str, about: &About) -> Result<Option<Turn<'_>>, String> {
+        let Some(turns) = self.turns() else {
             return Ok(None);
         };
+        let upload = match &turns.uploads {
+            Some(uploads) if UPLOADS.contains(&function) => {
+                // Each of the others gets on, or is given up: its client is not waited for without end.
+                let forever = std::future::pending();
+                match self.permit(uploads, about, forever).await {
+                    Ok(Some(upload)) => Some(upload),
+                    _ => return Ok(None),
+                }
+            }
+            _ => None,
+        };
         let patience = tokio::time::sleep(self.blueprint.grants.call_timeout);
+        let call = self.permit(&turns.calls, about, patience).await?;
+        Ok(call.map(|call| (upload, call)))
+    }
+
+    /// One of these permits. `None`: the call needs none.
+    async fn permit<'p>(
+        &self,
+        permits: &'p Semaphore,
+        about: &About,
+        patience: impl Future<Output = ()>,
+    ) -> Result<Option<SemaphorePermit<'p>>, String> {
         let (mut patience, mut permit) =
             (std::pin::pin!(patience), std::pin::pin!(permits.acquire()));
         loop {
@@ -178,7 +241,7 @@ impl Pool {
         let slots = self.slots.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(here) = slots
             .iter()
-            .find(|actor| actor.is_here() && actor.is_ready())
+            .find(|actor| actor.is_here() && actor.is_ready() && actor.has_room())
         {
             return Some(Arc::clone(here));
         }
@@ -219,7 +282,7 @@ impl Pool {
         + 'static,
     ) -> Result<R, StoreError> {
         let begun = Instant::now();
-        let outcome = self.run(&about, pulse, call).await;
+        let outcome = self.run(function, &about, pulse, call).await;
         let name = match &outcome {
             Ok(Ok(_)) => "ok",
             Ok(Err(_)) => "refused",
@@ -238,6 +301,7 @@ impl Pool {
     /// The plugin's answer, or why there is none.
     async fn run<R: Send + 'static>(
         self: &Arc<Self>,
+        function: &str,
         about: &About,
         pulse: &Arc<Pulse>,
         call: impl for<'a> FnOnce(&'a Accessor<Ctx>, &'a Guest, Claim) -> BoxFuture<'a, Outcome<R>>
@@ -246,7 +310,7 @@ impl Pool {
     ) -> Result<Result<R, GuestError>, String> {
         let stopped = || "the plugin is shut down".to_owned();
         let patience = self.blueprint.grants.call_timeout;
-        let _permit = self.admit(about).await?;
+        let _turn = self.admit(function, about).await?;
         let actor = self.pick().ok_or_else(stopped)?;
         let (sender, receiver) = oneshot::channel();
         let claim = Claim {
@@ -316,5 +380,31 @@ impl Ticket {
     /// The instance no longer delivers.
     pub(super) fn give_up(self, why: &str) {
         self.pool.retire(&self.actor, why);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The permits of calls, and of those that are uploads.
+    fn permits(
+        granted: Option<usize>,
+        room: usize,
+        requests: usize,
+    ) -> Option<(usize, Option<usize>)> {
+        let turns = Turns::new(granted.and_then(NonZeroUsize::new), room, requests)?;
+        let uploads = turns.uploads.as_ref().map(Semaphore::available_permits);
+        Some((turns.calls.available_permits(), uploads))
+    }
+
+    #[test]
+    fn calls_are_counted_only_where_more_may_come_than_there_is_room_for() {
+        assert_eq!(permits(None, 1250, 512), None);
+        assert_eq!(permits(None, 64, 512), Some((64, Some(48))));
+        assert_eq!(permits(None, 1, 512), Some((1, Some(1))));
+        assert_eq!(permits(Some(8), 64, 512), Some((8, None)));
+        assert_eq!(permits(Some(8), 64, 0), Some((8, None)));
+        assert_eq!(permits(Some(100), 64, 512), Some((64, Some(48))));
     }
 }

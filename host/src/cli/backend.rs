@@ -29,6 +29,7 @@ async fn start(settings: &Serve, say_reach: bool) -> Result<Backend, Failure> {
         plugin_dir: Some(settings.plugin_dir.clone()),
         compile_cache: settings.compile_cache.clone(),
         trusted: vec![settings.config_dir.clone(), settings.metadata_db.clone()],
+        requests: settings.max_connections,
         spool: settings.spool.clone(),
         spool_limit: settings.spool_limit,
     };

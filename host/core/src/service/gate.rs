@@ -106,7 +106,7 @@ impl Feed {
                     self.send(held).await?;
                     // What follows takes the key's lock. A store that has not begun may be waiting
                     // for its turn, and those who have theirs for that lock.
-                    if declared > 0 && !upload.on_demand {
+                    if !upload.on_demand {
                         self.is_wanted(declared, &mut stop).await?;
                     }
                     return Ok(Whole {
