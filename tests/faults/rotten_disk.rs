@@ -188,6 +188,70 @@ async fn a_directory_that_nobody_may_read_is_not_empty() {
     is_as_before(&mut gateway, &s3, &etag).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_is_read_only_refuses_what_would_change_it() {
+    let (mut gateway, s3, etag) = stored().await;
+    s3.create_bucket("empty").await;
+    let put = || s3.put("bucket", "key", "new");
+    for (calls, requests) in [
+        ("openat2", vec![put(), s3.delete("bucket", "key")]),
+        ("rename,renameat,renameat2", vec![put()]),
+        (
+            "mkdir,mkdirat",
+            vec![
+                s3.put("bucket", "new/key", "new"),
+                s3.bucket("PUT", "other-bucket"),
+            ],
+        ),
+        ("unlink,unlinkat", vec![s3.delete("bucket", "key")]),
+        ("rmdir,unlinkat", vec![s3.bucket("DELETE", "empty")]),
+    ] {
+        let Some(failing) = Failing::with(&gateway, calls, "EROFS") else {
+            return;
+        };
+        for request in requests {
+            let refused = request.send().await;
+            println!("{calls}: {}", refused.status);
+            refused.expect_error(403, "AccessDenied");
+        }
+        drop(failing);
+    }
+    is_as_before(&mut gateway, &s3, &etag).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quota_that_is_used_up_is_no_broken_disk() {
+    let (mut gateway, s3, etag) = stored().await;
+    let Some(failing) = Failing::with(&gateway, "mkdir,mkdirat", "EDQUOT") else {
+        return;
+    };
+    let refused = s3.put("bucket", "new/key", "new").send().await;
+    drop(failing);
+    refused.expect_error(507, "QuotaExceeded");
+    is_as_before(&mut gateway, &s3, &etag).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_while_too_many_files_are_open_is_to_come_again() {
+    for error in ["EMFILE", "ENFILE"] {
+        let (mut gateway, s3, etag) = stored().await;
+        let Some(failing) = Failing::with(&gateway, "openat2", error) else {
+            return;
+        };
+        for request in [
+            s3.put("bucket", "dir/key", "new"),
+            s3.get("bucket", "key"),
+            s3.list("bucket"),
+            s3.delete("bucket", "key"),
+        ] {
+            let refused = request.send().await;
+            assert_eq!(refused.status, 503, "{error}: {}", refused.text());
+        }
+        drop(failing);
+        is_as_before(&mut gateway, &s3, &etag).await;
+    }
+}
+
 fn database(gateway: &Gateway) -> PathBuf {
     gateway.home().join(".config/pys3local/metadata.db")
 }

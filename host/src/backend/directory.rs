@@ -5,6 +5,7 @@
 //! is left out, and so is a name that no plugin could use.
 
 use super::context::Handle;
+use super::disk_error;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use std::fs::File;
 use std::io;
@@ -15,7 +16,7 @@ use wasmtime::component::{Destination, StreamProducer, StreamResult, VecBuffer};
 use wasmtime::{Result, StoreContextMut};
 use wasmtime_wasi::p3::bindings::clocks::system_clock::Instant;
 use wasmtime_wasi::p3::bindings::filesystem::types::{
-    DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode,
+    DescriptorStat, DescriptorType, DirectoryEntry, ErrorCode, PathFlags,
 };
 
 /// Entries that cross the boundary at once.
@@ -31,7 +32,7 @@ pub(super) struct Names {
 }
 
 fn code(error: rustix::io::Errno) -> ErrorCode {
-    io::Error::from(error).into()
+    disk_error::code(error.into())
 }
 
 /// A descriptor of its own that can be synced and read: WASI opens directories only to look names
@@ -44,7 +45,7 @@ pub(super) fn reopened(dir: &File) -> io::Result<File> {
 impl Names {
     /// Starts over at the first entry, whatever the descriptor was used for before.
     pub(super) fn read(dir: &File, handle: Handle) -> std::result::Result<Self, ErrorCode> {
-        let dir = reopened(dir).map_err(ErrorCode::from)?;
+        let dir = reopened(dir).map_err(disk_error::code)?;
         Ok(Self {
             dir: Dir::new(dir).map_err(code)?,
             report: None,
@@ -118,10 +119,39 @@ pub(super) fn stat_child(dir: &File, name: &str) -> Option<DescriptorStat> {
         return None;
     }
     let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-    let kind = FileType::from_raw_mode(stat.st_mode);
-    if kind == FileType::Symlink {
+    if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink {
         return None;
     }
+    described(&stat)
+}
+
+/// Describes what a path leads to; `None` leaves the question to `wasmtime-wasi`.
+#[cfg(target_os = "linux")]
+pub(super) fn stat_below(
+    dir: &File,
+    follow: PathFlags,
+    path: &str,
+) -> Option<std::result::Result<DescriptorStat, ErrorCode>> {
+    let mut flags = OFlags::PATH;
+    if !follow.contains(PathFlags::SYMLINK_FOLLOW) {
+        flags |= OFlags::NOFOLLOW;
+    }
+    match super::paths::open_below(dir, path, flags, Mode::empty())? {
+        Ok(found) => Some(Ok(described(&rustix::fs::fstat(found).ok()?)?)),
+        Err(error) => Some(Err(code(error))),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn stat_below(
+    _: &File,
+    _: PathFlags,
+    _: &str,
+) -> Option<std::result::Result<DescriptorStat, ErrorCode>> {
+    None
+}
+
+fn described(stat: &rustix::fs::Stat) -> Option<DescriptorStat> {
     let instant = |seconds, nanoseconds| {
         Some(Instant {
             seconds,
@@ -129,7 +159,7 @@ pub(super) fn stat_child(dir: &File, name: &str) -> Option<DescriptorStat> {
         })
     };
     Some(DescriptorStat {
-        type_: descriptor_type(kind),
+        type_: descriptor_type(FileType::from_raw_mode(stat.st_mode)),
         link_count: stat.st_nlink,
         size: u64::try_from(stat.st_size).ok()?,
         data_access_timestamp: instant(stat.st_atime, stat.st_atime_nsec),

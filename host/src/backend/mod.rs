@@ -11,7 +11,10 @@ mod context;
 mod convert;
 mod directory;
 mod disk;
+mod disk_error;
 mod engine;
+#[cfg(target_os = "linux")]
+mod entries;
 mod error;
 mod grants;
 mod guest_log;

@@ -8,6 +8,7 @@
 use super::context::{Ctx, Handle};
 use super::directory;
 use super::disk;
+use super::disk_error;
 use super::paths;
 use super::stream::{BodyProducer, take_body};
 use crate::model::ByteStream;
@@ -44,6 +45,8 @@ pub(super) fn add_to_linker(linker: &mut Linker<Ctx>) -> Result<()> {
     linker.allow_shadowing(true);
     add_files(linker)?;
     paths::add_to_linker(linker)?;
+    #[cfg(target_os = "linux")]
+    super::entries::add_to_linker(linker)?;
     add_http(linker)?;
     linker.allow_shadowing(false);
     Ok(())
@@ -63,7 +66,7 @@ fn add_files(linker: &mut Linker<Ctx>) -> Result<()> {
                 Descriptor::Dir(_) => Err(FsError::IsDirectory),
             };
             let (body, done) = match file {
-                Ok((file, handle)) => watched(disk::read(file, handle, offset), FsError::from),
+                Ok((file, handle)) => watched(disk::read(file, handle, offset), disk_error::code),
                 Err(error) => (futures_util::stream::empty().boxed(), finished(Err(error))),
             };
             Ok(((
@@ -94,7 +97,7 @@ fn add_files(linker: &mut Linker<Ctx>) -> Result<()> {
                     Ok((file, handle)) => {
                         let done = disk::write(file, body, offset).await;
                         drop(handle);
-                        done.map_err(FsError::from)
+                        done.map_err(disk_error::code)
                     }
                     Err(error) => Err(error),
                 };
@@ -165,12 +168,15 @@ async fn stat_at(
     let quick = accessor.with(|mut access| {
         let WasiCtxView { table, .. } = access.get().ctx();
         match table.get(&descriptor)? {
-            Descriptor::Dir(dir) => Ok(directory::stat_child(&dir.dir, &path)),
+            Descriptor::Dir(dir) => Ok(match directory::stat_child(&dir.dir, &path) {
+                None => directory::stat_below(&dir.dir, flags, &path),
+                stat => stat.map(Ok),
+            }),
             Descriptor::File(_) => Ok::<_, wasmtime::Error>(None),
         }
     })?;
-    if let Some(stat) = quick {
-        return Ok(Ok(stat));
+    if let Some(answer) = quick {
+        return Ok(answer);
     }
     let files = accessor.with_getter::<WasiFilesystem>(Ctx::filesystem);
     let stat =
@@ -194,7 +200,7 @@ async fn sync(
             Descriptor::File(file) => Arc::clone(&file.file),
             Descriptor::Dir(dir) => match directory::reopened(&dir.dir) {
                 Ok(dir) => Arc::new(dir),
-                Err(error) => return Ok(Err(FsError::from(error))),
+                Err(error) => return Ok(Err(disk_error::code(error))),
             },
         };
         Ok::<_, wasmtime::Error>(Ok((file, working)))
@@ -207,7 +213,7 @@ async fn sync(
     drop(working);
     Ok(done
         .unwrap_or_else(|error| Err(io::Error::other(error)))
-        .map_err(FsError::from))
+        .map_err(disk_error::code))
 }
 
 fn add_http(linker: &mut Linker<Ctx>) -> Result<()> {

@@ -5,13 +5,22 @@
 //! What cannot be done here is left to it, unless it is a pipe.
 
 use super::context::Ctx;
+use super::disk_error;
 use rustix::fs::OFlags;
+#[cfg(target_os = "linux")]
+use rustix::{
+    fd::OwnedFd,
+    fs::{Mode, ResolveFlags},
+    io::Errno,
+};
+#[cfg(target_os = "linux")]
+use std::fs;
 use std::io;
 use wasmtime::component::{Accessor, Linker, Resource};
 use wasmtime::{Result, StoreContextMut};
-use wasmtime_wasi::filesystem::{
-    Descriptor, Dir, OpenMode, WasiFilesystem, WasiFilesystemView as _,
-};
+use wasmtime_wasi::filesystem::{Descriptor, OpenMode, WasiFilesystem, WasiFilesystemView as _};
+#[cfg(target_os = "linux")]
+use wasmtime_wasi::filesystem::{Dir, File};
 use wasmtime_wasi::p2;
 use wasmtime_wasi::p2::bindings::filesystem::types as old;
 use wasmtime_wasi::p3;
@@ -72,7 +81,7 @@ async fn open_new(
         let table = access.get().filesystem().table;
         let opened = asked.open(table.get(&dir)?, &path);
         opened
-            .map(|opened| Ok(table.push(opened?)?))
+            .map(|opened| Ok(table.push(opened.map_err(disk_error::code)?)?))
             .transpose()
             .map_err(|error: p3::filesystem::FilesystemError| error)
     })?;
@@ -100,7 +109,7 @@ async fn open_old(
     let asked = Asked::from((follow, create, mode));
     let mut files = ctx.filesystem();
     if let Some(opened) = asked.open(files.table.get(&dir)?, &path) {
-        return Ok(files.table.push(opened?)?);
+        return Ok(files.table.push(opened.map_err(disk_error::old_code)?)?);
     }
     let same = Resource::new_borrow(dir.rep());
     if let Ok(stat) = files.stat_at(same, follow, path.clone()).await {
@@ -176,72 +185,85 @@ impl Asked {
     fn open(self, dir: &Descriptor, path: &str) -> Option<io::Result<Descriptor>> {
         match dir {
             #[cfg(target_os = "linux")]
-            Descriptor::Dir(dir) => linux::open(self, dir, path),
+            Descriptor::Dir(dir) => open(self, dir, path),
             _ => None,
         }
     }
 }
 
+/// How often to look a path up while somebody renames what is on it.
 #[cfg(target_os = "linux")]
-mod linux {
-    use super::{Asked, Descriptor, Dir, OFlags, OpenMode};
-    use rustix::fs::{Mode, ResolveFlags};
-    use rustix::io::Errno;
-    use std::{fs, io};
-    use wasmtime_wasi::filesystem::File;
+const TRIES: usize = 8;
 
-    /// How often to look a path up while somebody renames what is on it.
-    const TRIES: usize = 8;
-
-    pub(super) fn open(asked: Asked, dir: &Dir, path: &str) -> Option<io::Result<Descriptor>> {
-        let write = asked.mode.contains(OpenMode::WRITE);
-        if !asked.simple || (write && dir.perms.write_not_permitted()) {
-            return None;
-        }
-        // The last: a pipe answers at once, and a regular file does not care.
-        let mut flags = asked.create | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-        flags |= match asked.mode {
-            OpenMode::WRITE => OFlags::WRONLY,
-            _ if write => OFlags::RDWR,
-            _ => OFlags::RDONLY,
-        };
-        if !asked.follow {
-            flags |= OFlags::NOFOLLOW;
-        }
-        let creates = asked.create.contains(OFlags::CREATE);
-        let permissions = Mode::from_raw_mode(if creates { 0o666 } else { 0 });
-        // Never out of the directory, on no way.
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        let open = || rustix::fs::openat2(&dir.dir, path, flags, permissions, resolve);
-        let opened = std::iter::repeat_with(open).take(TRIES);
-        let mut opened = opened.skip_while(|opened| matches!(opened, Err(Errno::AGAIN)));
-        let opened = match opened.next()? {
-            Ok(opened) => fs::File::from(opened),
-            // A pipe that nobody reads is for nobody to wait for.
-            Err(Errno::NXIO) => return Some(Err(Errno::NOTSUP.into())),
-            Err(error @ (Errno::NOENT | Errno::EXIST | Errno::NOTDIR)) => {
-                return Some(Err(error.into()));
-            }
-            // Not known, forbidden, or one of the many other reasons.
-            Err(_) => return None,
-        };
-        // A directory cannot be opened to write.
-        let is_dir = asked.create.contains(OFlags::DIRECTORY)
-            || (!write && opened.metadata().is_ok_and(|metadata| metadata.is_dir()));
-        Some(Ok(if is_dir {
-            Descriptor::Dir(Dir::new(opened, dir.perms, asked.mode, true))
-        } else {
-            Descriptor::File(File::new(opened, dir.perms, asked.mode, true))
-        }))
+/// Opens what is below a directory, and never, on no way, what is not. `None` is for the reasons
+/// that are not known here.
+#[cfg(target_os = "linux")]
+pub(super) fn open_below(
+    dir: &fs::File,
+    path: &str,
+    flags: OFlags,
+    mode: Mode,
+) -> Option<Result<OwnedFd, Errno>> {
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let open = || rustix::fs::openat2(dir, path, flags | OFlags::CLOEXEC, mode, resolve);
+    let opened = std::iter::repeat_with(open).take(TRIES);
+    let mut opened = opened.skip_while(|opened| matches!(opened, Err(Errno::AGAIN)));
+    match opened.next()? {
+        Ok(opened) => Some(Ok(opened)),
+        Err(
+            error @ (Errno::NOENT
+            | Errno::EXIST
+            | Errno::NOTDIR
+            | Errno::NXIO
+            | Errno::ROFS
+            | Errno::DQUOT
+            | Errno::MFILE
+            | Errno::NFILE),
+        ) => Some(Err(error)),
+        // Not known, forbidden, or one of the many other reasons.
+        Err(_) => None,
     }
+}
+
+#[cfg(target_os = "linux")]
+fn open(asked: Asked, dir: &Dir, path: &str) -> Option<io::Result<Descriptor>> {
+    let write = asked.mode.contains(OpenMode::WRITE);
+    if !asked.simple || (write && dir.perms.write_not_permitted()) {
+        return None;
+    }
+    // The last: a pipe answers at once, and a regular file does not care.
+    let mut flags = asked.create | OFlags::NOCTTY | OFlags::NONBLOCK;
+    flags |= match asked.mode {
+        OpenMode::WRITE => OFlags::WRONLY,
+        _ if write => OFlags::RDWR,
+        _ => OFlags::RDONLY,
+    };
+    if !asked.follow {
+        flags |= OFlags::NOFOLLOW;
+    }
+    let creates = asked.create.contains(OFlags::CREATE);
+    let permissions = Mode::from_raw_mode(if creates { 0o666 } else { 0 });
+    let opened = match open_below(&dir.dir, path, flags, permissions)? {
+        Ok(opened) => fs::File::from(opened),
+        // A pipe that nobody reads is for nobody to wait for.
+        Err(Errno::NXIO) => return Some(Err(Errno::NOTSUP.into())),
+        Err(error) => return Some(Err(error.into())),
+    };
+    // A directory cannot be opened to write.
+    let is_dir = asked.create.contains(OFlags::DIRECTORY)
+        || (!write && opened.metadata().is_ok_and(|metadata| metadata.is_dir()));
+    Some(Ok(if is_dir {
+        Descriptor::Dir(Dir::new(opened, dir.perms, asked.mode, true))
+    } else {
+        Descriptor::File(File::new(opened, dir.perms, asked.mode, true))
+    }))
 }
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
     use super::*;
-    use rustix::fs::{FileType, Mode};
-    use std::fs;
+    use rustix::fs::FileType;
     use std::os::unix::fs::symlink;
     use std::path::Path;
     use wasmtime_wasi::FsPerms;

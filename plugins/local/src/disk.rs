@@ -26,6 +26,8 @@ pub enum Fault {
     NoSpace,
     /// The user's quota is used up.
     Quota,
+    /// Too many files are open, here or in the whole system.
+    TooManyFiles,
     /// Anything else, for the log.
     Other(String),
 }

@@ -30,6 +30,7 @@ impl From<Fault> for Error {
             Fault::Denied(why) => Self::Denied(why.into()),
             Fault::NoSpace => Self::NoSpace,
             Fault::Quota => Self::Quota,
+            Fault::TooManyFiles => Self::Unavailable("too many files are open".into()),
             Fault::Other(why) => Self::Other(why),
             // Where these mean something, the caller has looked at them first.
             Fault::Missing => Self::Unavailable("a file or directory vanished meanwhile".into()),

@@ -271,6 +271,7 @@ fn fault(errno: Errno) -> Fault {
         Errno::ROFS => Fault::Denied("the file system is read-only"),
         Errno::NOSPC => Fault::NoSpace,
         Errno::DQUOT => Fault::Quota,
+        Errno::MFILE | Errno::NFILE => Fault::TooManyFiles,
         other => Fault::Other(other.to_string()),
     }
 }

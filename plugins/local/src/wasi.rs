@@ -274,6 +274,8 @@ impl From<ErrorCode> for Fault {
             ErrorCode::ReadOnly => Self::Denied("the file system is read-only"),
             ErrorCode::InsufficientSpace => Self::NoSpace,
             ErrorCode::Quota => Self::Quota,
+            // What the host says of too many open files.
+            ErrorCode::InsufficientMemory => Self::TooManyFiles,
             ErrorCode::Io => Self::Other(
                 "the disk does not do it: it fails, is read-only, or too many files are open"
                     .into(),
