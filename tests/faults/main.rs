@@ -18,6 +18,8 @@ mod crowd;
 mod cut_off;
 mod few_files;
 mod linear;
+#[cfg(target_os = "linux")]
+mod permissions;
 mod plugin;
 mod restart;
 #[cfg(target_os = "linux")]

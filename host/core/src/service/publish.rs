@@ -98,6 +98,12 @@ impl Inner {
                 Ok(written)
             }
             Ok(None) => Err(failure),
+            Err(error @ ServiceError::Denied(_)) if matches!(failure, ServiceError::Denied(_)) => {
+                // Who may not write there may not look there either. That is known, and no fault;
+                // whoever meets the intent asks again.
+                tracing::warn!(%error, "the storage refuses a write, and to tell what is in its place");
+                Err(failure)
+            }
             Err(error) => {
                 tracing::error!(%error, "the outcome of a write is unknown until the store answers");
                 Err(failure)
