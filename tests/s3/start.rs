@@ -37,6 +37,21 @@ fn a_directory_that_cannot_be_made_is_one_clear_line_and_exit_code_1() {
     assert!(matches!(failed.code, Some(1 | 2)), "{failed}");
 }
 
+#[tokio::test]
+async fn a_start_names_directories_that_are_no_buckets_and_no_request_does() {
+    let options = Options::default().arg("--layout").arg("plain");
+    let mut gateway = options.start();
+    std::fs::create_dir(gateway.data().join("Pictures")).unwrap();
+    assert!(!gateway.stderr().contains("no buckets"));
+    gateway.restart();
+    gateway.until_said(r#"for one: "Pictures""#);
+    let s3 = gateway.s3();
+    for _ in 0..20 {
+        s3.call("GET", "/").send().await.expect(200);
+    }
+    assert_eq!(gateway.stderr().matches("no buckets").count(), 1);
+}
+
 #[test]
 fn a_component_is_compiled_by_the_first_start_only() {
     let mut gateway = Options::default().cold().start();

@@ -1,10 +1,12 @@
 //! Buckets: directories of the root.
 
 use crate::disk::{Dir, Fault, Kind};
-use crate::layout::{is_bucket_name, join};
+use crate::layout::{PRIVATE, is_bucket_name, join};
 use crate::settings::Layout;
+use crate::window::is_lost_and_found;
 use crate::{Error, Local};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 /// A bucket and when it was made, in nanoseconds since 1970.
@@ -18,6 +20,8 @@ pub struct Bucket {
 
 /// The directory in a bucket that holds its objects, in the layout `objects`.
 const OBJECTS: &str = "objects";
+/// How many directories that are no buckets are named.
+const TOLD: usize = 5;
 
 impl<D: Dir> Local<D> {
     /// The directory of a bucket's objects, whether or not it is there. What a link leads to is no
@@ -88,6 +92,46 @@ impl<D: Dir> Local<D> {
             }
         }
         Ok(buckets)
+    }
+
+    /// What to say of directories that are no buckets though somebody may think so: in a tree that
+    /// was there before, and in which every directory is one if it can. Links to directories count.
+    pub async fn no_buckets(&self) -> Result<Option<String>, Error> {
+        if self.settings.single_bucket || self.settings.layout == Layout::Objects {
+            return Ok(None);
+        }
+        let (mut names, mut links) = (BTreeSet::new(), Vec::new());
+        let read = self.tree.read("", |name, kind| {
+            match kind {
+                Kind::Link => links.push(name.to_owned()),
+                Kind::Directory if name == PRIVATE || is_lost_and_found(name) => {}
+                Kind::Directory if !is_bucket_name(name) => _ = names.insert(name.to_owned()),
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        });
+        read.await?;
+        for link in links {
+            // One that leads nowhere, or out, is nothing at all.
+            if matches!(self.tree.is_dir(&link).await, Ok(true)) {
+                names.insert(link);
+            }
+        }
+        let told: Vec<_> = names
+            .iter()
+            .take(TOLD)
+            .map(|name| format!("{name:?}"))
+            .collect();
+        let more = match names.len() - told.len() {
+            _ if told.is_empty() => return Ok(None),
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        Ok(Some(format!(
+            "these are no buckets, since a bucket is a directory (and no link) whose name is legal \
+             for one: {}{more}",
+            told.join(", ")
+        )))
     }
 
     /// A bucket that is there.

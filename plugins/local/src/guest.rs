@@ -292,7 +292,12 @@ impl multipart::Guest for Component {
 
 impl sweep::Guest for Component {
     async fn sweep(before: i64, keep: Vec<String>) -> Result<u32, Error> {
-        Ok(local()?.sweep(before, &keep).await?)
+        let local = local()?;
+        // Not when it is configured, which is for each instance: this comes once for each start.
+        if let Ok(Some(text)) = local.no_buckets().await {
+            WasiDir::warn(&text);
+        }
+        Ok(local.sweep(before, &keep).await?)
     }
 }
 

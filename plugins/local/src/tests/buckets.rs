@@ -40,6 +40,33 @@ fn in_the_plain_layout_every_directory_with_a_legal_name_is_a_bucket() {
 }
 
 #[test]
+fn directories_that_are_no_buckets_are_named_but_not_without_end() {
+    let store = Store::buckets(Layout::Plain);
+    let told = |store: &Store| now(store.local.no_buckets()).unwrap();
+    for name in [".pys3local", "lost+found", "legal"] {
+        fs::create_dir(store.path(name)).unwrap();
+    }
+    fs::write(store.path("A File"), b"").unwrap();
+    symlink("A File", store.path("to-a-file")).unwrap();
+    symlink("nowhere", store.path("to-nothing")).unwrap();
+    assert_eq!(told(&store), None);
+    fs::create_dir(store.path("Pictures")).unwrap();
+    symlink("legal", store.path("link")).unwrap();
+    let text = told(&store).unwrap();
+    assert!(text.ends_with(r#": "Pictures", "link""#), "{text}");
+    for name in 0..20 {
+        fs::create_dir(store.path(&format!("No {name:02}\n"))).unwrap();
+    }
+    let text = told(&store).unwrap();
+    let end = r#": "No 00\n", "No 01\n", "No 02\n", "No 03\n", "No 04\n" and 17 more"#;
+    assert!(text.ends_with(end), "{text}");
+
+    let store = Store::buckets(Layout::Objects);
+    fs::create_dir(store.path("Pictures")).unwrap();
+    assert_eq!(told(&store), None);
+}
+
+#[test]
 fn a_bucket_is_made_once() {
     for layout in [Layout::Objects, Layout::Plain] {
         let store = Store::buckets(layout);
