@@ -5,6 +5,7 @@ pub mod bucket;
 pub mod checksum;
 pub mod etag;
 pub mod key;
+pub mod md5;
 pub mod metadata;
 pub mod object;
 pub mod portable;
@@ -12,6 +13,7 @@ pub mod range;
 pub mod setting;
 pub mod upload;
 
+pub use self::md5::Md5;
 pub use body::{ByteStream, Piece, Upload, UploadError, Wanted};
 pub use bucket::{Bucket, BucketName, BucketNameError};
 pub use checksum::{

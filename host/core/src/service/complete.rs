@@ -9,9 +9,9 @@ use super::ports::{Intent, PartRow, StoredPart};
 use super::precondition::check_write;
 use super::{CompleteUpload, Inner, ServiceError, Written};
 use crate::model::{
-    Bucket, ChecksumPlan, ChecksumType, ETag, NamedPart, ObjectChecksum, UploadError, UploadId,
+    Bucket, ChecksumPlan, ChecksumType, ETag, Md5, NamedPart, ObjectChecksum, UploadError, UploadId,
 };
-use md5::{Digest, Md5};
+use md5::Digest;
 use std::num::NonZeroU16;
 use std::sync::Arc;
 

@@ -8,11 +8,11 @@ use super::precondition::{check_source, check_write};
 use super::read::exactly;
 use super::{CopyObject, Inner, MAX_PUT, ServiceError, WriteConditions, Written};
 use crate::model::{
-    ByteStream, ChecksumAlgorithm, ChecksumPlan, ETag, Metadata, PartSizes, Piece, Summing, Upload,
-    UploadError, Wanted,
+    ByteStream, ChecksumAlgorithm, ChecksumPlan, ETag, Md5, Metadata, PartSizes, Piece, Summing,
+    Upload, UploadError, Wanted,
 };
 use futures_util::StreamExt;
-use md5::{Digest, Md5};
+use md5::Digest;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 

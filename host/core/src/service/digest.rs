@@ -1,8 +1,8 @@
 //! MD5s of bytes that are there already: of all of them, and of the parts they were put in.
 
-use crate::model::{ByteStream, ETag, PartSizes};
+use crate::model::{ByteStream, ETag, Md5, PartSizes};
 use futures_util::StreamExt;
-use md5::{Digest, Md5};
+use md5::Digest;
 use std::io;
 use std::num::NonZeroU16;
 

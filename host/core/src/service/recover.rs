@@ -3,9 +3,9 @@
 use super::locks::{KeyGuard, Place};
 use super::ports::{Intent, StoreError, StoredObject};
 use super::{Inner, ServiceError, Written};
-use crate::model::{ByteStream, ETag, Timestamp};
+use crate::model::{ByteStream, ETag, Md5, Timestamp};
 use futures_util::StreamExt;
-use md5::{Digest, Md5};
+use md5::Digest;
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -3,9 +3,8 @@
 use super::checksum;
 use super::chunked::{Frame, Trailer};
 use super::expected::{Expected, ExpectedChecksum};
-use crate::model::{Checksum, ChecksumAlgorithm, ChecksumPlan, Summing, UploadError, Wanted};
+use crate::model::{Checksum, ChecksumAlgorithm, ChecksumPlan, Md5, Summing, UploadError, Wanted};
 use crate::s3::auth::{ChunkSigner, Signature};
-use md5::Md5;
 use sha2::{Digest, Sha256};
 
 /// Everything that is calculated over a body, each digest once.
