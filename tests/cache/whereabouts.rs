@@ -24,6 +24,7 @@ async fn gateway_with_object() -> Gateway {
         .header("content-type", "text/plain")
         .header("x-amz-meta-a", "b");
     assert_eq!(put.send().await.status, 200);
+    assert_eq!(metadata(&s3).await.as_deref(), Some("b"));
     gateway
 }
 
@@ -105,6 +106,7 @@ async fn a_disk_that_is_not_mounted_is_warned_about_and_a_store_that_was_emptied
     let s3 = gateway.s3();
     s3.create_bucket("bucket").await;
     s3.store("bucket", "key", "12345").await;
+    assert_eq!(metadata(&s3).await, None);
     gateway.kill9();
     let aside = gateway.home().join("aside");
     fs::rename(gateway.data(), &aside).unwrap();

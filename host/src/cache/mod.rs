@@ -10,6 +10,7 @@ mod copies;
 mod file;
 mod health;
 mod index;
+mod late;
 mod legacy;
 mod maintain;
 mod namespace;

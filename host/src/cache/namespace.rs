@@ -103,6 +103,14 @@ impl NamespaceCache {
         self.write(write).await
     }
 
+    /// Sees to it that rows can be read that were answered already: all, or that of one object. If
+    /// that fails, what is read is what a crash leaves: an intent that may be settled.
+    async fn catch_up(&self, object: Option<(BucketNo, &ObjectKey)>) {
+        if let Err(error) = self.shared.writer.catch_up(object).await {
+            tracing::debug!(%error, "rows of new objects wait to be written");
+        }
+    }
+
     /// Reads about the whole namespace.
     pub(super) fn read_all<T>(
         &self,
@@ -138,6 +146,9 @@ fn failed(error: impl Into<WriteError>) -> CacheError {
 impl Cache for NamespaceCache {
     async fn object(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Remembered, CacheError> {
         let numbers = self.numbers(bucket)?;
+        if let Some(bucket) = numbers.own {
+            self.catch_up(Some((bucket, key))).await;
+        }
         let found = self
             .shared
             .readers
@@ -152,6 +163,7 @@ impl Cache for NamespaceCache {
         keys: &[&ObjectKey],
     ) -> Result<Vec<Remembered>, CacheError> {
         let numbers = self.numbers(bucket)?;
+        self.catch_up(None).await;
         self.shared
             .readers
             .snapshot(|db| queries::look_up(db, numbers, keys.iter().copied()))
@@ -163,6 +175,7 @@ impl Cache for NamespaceCache {
         bucket: &Bucket,
         key: &ObjectKey,
     ) -> Result<Vec<Checksum>, CacheError> {
+        self.catch_up(None).await;
         self.read(bucket, |db, bucket| {
             queries::part_checksums(db, bucket, key)
         })
@@ -205,6 +218,18 @@ impl Cache for NamespaceCache {
             .map(drop)
     }
 
+    async fn settle_late(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        row: Row,
+    ) -> Result<(), CacheError> {
+        let bucket = self.find_or_intern(bucket).await?;
+        let late = Write::SettleLate(bucket, key.clone(), row);
+        self.shared.writer.write_late(late);
+        Ok(())
+    }
+
     async fn learn(&self, bucket: &Bucket, lessons: Vec<Lesson>) -> Result<bool, CacheError> {
         let imported = self.imported.get(bucket.as_str()).copied();
         let bucket = self.find_or_intern(bucket).await?;
@@ -231,6 +256,7 @@ impl Cache for NamespaceCache {
     }
 
     async fn intents(&self) -> Result<Vec<(Bucket, ObjectKey)>, CacheError> {
+        self.catch_up(None).await;
         self.shared
             .readers
             .with(|db| queries::intents(db, self.number))

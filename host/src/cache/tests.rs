@@ -4,6 +4,7 @@ mod copies;
 mod file;
 mod imported;
 mod index;
+mod late;
 mod objects;
 mod portable;
 mod settings;

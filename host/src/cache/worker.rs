@@ -6,7 +6,10 @@
 
 use super::file;
 use super::health::{Health, is_full};
+use super::late::Late;
+use super::queries::BucketNo;
 use super::write::Write;
+use crate::model::ObjectKey;
 use crate::service::ports::CacheError;
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,6 +23,9 @@ const GROUP: usize = 512;
 
 /// So long after the last write the log is moved into the database file.
 const IDLE: Duration = Duration::from_secs(2);
+
+/// Rows are late for so long at most, if nobody else writes.
+const LATE: Duration = Duration::from_millis(50);
 
 /// So many writes make a log of some megabytes. The thread then moves it into the database file
 /// in passing.
@@ -60,6 +66,8 @@ enum Job {
     Checkpoint(Answer<()>),
     /// The log is no longer empty: see to it when it has been idle.
     LogBegun,
+    /// See to it that what is late now is committed in a moment.
+    Late,
 }
 
 /// The writing connection with its thread. Dropping this finishes all queued writes and closes
@@ -72,6 +80,7 @@ pub(super) struct Writer {
 
 struct Shared {
     worker: Mutex<Worker>,
+    late: Arc<Late>,
     /// Jobs that were asked for and are not done.
     queued: AtomicUsize,
 }
@@ -91,10 +100,12 @@ impl Writer {
         health: Arc<Health>,
     ) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel();
+        let late = Arc::new(Late::default());
         let worker = Worker {
             db,
             durable,
             health,
+            late: late.clone(),
             synced: None,
             patient: true,
             // An earlier process may have left a log.
@@ -104,6 +115,7 @@ impl Writer {
         };
         let shared = Arc::new(Shared {
             worker: Mutex::new(worker),
+            late,
             queued: AtomicUsize::new(0),
         });
         let of_thread = Arc::clone(&shared);
@@ -123,6 +135,26 @@ impl Writer {
             Some(outcome) => outcome,
             None => self.ask(|answer| Job::Write(write, answer)).await,
         }
+    }
+
+    /// Returns at once: this goes with the next commit. See [`Late`].
+    pub(super) fn write_late(&self, write: Write) {
+        if self.shared.late.push(write)
+            && let Some(jobs) = &self.jobs
+        {
+            let _ = jobs.send(Job::Late);
+        }
+    }
+
+    /// Commits what is late; nothing if that does not concern this object.
+    pub(super) async fn catch_up(
+        &self,
+        object: Option<(BucketNo, &ObjectKey)>,
+    ) -> Result<(), WriteError> {
+        if self.shared.late.concerns(object) {
+            self.write(Write::CatchUp).await?;
+        }
+        Ok(())
     }
 
     /// Moves the log into the database file now.
@@ -185,16 +217,30 @@ fn run(shared: &Shared, queue: &mpsc::Receiver<Job>) {
         tracing::warn!(%error, "the metadata database's log may grow more often than needed");
     }
     let mut group = Vec::new();
+    let mut late_until: Option<Instant> = None;
     loop {
         let written = shared.worker().written;
-        let first = match written {
+        let due = [late_until, written.map(|at| at + IDLE)];
+        let first = match due.into_iter().flatten().min() {
             None => queue
                 .recv()
                 .map_err(|_| mpsc::RecvTimeoutError::Disconnected),
-            Some(at) => queue.recv_timeout(IDLE.saturating_sub(at.elapsed())),
+            Some(due) => queue.recv_timeout(due.saturating_duration_since(Instant::now())),
         };
         let first = match first {
             Ok(first) => first,
+            Err(mpsc::RecvTimeoutError::Timeout)
+                if late_until.is_some_and(|until| until <= Instant::now()) =>
+            {
+                late_until = None;
+                shared.late.expect();
+                let mut worker = shared.worker();
+                let committed = worker.set_patience(true).and_then(|()| worker.commit([]));
+                if let Err(error) = worker.health.watch(committed) {
+                    tracing::warn!(%error, "rows of new objects wait to be written");
+                }
+                continue;
+            }
             Err(mpsc::RecvTimeoutError::Timeout) => {
                 let mut worker = shared.worker();
                 // Else there was a write meanwhile.
@@ -216,6 +262,7 @@ fn run(shared: &Shared, queue: &mpsc::Receiver<Job>) {
                     break;
                 }
                 Job::LogBegun => {}
+                Job::Late => late_until = Some(Instant::now() + LATE),
             }
         }
         taken += group.len();
@@ -241,6 +288,7 @@ struct Worker {
     db: Connection,
     durable: bool,
     health: Arc<Health>,
+    late: Arc<Late>,
     /// Whether commits are synced now; `None` before the first.
     synced: Option<bool>,
     /// Whether it waits for other processes that write.
@@ -288,9 +336,40 @@ impl Worker {
         }
     }
 
-    /// One transaction with these writes, and whether each found what it writes to.
+    /// One transaction with what is late and these writes, and whether each of these found what it
+    /// writes to.
     fn commit<'w>(
         &mut self,
+        writes: impl IntoIterator<Item = &'w Write> + Clone,
+    ) -> rusqlite::Result<Vec<bool>> {
+        let late = self.late.all();
+        if late.is_empty() && writes.clone().into_iter().next().is_none() {
+            return Ok(Vec::new());
+        }
+        match self.transact(&late, writes.clone()) {
+            Err(error)
+                if !late.is_empty() && may_be_one_writes_fault(&error) && !is_full(&error) =>
+            {
+                // Nobody waits for an answer, and the intents are still there.
+                for write in &late {
+                    if let Err(error) = self.transact(&[], [write.as_ref()]) {
+                        tracing::error!(%error, "the row of a new object could not be noted");
+                    }
+                }
+                self.late.committed(late.len());
+                self.transact(&[], writes)
+            }
+            outcomes => {
+                let outcomes = outcomes?;
+                self.late.committed(late.len());
+                Ok(outcomes)
+            }
+        }
+    }
+
+    fn transact<'w>(
+        &mut self,
+        late: &[Arc<Write>],
         writes: impl IntoIterator<Item = &'w Write> + Clone,
     ) -> rusqlite::Result<Vec<bool>> {
         if self.looked.elapsed() >= IDLE {
@@ -302,16 +381,19 @@ impl Worker {
             self.execute("ROLLBACK")?; // Left by a panic.
         }
         self.execute("BEGIN IMMEDIATE")?;
-        let outcomes: rusqlite::Result<Vec<bool>> = writes
-            .into_iter()
-            .map(|write| write.apply(&self.db))
-            .collect();
+        let outcomes = late
+            .iter()
+            .try_for_each(|write| write.apply(&self.db).map(drop))
+            .and_then(|()| -> rusqlite::Result<Vec<bool>> {
+                let outcomes = writes.into_iter().map(|write| write.apply(&self.db));
+                outcomes.collect()
+            });
         let committed = outcomes.and_then(|outcomes| {
             self.execute("COMMIT")?;
             Ok(outcomes)
         });
         match &committed {
-            Ok(outcomes) => self.logged += outcomes.len(),
+            Ok(outcomes) => self.logged += late.len() + outcomes.len(),
             Err(_) if !self.db.is_autocommit() => self.execute("ROLLBACK")?,
             Err(_) => {}
         }
@@ -359,6 +441,7 @@ impl Worker {
         self.written = Some(Instant::now());
         self.look();
         self.set_patience(false)?;
+        self.commit([])?;
         let busy = self
             .db
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {

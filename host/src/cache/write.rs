@@ -13,6 +13,8 @@ pub(super) enum Write {
     Announce(BucketNo, ObjectKey, Intent),
     /// In which run the object is put into the queue of portable texts, if it is.
     Settle(BucketNo, ObjectKey, Row, Option<Run>),
+    /// A row that may be [late](super::late).
+    SettleLate(BucketNo, ObjectKey, Row),
     /// The rows of this bucket, and the number of imported ones of the same name.
     Learn(BucketNo, Option<BucketNo>, Vec<Lesson>),
     Withdraw(BucketNo, ObjectKey),
@@ -28,6 +30,8 @@ pub(super) enum Write {
     Index(BucketNo, Option<BucketNo>, Change),
     /// The same write, noted in the index of its bucket.
     Indexed(Box<Self>),
+    /// Nothing but what is late.
+    CatchUp,
 }
 
 impl Write {
@@ -39,6 +43,7 @@ impl Write {
             Self::Settle(bucket, key, row, portable) => {
                 queries::settle(db, *bucket, key, row, *portable)
             }
+            Self::SettleLate(bucket, key, row) => queries::settle_late(db, *bucket, key, row),
             Self::Learn(bucket, imported, lessons) => {
                 return queries::learn(db, *bucket, *imported, lessons);
             }
@@ -61,6 +66,7 @@ impl Write {
                 write.note(db)?;
                 return write.apply(db);
             }
+            Self::CatchUp => Ok(()),
         }
         .map(|()| true)
     }
@@ -81,17 +87,27 @@ impl Write {
         }
     }
 
+    /// The object whose late row this is.
+    pub(super) fn settles(&self) -> Option<(BucketNo, &ObjectKey)> {
+        match self {
+            Self::SettleLate(bucket, key, _) => Some((*bucket, key)),
+            _ => None,
+        }
+    }
+
     /// Whether it touches a few rows only.
     pub(super) fn is_small(&self) -> bool {
         match self {
             Self::InternBucket(..)
             | Self::Announce(..)
             | Self::Settle(..)
+            | Self::SettleLate(..)
             | Self::Withdraw(..)
             | Self::CreateUpload(..)
             | Self::PutPart(..)
             | Self::SetSetting(..)
-            | Self::ForgetSettings(..) => true,
+            | Self::ForgetSettings(..)
+            | Self::CatchUp => true,
             Self::Forget(_, keys) => keys.len() == 1,
             Self::Learn(..)
             | Self::DeleteUpload(..)
@@ -116,11 +132,13 @@ impl Write {
             | Self::ForgetSettings(..) => true,
             Self::InternBucket(..)
             | Self::Settle(..)
+            | Self::SettleLate(..)
             | Self::Learn(..)
             | Self::Withdraw(..)
             | Self::PortableDone(..)
             | Self::PortableLater(..)
-            | Self::Index(..) => false,
+            | Self::Index(..)
+            | Self::CatchUp => false,
             Self::Indexed(write) => write.must_survive(),
         }
     }

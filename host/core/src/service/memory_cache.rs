@@ -244,6 +244,15 @@ impl Cache for MemoryCache {
         Ok(())
     }
 
+    async fn settle_late(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        row: Row,
+    ) -> Result<(), CacheError> {
+        self.settle(bucket, key, row, false).await
+    }
+
     async fn withdraw(&self, bucket: &Bucket, key: &ObjectKey) -> Result<(), CacheError> {
         let address = (bucket.clone(), key.clone());
         if let Some(remembered) = self.call().objects.get_mut(&address) {

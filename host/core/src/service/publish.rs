@@ -9,6 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Notify, OwnedRwLockReadGuard};
 
+/// The rows of objects up to this many bytes need no commit of their own: after a crash, an object is
+/// read to find out whether its intent is true.
+const LATE: u64 = 1024 * 1024;
+
 /// A write that holds the key's lock and whose intent is committed.
 pub(super) struct Announced {
     guard: KeyGuard,
@@ -84,7 +88,9 @@ impl Inner {
         let Announced { guard, intent, .. } = announced;
         let failure = match answer {
             Ok(stored) if stored.size == intent.size => {
-                return self.settle(&guard, intent, stored).await;
+                let small = intent.size <= LATE && intent.upload.is_none();
+                let late = small && self.index.is_none() && !self.keeps_portable();
+                return self.settle(&guard, intent, stored, late).await;
             }
             Ok(stored) => ServiceError::Internal(format!(
                 "the store has {} bytes of an upload of {}",
@@ -118,12 +124,13 @@ impl Inner {
         Ok(announced.guard)
     }
 
-    /// The object is there: its row replaces the intent.
+    /// The object is there: its row replaces the intent; at once, or `late`.
     pub(super) async fn settle(
         &self,
         guard: &KeyGuard,
         intent: Intent,
         stored: StoredObject,
+        late: bool,
     ) -> Result<Written, ServiceError> {
         let Place { bucket, key } = guard.place();
         let written = Written {
@@ -140,8 +147,13 @@ impl Inner {
             metadata: intent.metadata,
             modified: stored.modified,
         };
-        let portable = self.keeps_portable();
-        if let Err(error) = self.cache.settle(bucket, key, row, portable).await {
+        let settled = if late {
+            self.cache.settle_late(bucket, key, row).await
+        } else {
+            let portable = self.keeps_portable();
+            self.cache.settle(bucket, key, row, portable).await
+        };
+        if let Err(error) = settled {
             self.unsettled.insert(guard.place());
             return Err(error.into());
         }

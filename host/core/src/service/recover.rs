@@ -1,12 +1,12 @@
 //! Writes whose outcome is unknown: after a crash, or when the store failed half-way.
 
 use super::locks::{KeyGuard, Place};
-use super::ports::{Intent, StoreError, StoredObject};
+use super::ports::{Intent, StoreError, StoreListQuery, StoredObject};
 use super::{Inner, ServiceError, Written};
-use crate::model::{ByteStream, ETag, Md5, Timestamp};
+use crate::model::{Bucket, ByteStream, ETag, Md5, Timestamp};
 use futures_util::StreamExt;
 use md5::Digest;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,7 +33,24 @@ impl Inner {
             self.unsettled.insert(place);
         }
         let mut failure = None;
+        let mut bare = HashMap::new();
         for place in places {
+            let bucket = &place.bucket;
+            let is_bare = match bare.get(bucket) {
+                Some(is_bare) => *is_bare,
+                None => *bare
+                    .entry(bucket.clone())
+                    .or_insert(self.is_bare(bucket).await?),
+            };
+            if is_bare {
+                let (bucket, key) = (bucket.as_str(), place.key.as_str());
+                tracing::debug!(
+                    bucket,
+                    key,
+                    "nothing is there that tells what became of a write"
+                );
+                continue;
+            }
             let guard = self.locks.lock(&place).await;
             if let Err(error) = self.settle_leftover(&guard).await {
                 let (bucket, key) = (place.bucket.as_str(), place.key.as_str());
@@ -49,6 +66,22 @@ impl Inner {
             Err(error) => return Err(error.into()),
         }
         failure.map_or(Ok(()), Err)
+    }
+
+    /// Whether there is nothing at all in the bucket. Then its disk may not be mounted: intents wait
+    /// until it is, or until somebody asks for their keys.
+    async fn is_bare(&self, bucket: &Bucket) -> Result<bool, ServiceError> {
+        let one = StoreListQuery {
+            prefix: String::new(),
+            after: None,
+            shallow: false,
+            limit: 1,
+        };
+        match self.store.list(bucket, one).await {
+            Ok(page) => Ok(page.entries.is_empty() && !page.more),
+            Err(StoreError::NoSuchBucket) => Ok(true),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Settles the key's intent if it has one. The caller has the lock, so nobody works on it.
@@ -82,7 +115,7 @@ impl Inner {
             tokio::time::sleep(wait).await;
         };
         if let Some(stored) = published {
-            return Ok(Some(self.settle(guard, intent, stored).await?));
+            return Ok(Some(self.settle(guard, intent, stored, false).await?));
         }
         let Place { bucket, key } = guard.place();
         self.cache.withdraw(bucket, key).await?;

@@ -131,6 +131,39 @@ fn read_intent(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Intent>> {
 }
 
 /// Notes an intent in place of the key's last one.
+/// The same for an object that was put in one piece, some time after it was published. Meanwhile
+/// another process may have put another one in its place: its intent stays, and so does its row.
+pub(in crate::cache) fn settle_late(
+    db: &Connection,
+    bucket: BucketNo,
+    key: &ObjectKey,
+    row: &Row,
+) -> rusqlite::Result<()> {
+    let (digest, _) = etag_columns(row.etag.as_ref())?;
+    let own = db
+        .prepare_cached(
+            "DELETE FROM intents WHERE bucket_id = ?1 AND key = ?2 AND size = ?3 AND digest = ?4
+                 AND part_sizes IS NULL AND upload IS NULL",
+        )?
+        .execute(params![
+            bucket.0,
+            key.as_str(),
+            UnsignedColumn(row.size),
+            digest
+        ])?;
+    let is_outdated = own == 0
+        && db
+            .prepare_cached(
+                "SELECT 1 FROM objects WHERE bucket_id = ?1 AND key = ?2 AND modified > ?3",
+            )?
+            .exists(params![bucket.0, key.as_str(), row.modified.0])?;
+    if is_outdated {
+        return Ok(());
+    }
+    put_row(db, bucket, key, row, Timestamp::now())?;
+    forget_parts(db, bucket, key)
+}
+
 pub(in crate::cache) fn announce(
     db: &Connection,
     bucket: BucketNo,

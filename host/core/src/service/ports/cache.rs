@@ -147,7 +147,8 @@ pub enum CacheError {
 
 /// Memory of one store's objects and uploads. Implemented over SQLite.
 ///
-/// A method that writes returns after its commit; concurrent writes share one.
+/// A method that writes returns after its commit, if it doesn't say otherwise; concurrent writes
+/// share one.
 #[async_trait]
 pub trait Cache: IndexCache {
     /// What is known about a key.
@@ -182,6 +183,16 @@ pub trait Cache: IndexCache {
         key: &ObjectKey,
         row: Row,
         portable: bool,
+    ) -> Result<(), CacheError>;
+    /// The same for the row of an object that was put in one piece and was just published, for which
+    /// there is no index and no portable text. Returns before the commit, which may come with that of
+    /// another write, or seconds later. Whoever asks through this port sees the row at once; of a
+    /// crash before the commit, the intent remains.
+    async fn settle_late(
+        &self,
+        bucket: &Bucket,
+        key: &ObjectKey,
+        row: Row,
     ) -> Result<(), CacheError>;
     /// Drops the key's intent.
     async fn withdraw(&self, bucket: &Bucket, key: &ObjectKey) -> Result<(), CacheError>;

@@ -258,9 +258,11 @@ async fn after_a_crash_a_completion_is_whole_or_can_be_tried_again() {
         f.die_in(f.complete(&upload, &parts)).await;
         let f = f.restarted();
         f.service.recover().await.unwrap();
-        assert_eq!(f.cache.open_intents(), 0);
+        // Where nothing is at all, nobody can tell.
+        assert_eq!(f.cache.open_intents(), usize::from(!published));
         assert_eq!(f.get("k").await.is_ok(), published);
         let written = f.complete(&upload, &parts).await.unwrap();
+        assert_eq!(f.cache.open_intents(), 0);
         assert_eq!(f.get("k").await.unwrap().0.etag, written.etag);
     }
 }

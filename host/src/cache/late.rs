@@ -1,0 +1,55 @@
+//! Rows of objects that are answered before they are committed.
+//!
+//! A row follows from the intent that was committed before its object was published: one that gets
+//! lost with the process is found out again. So it does not need a commit of its own. It goes with
+//! the next one, whatever that is for, with one of the writer's own a moment later, or when somebody
+//! reads what it says.
+
+use super::queries::BucketNo;
+use super::write::Write;
+use crate::model::ObjectKey;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Rows that wait, in their order. There are no more of them than writes at once: the next intent
+/// takes them all along.
+#[derive(Default)]
+pub(super) struct Late {
+    writes: Mutex<Vec<Arc<Write>>>,
+    /// Somebody sees to it that what is late will be committed.
+    is_expected: AtomicBool,
+}
+
+impl Late {
+    /// `true` if somebody has to be told that something is late.
+    pub(super) fn push(&self, write: Write) -> bool {
+        self.writes().push(Arc::new(write));
+        !self.is_expected.swap(true, Ordering::AcqRel)
+    }
+
+    /// The next one that is late has to be told of.
+    pub(super) fn expect(&self) {
+        self.is_expected.store(false, Ordering::Release);
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Write>> {
+        self.writes().clone()
+    }
+
+    /// Whether there are any, or one of this key.
+    pub(super) fn concerns(&self, object: Option<(BucketNo, &ObjectKey)>) -> bool {
+        let writes = self.writes();
+        object.map_or(!writes.is_empty(), |object| {
+            writes.iter().any(|write| write.settles() == Some(object))
+        })
+    }
+
+    /// The first so many are in the database.
+    pub(super) fn committed(&self, count: usize) {
+        self.writes().drain(..count);
+    }
+
+    fn writes(&self) -> MutexGuard<'_, Vec<Arc<Write>>> {
+        self.writes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,151 @@
+use super::*;
+use crate::service::ports::Cache;
+use std::fs;
+
+/// Announces and settles a small object, as a PUT does.
+async fn put(cache: &NamespaceCache, at: &str, size: u64) {
+    let row = row(size);
+    let bucket = Bucket::Root;
+    cache
+        .announce(&bucket, &key(at), intent(&row))
+        .await
+        .unwrap();
+    cache.settle_late(&bucket, &key(at), row).await.unwrap();
+}
+
+/// What another process finds in the database now, which must not change it: in a copy, that is.
+async fn seen_by_others(directory: &Path, at: &str) -> (Option<Row>, Option<Intent>) {
+    let scene = tempfile::tempdir().unwrap();
+    for name in ["metadata.db", "metadata.db-wal", "metadata.db-shm"] {
+        fs::copy(directory.join(name), scene.path().join(name)).unwrap();
+    }
+    let cache = open(scene.path()).unwrap().namespace(&LOCAL).unwrap();
+    let found = cache.object(&Bucket::Root, &key(at)).await.unwrap();
+    (found.row, found.intent)
+}
+
+#[tokio::test]
+async fn the_row_of_a_small_object_goes_with_the_next_commit() {
+    let (directory, cache) = fresh();
+    put(&cache, "a", 1).await;
+    let left = seen_by_others(directory.path(), "a").await;
+    assert_eq!(
+        left,
+        (None, Some(intent(&row(1)))),
+        "it had a commit of its own"
+    );
+
+    put(&cache, "b", 2).await;
+    let left = seen_by_others(directory.path(), "a").await;
+    assert_eq!(left, (Some(row(1)), None));
+    let left = seen_by_others(directory.path(), "b").await;
+    assert_eq!(left, (None, Some(intent(&row(2)))));
+}
+
+#[tokio::test]
+async fn who_reads_finds_what_was_answered() {
+    let (_directory, cache) = fresh();
+    put(&cache, "a", 1).await;
+    put(&cache, "a", 2).await;
+    let found = cache.object(&Bucket::Root, &key("a")).await.unwrap();
+    assert_eq!((found.row, found.intent), (Some(row(2)), None));
+
+    put(&cache, "b", 3).await;
+    let (a, b) = (key("a"), key("b"));
+    let found = cache.objects(&Bucket::Root, &[&a, &b]).await.unwrap();
+    let rows: Vec<_> = found.into_iter().map(|found| found.row).collect();
+    assert_eq!(rows, [Some(row(2)), Some(row(3))]);
+
+    put(&cache, "c", 4).await;
+    assert_eq!(cache.intents().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn what_comes_later_is_done_later() {
+    let (directory, cache) = fresh();
+    let bucket = Bucket::Root;
+    put(&cache, "a", 1).await;
+    cache.forget(&bucket, &[&key("a")]).await.unwrap();
+    let left = seen_by_others(directory.path(), "a").await;
+    assert_eq!(left, (None, None));
+
+    put(&cache, "a", 2).await;
+    cache
+        .announce(&bucket, &key("a"), intent(&row(3)))
+        .await
+        .unwrap();
+    cache.withdraw(&bucket, &key("a")).await.unwrap();
+    let left = seen_by_others(directory.path(), "a").await;
+    assert_eq!(left, (Some(row(2)), None));
+}
+
+#[tokio::test]
+async fn a_late_row_does_not_take_the_place_of_one_that_another_process_wrote_meanwhile() {
+    let (directory, cache) = fresh();
+    let other = open(directory.path()).unwrap().namespace(&LOCAL).unwrap();
+    let bucket = Bucket::Root;
+    let later = Row {
+        modified: Timestamp(row(1).modified.0 + 1),
+        ..row(2)
+    };
+
+    // Its object is published and has its row.
+    put(&cache, "a", 1).await;
+    let (a, b) = (key("a"), key("b"));
+    other.announce(&bucket, &a, intent(&later)).await.unwrap();
+    other
+        .settle(&bucket, &a, later.clone(), false)
+        .await
+        .unwrap();
+    let found = cache.object(&bucket, &a).await.unwrap();
+    assert_eq!((found.row, found.intent), (Some(later.clone()), None));
+
+    // Its object may never be published.
+    put(&cache, "b", 1).await;
+    other.announce(&bucket, &b, intent(&later)).await.unwrap();
+    let found = cache.object(&bucket, &b).await.unwrap();
+    assert_eq!(
+        (found.row, found.intent),
+        (Some(row(1)), Some(intent(&later)))
+    );
+    other.withdraw(&bucket, &b).await.unwrap();
+    let found = cache.object(&bucket, &b).await.unwrap();
+    assert_eq!((found.row, found.intent), (Some(row(1)), None));
+}
+
+#[tokio::test]
+async fn a_late_row_is_noted_when_another_process_has_withdrawn_its_intent() {
+    let (directory, cache) = fresh();
+    let other = open(directory.path()).unwrap().namespace(&LOCAL).unwrap();
+    put(&cache, "a", 1).await;
+    // It has just started, and takes the intent for one that a crash has left.
+    other.withdraw(&Bucket::Root, &key("a")).await.unwrap();
+    let found = cache.object(&Bucket::Root, &key("a")).await.unwrap();
+    assert_eq!((found.row, found.intent), (Some(row(1)), None));
+}
+
+#[tokio::test]
+async fn nothing_is_late_in_a_database_that_was_closed() {
+    let (directory, cache) = fresh();
+    put(&cache, "a", 1).await;
+    drop(cache);
+    let cache = open(directory.path()).unwrap().namespace(&LOCAL).unwrap();
+    let found = cache.object(&Bucket::Root, &key("a")).await.unwrap();
+    assert_eq!((found.row, found.intent), (Some(row(1)), None));
+}
+
+#[tokio::test]
+async fn a_moment_after_the_last_write_nothing_is_late() {
+    let (directory, cache) = fresh();
+    put(&cache, "a", 1).await;
+    let path = directory.path().join("metadata.db");
+    let database = crate::cache::file::connect_to_read(&path).unwrap();
+    let count = || -> i64 {
+        let query = "SELECT count(*) FROM intents";
+        database.query_row(query, [], |row| row.get(0)).unwrap()
+    };
+    while count() > 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    drop(cache);
+}
