@@ -116,8 +116,12 @@ fn all_handles() -> usize {
 
 /// How many instances a stateless plugin has.
 pub(super) fn instances() -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    cores.min(all_handles() / FEW_HANDLES).max(1)
+    // Each call asks, and the system takes its time to tell of cores.
+    static INSTANCES: OnceLock<usize> = OnceLock::new();
+    *INSTANCES.get_or_init(|| {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        cores.min(all_handles() / FEW_HANDLES).max(1)
+    })
 }
 
 /// Handles (open files, requests …) that one instance may hold itself, and as many that its bodies
