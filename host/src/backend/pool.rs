@@ -41,6 +41,11 @@ struct Turns {
 /// For as long as a call runs.
 type Turn<'p> = (Option<SemaphorePermit<'p>>, SemaphorePermit<'p>);
 
+/// So many times the patience with a call an upload waits until it may run: those that run may take
+/// their time. But while it waits, nobody sees that its client has gone, and its connection is one of
+/// those that there may be.
+const UPLOAD_TIMEOUTS: u32 = 10;
+
 /// Calls whose bodies come from clients.
 const UPLOADS: [&str; 2] = ["put", "part"];
 
@@ -177,11 +182,11 @@ impl Pool {
         };
         let upload = match &turns.uploads {
             Some(uploads) if UPLOADS.contains(&function) => {
-                // Each of the others gets on, or is given up: its client is not waited for without end.
-                let forever = std::future::pending();
-                match self.permit(uploads, about, forever).await {
-                    Ok(Some(upload)) => Some(upload),
-                    _ => return Ok(None),
+                let patience = self.blueprint.grants.call_timeout * UPLOAD_TIMEOUTS;
+                let patience = tokio::time::sleep(patience);
+                match self.permit(uploads, about, patience).await? {
+                    Some(upload) => Some(upload),
+                    None => return Ok(None),
                 }
             }
             _ => None,

@@ -2,12 +2,11 @@
 //!
 //! A row follows from the intent that was committed before its object was published: one that gets
 //! lost with the process is found out again. So it does not need a commit of its own. It goes with
-//! the next one, whatever that is for, with one of the writer's own a moment later, or when somebody
-//! reads what it says.
+//! the next one, whatever that is for, or with one of the writer's own a moment later. Until then,
+//! whoever looks its object up finds it here.
 
 use super::queries::BucketNo;
 use super::write::Write;
-use crate::model::ObjectKey;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -18,6 +17,7 @@ pub(super) struct Late {
     writes: Mutex<Vec<Arc<Write>>>,
     /// Somebody sees to it that what is late will be committed.
     is_expected: AtomicBool,
+    is_failing: AtomicBool,
 }
 
 impl Late {
@@ -36,17 +36,29 @@ impl Late {
         self.writes().clone()
     }
 
-    /// Whether there are any, or one of this key.
-    pub(super) fn concerns(&self, object: Option<(BucketNo, &ObjectKey)>) -> bool {
-        let writes = self.writes();
-        object.map_or(!writes.is_empty(), |object| {
-            writes.iter().any(|write| write.settles() == Some(object))
-        })
+    pub(super) fn is_empty(&self) -> bool {
+        self.writes().is_empty()
+    }
+
+    /// The rows of one bucket. They go before what the database says.
+    pub(super) fn rows(&self, bucket: BucketNo) -> Vec<Arc<Write>> {
+        let mut rows = self.all();
+        rows.retain(|write| write.late_row().is_some_and(|(of, ..)| of == bucket));
+        rows
     }
 
     /// The first so many are in the database.
     pub(super) fn committed(&self, count: usize) {
         self.writes().drain(..count);
+    }
+
+    /// Whether the database has failed to take what is late.
+    pub(super) fn set_failing(&self, is_failing: bool) {
+        self.is_failing.store(is_failing, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
     }
 
     fn writes(&self) -> MutexGuard<'_, Vec<Arc<Write>>> {

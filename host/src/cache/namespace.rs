@@ -103,12 +103,20 @@ impl NamespaceCache {
         self.write(write).await
     }
 
-    /// Sees to it that rows can be read that were answered already: all, or that of one object. If
-    /// that fails, what is read is what a crash leaves: an intent that may be settled.
-    async fn catch_up(&self, object: Option<(BucketNo, &ObjectKey)>) {
-        if let Err(error) = self.shared.writer.catch_up(object).await {
+    /// Sees to it that the database has what was answered already. If that fails, what is read is
+    /// what a crash leaves: intents that may be settled.
+    async fn catch_up(&self) {
+        if let Err(error) = self.shared.writer.catch_up().await {
             tracing::debug!(%error, "rows of new objects wait to be written");
         }
+    }
+
+    /// What is late of a bucket; to be asked for before the database is.
+    fn late(&self, numbers: Numbers) -> Vec<Arc<Write>> {
+        let own = numbers
+            .own
+            .map(|bucket| self.shared.writer.late_rows(bucket));
+        own.unwrap_or_default()
     }
 
     /// Reads about the whole namespace.
@@ -138,6 +146,22 @@ impl NamespaceCache {
     }
 }
 
+/// A late row goes before the intent that it follows from. Without that, another process has written
+/// meanwhile.
+fn put_late(late: &[Arc<Write>], key: &ObjectKey, found: &mut Remembered) {
+    let Some(intent) = &found.intent else {
+        return;
+    };
+    let mut rows = late.iter().rev().filter_map(|write| write.late_row());
+    if let Some((.., row)) = rows.find(|(_, of, _)| *of == key)
+        && row.size == intent.size
+        && row.etag.as_ref() == Some(&intent.etag)
+    {
+        found.row = Some(row.clone());
+        found.intent = None;
+    }
+}
+
 fn failed(error: impl Into<WriteError>) -> CacheError {
     error.into().into()
 }
@@ -146,15 +170,15 @@ fn failed(error: impl Into<WriteError>) -> CacheError {
 impl Cache for NamespaceCache {
     async fn object(&self, bucket: &Bucket, key: &ObjectKey) -> Result<Remembered, CacheError> {
         let numbers = self.numbers(bucket)?;
-        if let Some(bucket) = numbers.own {
-            self.catch_up(Some((bucket, key))).await;
-        }
+        let late = self.late(numbers);
         let found = self
             .shared
             .readers
             .with(|db| queries::look_up(db, numbers, [key]))
             .map_err(failed)?;
-        Ok(found.into_iter().next().unwrap_or_default())
+        let mut found = found.into_iter().next().unwrap_or_default();
+        put_late(&late, key, &mut found);
+        Ok(found)
     }
 
     async fn objects(
@@ -163,11 +187,16 @@ impl Cache for NamespaceCache {
         keys: &[&ObjectKey],
     ) -> Result<Vec<Remembered>, CacheError> {
         let numbers = self.numbers(bucket)?;
-        self.catch_up(None).await;
-        self.shared
+        let late = self.late(numbers);
+        let mut found = self
+            .shared
             .readers
             .snapshot(|db| queries::look_up(db, numbers, keys.iter().copied()))
-            .map_err(failed)
+            .map_err(failed)?;
+        for (key, found) in keys.iter().zip(&mut found) {
+            put_late(&late, key, found);
+        }
+        Ok(found)
     }
 
     async fn part_checksums(
@@ -175,7 +204,7 @@ impl Cache for NamespaceCache {
         bucket: &Bucket,
         key: &ObjectKey,
     ) -> Result<Vec<Checksum>, CacheError> {
-        self.catch_up(None).await;
+        self.catch_up().await;
         self.read(bucket, |db, bucket| {
             queries::part_checksums(db, bucket, key)
         })
@@ -226,8 +255,7 @@ impl Cache for NamespaceCache {
     ) -> Result<(), CacheError> {
         let bucket = self.find_or_intern(bucket).await?;
         let late = Write::SettleLate(bucket, key.clone(), row);
-        self.shared.writer.write_late(late);
-        Ok(())
+        self.shared.writer.write_late(late).await.map_err(failed)
     }
 
     async fn learn(&self, bucket: &Bucket, lessons: Vec<Lesson>) -> Result<bool, CacheError> {
@@ -256,7 +284,7 @@ impl Cache for NamespaceCache {
     }
 
     async fn intents(&self) -> Result<Vec<(Bucket, ObjectKey)>, CacheError> {
-        self.catch_up(None).await;
+        self.catch_up().await;
         self.shared
             .readers
             .with(|db| queries::intents(db, self.number))

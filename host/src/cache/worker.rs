@@ -9,7 +9,6 @@ use super::health::{Health, is_full};
 use super::late::Late;
 use super::queries::BucketNo;
 use super::write::Write;
-use crate::model::ObjectKey;
 use crate::service::ports::CacheError;
 use rusqlite::Connection;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -137,24 +136,31 @@ impl Writer {
         }
     }
 
-    /// Returns at once: this goes with the next commit. See [`Late`].
-    pub(super) fn write_late(&self, write: Write) {
+    /// Returns at once: this goes with the next commit. See [`Late`]. If the last attempt to commit
+    /// such writes has failed, it is not put off.
+    pub(super) async fn write_late(&self, write: Write) -> Result<(), WriteError> {
+        if self.shared.late.is_failing() {
+            return self.write(write).await.map(drop);
+        }
         if self.shared.late.push(write)
             && let Some(jobs) = &self.jobs
         {
             let _ = jobs.send(Job::Late);
         }
+        Ok(())
     }
 
-    /// Commits what is late; nothing if that does not concern this object.
-    pub(super) async fn catch_up(
-        &self,
-        object: Option<(BucketNo, &ObjectKey)>,
-    ) -> Result<(), WriteError> {
-        if self.shared.late.concerns(object) {
+    /// Commits what is late.
+    pub(super) async fn catch_up(&self) -> Result<(), WriteError> {
+        if !self.shared.late.is_empty() {
             self.write(Write::CatchUp).await?;
         }
         Ok(())
+    }
+
+    /// What is late of a bucket.
+    pub(super) fn late_rows(&self, bucket: BucketNo) -> Vec<Arc<Write>> {
+        self.shared.late.rows(bucket)
     }
 
     /// Moves the log into the database file now.
@@ -235,6 +241,10 @@ fn run(shared: &Shared, queue: &mpsc::Receiver<Job>) {
                 late_until = None;
                 shared.late.expect();
                 let mut worker = shared.worker();
+                if !shared.late.is_empty() {
+                    // The log is not empty any more, if it was.
+                    worker.written = Some(Instant::now());
+                }
                 let committed = worker.set_patience(true).and_then(|()| worker.commit([]));
                 if let Err(error) = worker.health.watch(committed) {
                     tracing::warn!(%error, "rows of new objects wait to be written");
@@ -346,25 +356,38 @@ impl Worker {
         if late.is_empty() && writes.clone().into_iter().next().is_none() {
             return Ok(Vec::new());
         }
-        match self.transact(&late, writes.clone()) {
-            Err(error)
-                if !late.is_empty() && may_be_one_writes_fault(&error) && !is_full(&error) =>
-            {
-                // Nobody waits for an answer, and the intents are still there.
-                for write in &late {
-                    if let Err(error) = self.transact(&[], [write.as_ref()]) {
-                        tracing::error!(%error, "the row of a new object could not be noted");
-                    }
-                }
-                self.late.committed(late.len());
-                self.transact(&[], writes)
-            }
-            outcomes => {
-                let outcomes = outcomes?;
-                self.late.committed(late.len());
-                Ok(outcomes)
-            }
+        if late.is_empty() {
+            return self.transact(&[], writes);
         }
+        let mut committed = self.transact(&late, writes.clone());
+        if let Err(error) = &committed
+            && may_be_one_writes_fault(error)
+            && !is_full(error)
+        {
+            committed = self
+                .catch_up(&late)
+                .and_then(|()| self.transact(&[], writes));
+        } else if committed.is_ok() {
+            self.late.committed(late.len());
+        }
+        self.late
+            .set_failing(committed.is_err() && !self.late.is_empty());
+        committed
+    }
+
+    /// Commits what is late, one by one. What can never be written is given up: nobody waits for an
+    /// answer, and the intent is still there.
+    fn catch_up(&mut self, late: &[Arc<Write>]) -> rusqlite::Result<()> {
+        for write in late {
+            match self.transact(&[], [write.as_ref()]) {
+                Err(error) if is_hopeless(&error) => {
+                    tracing::error!(%error, "the row of a new object could not be noted");
+                }
+                outcome => drop(outcome?),
+            }
+            self.late.committed(1);
+        }
+        Ok(())
     }
 
     fn transact<'w>(
@@ -464,6 +487,13 @@ impl Worker {
         }
         self.logged = 0;
     }
+}
+
+/// Whether the write itself is wrong, and not the database.
+fn is_hopeless(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{ConstraintViolation, TooBig, TypeMismatch};
+    let code = error.sqlite_error_code();
+    code.is_none_or(|code| matches!(code, ConstraintViolation | TooBig | TypeMismatch))
 }
 
 /// Waiting in vain for another process is nobody's fault, and not worth doing for each write.

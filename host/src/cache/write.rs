@@ -87,10 +87,10 @@ impl Write {
         }
     }
 
-    /// The object whose late row this is.
-    pub(super) fn settles(&self) -> Option<(BucketNo, &ObjectKey)> {
+    /// The row, if it may be late, and its object.
+    pub(super) fn late_row(&self) -> Option<(BucketNo, &ObjectKey, &Row)> {
         match self {
-            Self::SettleLate(bucket, key, _) => Some((*bucket, key)),
+            Self::SettleLate(bucket, key, row) => Some((*bucket, key, row)),
             _ => None,
         }
     }

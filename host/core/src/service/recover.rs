@@ -36,11 +36,16 @@ impl Inner {
         let mut bare = HashMap::new();
         for place in places {
             let bucket = &place.bucket;
-            let is_bare = match bare.get(bucket) {
-                Some(is_bare) => *is_bare,
-                None => *bare
-                    .entry(bucket.clone())
-                    .or_insert(self.is_bare(bucket).await?),
+            let is_bare = if let Some(is_bare) = bare.get(bucket) {
+                *is_bare
+            } else {
+                let is_bare = self.is_bare(bucket).await.unwrap_or_else(|error| {
+                    let bucket = bucket.as_str();
+                    tracing::error!(bucket, %error, "cannot tell what became of writes");
+                    failure = Some(error);
+                    true
+                });
+                *bare.entry(bucket.clone()).or_insert(is_bare)
             };
             if is_bare {
                 let (bucket, key) = (bucket.as_str(), place.key.as_str());

@@ -154,9 +154,16 @@ pub(in crate::cache) fn settle_late(
     let is_outdated = own == 0
         && db
             .prepare_cached(
-                "SELECT 1 FROM objects WHERE bucket_id = ?1 AND key = ?2 AND modified > ?3",
+                "SELECT 1 FROM objects WHERE bucket_id = ?1 AND key = ?2 AND modified >= ?3
+                     AND (id, version) IS NOT (?4, ?5)",
             )?
-            .exists(params![bucket.0, key.as_str(), row.modified.0])?;
+            .exists(params![
+                bucket.0,
+                key.as_str(),
+                row.modified.0,
+                row.state.id,
+                row.state.version
+            ])?;
     if is_outdated {
         return Ok(());
     }

@@ -97,12 +97,17 @@ async fn a_late_row_does_not_take_the_place_of_one_that_another_process_wrote_me
         .settle(&bucket, &a, later.clone(), false)
         .await
         .unwrap();
-    let found = cache.object(&bucket, &a).await.unwrap();
-    assert_eq!((found.row, found.intent), (Some(later.clone()), None));
+    for _ in 0..2 {
+        let found = cache.object(&bucket, &a).await.unwrap();
+        assert_eq!((found.row, found.intent), (Some(later.clone()), None));
+        // Now it is late no more.
+        cache.intents().await.unwrap();
+    }
 
     // Its object may never be published.
     put(&cache, "b", 1).await;
     other.announce(&bucket, &b, intent(&later)).await.unwrap();
+    cache.intents().await.unwrap();
     let found = cache.object(&bucket, &b).await.unwrap();
     assert_eq!(
         (found.row, found.intent),
@@ -120,6 +125,7 @@ async fn a_late_row_is_noted_when_another_process_has_withdrawn_its_intent() {
     put(&cache, "a", 1).await;
     // It has just started, and takes the intent for one that a crash has left.
     other.withdraw(&Bucket::Root, &key("a")).await.unwrap();
+    cache.intents().await.unwrap();
     let found = cache.object(&Bucket::Root, &key("a")).await.unwrap();
     assert_eq!((found.row, found.intent), (Some(row(1)), None));
 }
@@ -148,4 +154,70 @@ async fn a_moment_after_the_last_write_nothing_is_late() {
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     drop(cache);
+}
+
+/// Another process with the same database.
+fn other(directory: &Path, does: &str) -> rusqlite::Connection {
+    let db = rusqlite::Connection::open(directory.join("metadata.db")).unwrap();
+    db.execute_batch(does).unwrap();
+    db
+}
+
+#[tokio::test]
+async fn what_is_late_can_be_read_while_another_process_writes() {
+    let (directory, cache) = fresh();
+    let (bucket, a) = (Bucket::Root, key("a"));
+    cache.announce(&bucket, &a, intent(&row(1))).await.unwrap();
+    let other = other(directory.path(), "BEGIN IMMEDIATE");
+    cache.settle_late(&bucket, &a, row(1)).await.unwrap();
+    let found = cache.object(&bucket, &a).await.unwrap();
+    assert_eq!((found.row, found.intent), (Some(row(1)), None));
+    let found = cache.objects(&bucket, &[&a]).await.unwrap();
+    assert_eq!(found[0].row, Some(row(1)));
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(cache.intents().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_take_what_is_late_takes_no_new_intent() {
+    let (directory, cache) = fresh();
+    let (bucket, a, b) = (Bucket::Root, key("a"), key("b"));
+    put(&cache, "a", 1).await;
+    let other = other(
+        directory.path(),
+        "ALTER TABLE part_checksums RENAME TO elsewhere",
+    );
+    if cache.announce(&bucket, &b, intent(&row(2))).await.is_ok() {
+        // The row was quicker.
+        cache.settle_late(&bucket, &b, row(2)).await.unwrap();
+        let c = intent(&row(3));
+        assert!(cache.announce(&bucket, &key("c"), c).await.is_err());
+    }
+    let found = cache.object(&bucket, &a).await.unwrap();
+    assert_eq!((found.row, found.intent), (Some(row(1)), None));
+
+    other
+        .execute_batch("ALTER TABLE elsewhere RENAME TO part_checksums")
+        .unwrap();
+    put(&cache, "b", 2).await;
+    assert_eq!(cache.intents().await.unwrap(), []);
+    let found = cache.objects(&bucket, &[&a, &b]).await.unwrap();
+    let rows: Vec<_> = found.into_iter().map(|found| found.row).collect();
+    assert_eq!(rows, [Some(row(1)), Some(row(2))]);
+}
+
+#[tokio::test]
+async fn a_row_that_can_never_be_written_holds_up_no_other() {
+    let (directory, cache) = fresh();
+    other(
+        directory.path(),
+        "CREATE TRIGGER refuse BEFORE INSERT ON objects WHEN NEW.key = 'bad'
+         BEGIN SELECT RAISE(ABORT, 'no'); END",
+    );
+    put(&cache, "bad", 1).await;
+    put(&cache, "good", 2).await;
+    let open = cache.intents().await.unwrap();
+    assert_eq!(open, [(Bucket::Root, key("bad"))]);
+    let found = cache.object(&Bucket::Root, &key("good")).await.unwrap();
+    assert_eq!((found.row, found.intent), (Some(row(2)), None));
 }
