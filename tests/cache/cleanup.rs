@@ -1,4 +1,4 @@
-use super::{home, old_home};
+use super::{home, old_home, settled};
 use pys3local_tests::command::Program;
 use pys3local_tests::gateway::Options;
 
@@ -95,6 +95,7 @@ async fn content_type_and_metadata_survive_unless_they_are_to_go_too() {
     assert_eq!(head().await, [md5, "text/html", "me"]);
 
     // The server runs on and sees it.
+    settled(&gateway).await;
     let program = Program::in_home(gateway.home());
     let removed = program.ok(&["cache", "cleanup", "--bucket", "bucket"]);
     assert_eq!(removed, "✓ Removed 1 entries for bucket 'bucket'\n");

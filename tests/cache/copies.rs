@@ -1,4 +1,4 @@
-use super::{home, old_home};
+use super::{home, old_home, settled};
 use pys3local_tests::command::Program;
 use pys3local_tests::gateway::Options;
 use std::fs;
@@ -35,6 +35,7 @@ async fn a_backup_is_made_while_the_server_runs_and_restored_when_it_does_not() 
     let s3 = gateway.s3();
     s3.create_bucket("bucket").await;
     s3.store("bucket", "a", "1").await;
+    settled(&gateway).await;
     let program = Program::in_home(gateway.home());
     let copy = gateway.home().join("copy.db");
     let copy = copy.to_str().unwrap().to_owned();

@@ -16,7 +16,9 @@ mod stats;
 mod whereabouts;
 
 use pys3local_tests::command::Program;
+use pys3local_tests::gateway::Gateway;
 use std::fs;
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// Written by the Python program.
@@ -34,4 +36,18 @@ fn old_home() -> (TempDir, Program) {
     fs::create_dir_all(program.config()).unwrap();
     fs::write(program.config().join("metadata.db"), OLD).unwrap();
     (home, program)
+}
+
+/// Waits until the database has the rows of everything that was put: those of small objects come a
+/// moment after the answer.
+async fn settled(gateway: &Gateway) {
+    let path = gateway.home().join(".config/pys3local/metadata.db");
+    let db = rusqlite::Connection::open(path).unwrap();
+    let open = || -> u32 {
+        let query = "SELECT count(*) FROM intents";
+        db.query_row(query, [], |row| row.get(0)).unwrap()
+    };
+    while open() > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }

@@ -1,4 +1,4 @@
-use super::{home, old_home};
+use super::{home, old_home, settled};
 use pys3local_tests::command::Program;
 use pys3local_tests::gateway::Options;
 
@@ -106,9 +106,8 @@ async fn a_store_without_a_workspace_is_named_while_its_server_runs() {
     s3.create_bucket("bucket").await;
     for key in ["a", "b"] {
         s3.store("bucket", key, "12345").await;
-        // Then it is in the database.
-        assert_eq!(s3.head("bucket", key).send().await.status, 200);
     }
+    settled(&gateway).await;
     let program = Program::in_home(gateway.home());
     let stats = program.ok(&["cache", "stats"]);
     assert!(

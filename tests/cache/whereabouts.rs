@@ -1,6 +1,6 @@
 //! Stores whose directory has moved, or is not there for the moment.
 
-use super::home;
+use super::{home, settled};
 use pys3local_tests::command::Program;
 use pys3local_tests::gateway::{Gateway, Options};
 use pys3local_tests::s3::S3;
@@ -24,7 +24,7 @@ async fn gateway_with_object() -> Gateway {
         .header("content-type", "text/plain")
         .header("x-amz-meta-a", "b");
     assert_eq!(put.send().await.status, 200);
-    assert_eq!(metadata(&s3).await.as_deref(), Some("b"));
+    settled(&gateway).await;
     gateway
 }
 
@@ -106,7 +106,7 @@ async fn a_disk_that_is_not_mounted_is_warned_about_and_a_store_that_was_emptied
     let s3 = gateway.s3();
     s3.create_bucket("bucket").await;
     s3.store("bucket", "key", "12345").await;
-    assert_eq!(metadata(&s3).await, None);
+    settled(&gateway).await;
     gateway.kill9();
     let aside = gateway.home().join("aside");
     fs::rename(gateway.data(), &aside).unwrap();

@@ -120,6 +120,11 @@ impl MemoryStore {
         self.deletions.write().await
     }
 
+    /// The next page of a listing is refused with this error.
+    pub fn fail_next_list(&self, error: StoreError) {
+        self.state().list_fault = Some(error);
+    }
+
     /// The next page of a scan is refused with this error.
     pub fn fail_next_scan(&self, error: StoreError) {
         self.state().scan_fault = Some(error);

@@ -179,6 +179,9 @@ impl Store for MemoryStore {
     async fn list(&self, bucket: &Bucket, query: StoreListQuery) -> Result<StorePage, StoreError> {
         let mut state = self.state();
         state.questions += 1;
+        if let Some(error) = state.list_fault.take() {
+            return Err(error);
+        }
         let objects = &state.bucket(bucket)?.objects;
         let StoreListQuery {
             prefix,

@@ -1,6 +1,7 @@
 use super::*;
 use crate::service::memory::Fault;
 use crate::service::memory_cache::CacheFault;
+use crate::service::ports::StoreError;
 
 /// Dies at one step of a put, restarts, and answers which object is there.
 async fn after_death(old: Option<&[u8]>, plan: impl FnOnce(&Fixture), recover: bool) -> Vec<u8> {
@@ -96,6 +97,27 @@ async fn a_disk_that_is_not_there_at_the_start_after_a_crash_costs_no_metadata()
         f.get("k").await.unwrap().0.metadata,
         put_request("k").metadata
     );
+}
+
+#[tokio::test]
+async fn a_bucket_that_cannot_be_listed_does_not_stop_the_recovery_of_others() {
+    let f = Fixture::advanced().await;
+    f.service.create_bucket(&name("second")).await.unwrap();
+    for bucket in ["first", "second"] {
+        let request = PutObject {
+            bucket: name(bucket),
+            ..put_request("k")
+        };
+        f.cache.fail_next(CacheFault::HangBeforeSettle);
+        f.die_in(f.service.put_object(request, good(b"new"))).await;
+    }
+    let f = f.restarted();
+    f.store
+        .fail_next_list(StoreError::Unavailable("for a moment".into()));
+    assert!(f.service.recover().await.is_err());
+    assert_eq!(f.cache.open_intents(), 1);
+    f.service.recover().await.unwrap();
+    assert_eq!(f.cache.open_intents(), 0);
 }
 
 #[tokio::test]
