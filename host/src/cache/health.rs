@@ -114,6 +114,13 @@ pub(super) fn is_full(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
+/// Whether the write itself is wrong, and not the database.
+pub(super) fn is_hopeless(error: &rusqlite::Error) -> bool {
+    use ErrorCode::{ConstraintViolation, TooBig, TypeMismatch};
+    let code = error.sqlite_error_code();
+    code.is_none_or(|code| matches!(code, ConstraintViolation | TooBig | TypeMismatch))
+}
+
 pub(super) fn is_corruption(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),

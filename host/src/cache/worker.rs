@@ -5,7 +5,7 @@
 //! a thread and be woken by it. So when nobody else writes, it is committed where it is asked for.
 
 use super::file;
-use super::health::{Health, is_full};
+use super::health::{Health, is_full, is_hopeless};
 use super::late::Late;
 use super::queries::BucketNo;
 use super::write::Write;
@@ -487,13 +487,6 @@ impl Worker {
         }
         self.logged = 0;
     }
-}
-
-/// Whether the write itself is wrong, and not the database.
-fn is_hopeless(error: &rusqlite::Error) -> bool {
-    use rusqlite::ErrorCode::{ConstraintViolation, TooBig, TypeMismatch};
-    let code = error.sqlite_error_code();
-    code.is_none_or(|code| matches!(code, ConstraintViolation | TooBig | TypeMismatch))
 }
 
 /// Waiting in vain for another process is nobody's fault, and not worth doing for each write.
