@@ -19,57 +19,43 @@ use wasmtime_wasi::p3::filesystem::FilesystemResult;
 
 type Answer = std::result::Result<(), ErrorCode>;
 
+/// A function of an entry, done by `$act` where that can be done here.
+macro_rules! replace {
+    ($files:ident, $name:literal, $wasi:ident, $act:expr) => {
+        $files.func_wrap_concurrent(
+            concat!("[method]descriptor.", $name),
+            |accessor: &Accessor<Ctx>, (dir, path): (Resource<Descriptor>, String)| {
+                Box::pin(async move {
+                    if let Some(done) = change(accessor, &dir, &path, $act)? {
+                        return Ok((done,));
+                    }
+                    let files = accessor.with_getter::<WasiFilesystem>(Ctx::filesystem);
+                    let done = <WasiFilesystem as Host<Ctx>>::$wasi(&files, dir, path);
+                    Ok((answer(done.await)?,))
+                })
+            },
+        )?
+    };
+}
+
 /// Replaces the functions of WASI 0.3 that make, remove and move entries.
 pub(super) fn add_to_linker(linker: &mut Linker<Ctx>) -> Result<()> {
     let mut files = linker.instance("wasi:filesystem/types@0.3.0")?;
-    files.func_wrap_concurrent(
-        "[method]descriptor.create-directory-at",
-        |accessor: &Accessor<Ctx>, (dir, path): (Resource<Descriptor>, String)| {
-            Box::pin(async move {
-                let make = |dir: BorrowedFd<'_>, name: &str| {
-                    rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(0o777))
-                };
-                if let Some(done) = change(accessor, &dir, &path, make)? {
-                    return Ok((done,));
-                }
-                let files = accessor.with_getter::<WasiFilesystem>(Ctx::filesystem);
-                let done = <WasiFilesystem as Host<Ctx>>::create_directory_at(&files, dir, path);
-                Ok((answer(done.await)?,))
-            })
-        },
-    )?;
-    files.func_wrap_concurrent(
-        "[method]descriptor.remove-directory-at",
-        |accessor: &Accessor<Ctx>, (dir, path): (Resource<Descriptor>, String)| {
-            Box::pin(async move {
-                let remove = |dir: BorrowedFd<'_>, name: &str| {
-                    rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR)
-                };
-                if let Some(done) = change(accessor, &dir, &path, remove)? {
-                    return Ok((done,));
-                }
-                let files = accessor.with_getter::<WasiFilesystem>(Ctx::filesystem);
-                let done = <WasiFilesystem as Host<Ctx>>::remove_directory_at(&files, dir, path);
-                Ok((answer(done.await)?,))
-            })
-        },
-    )?;
-    files.func_wrap_concurrent(
-        "[method]descriptor.unlink-file-at",
-        |accessor: &Accessor<Ctx>, (dir, path): (Resource<Descriptor>, String)| {
-            Box::pin(async move {
-                let remove = |dir: BorrowedFd<'_>, name: &str| {
-                    rustix::fs::unlinkat(dir, name, AtFlags::empty())
-                };
-                if let Some(done) = change(accessor, &dir, &path, remove)? {
-                    return Ok((done,));
-                }
-                let files = accessor.with_getter::<WasiFilesystem>(Ctx::filesystem);
-                let done = <WasiFilesystem as Host<Ctx>>::unlink_file_at(&files, dir, path);
-                Ok((answer(done.await)?,))
-            })
-        },
-    )?;
+    replace!(
+        files,
+        "create-directory-at",
+        create_directory_at,
+        |dir, name| { rustix::fs::mkdirat(dir, name, Mode::from_raw_mode(0o777)) }
+    );
+    replace!(
+        files,
+        "remove-directory-at",
+        remove_directory_at,
+        |dir, name| { rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR) }
+    );
+    replace!(files, "unlink-file-at", unlink_file_at, |dir, name| {
+        rustix::fs::unlinkat(dir, name, AtFlags::empty())
+    });
     files.func_wrap_concurrent(
         "[method]descriptor.rename-at",
         |accessor: &Accessor<Ctx>,

@@ -44,7 +44,7 @@ enum Worker {
 #[derive(Default)]
 struct Queue {
     waiting: Mutex<Waiting>,
-    /// Told each time when there is room again, or nobody hashes any more.
+    /// Told each time when there is room again.
     room: Notify,
 }
 

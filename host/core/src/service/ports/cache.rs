@@ -185,9 +185,9 @@ pub trait Cache: IndexCache {
         portable: bool,
     ) -> Result<(), CacheError>;
     /// The same for the row of an object that was put in one piece and was just published, for which
-    /// there is no index and no portable text. Returns before the commit, which may come with that of
-    /// another write, or seconds later. Whoever asks through this port sees the row at once; of a
-    /// crash before the commit, the intent remains.
+    /// there is no index and no portable text. Returns before the commit, which comes with that of
+    /// another write, or a moment later. Who looks the object up sees the row at once; a crash before
+    /// the commit leaves the intent.
     async fn settle_late(
         &self,
         bucket: &Bucket,
