@@ -7,6 +7,7 @@
 use crate::model::ByteStream;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt as _};
+use std::cell::RefCell;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -70,6 +71,23 @@ enum Next {
     End,
 }
 
+thread_local! {
+    /// Room for one first read.
+    static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The first piece, and whether it is the last one. What fits into one read needs no question for the
+/// size of the file.
+fn read_first(file: &File, offset: u64) -> io::Result<(Bytes, bool)> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.resize(FIRST, 0);
+        let count = fill(file, scratch, offset)?;
+        let piece = Bytes::copy_from_slice(scratch.get(..count).unwrap_or_default());
+        let ends = || Ok::<_, io::Error>(file.metadata()?.len() <= offset + FIRST as u64);
+        Ok((piece, count < FIRST || ends()?))
+    })
+}
+
 /// A piece, and whether it is the last one.
 fn read_at(file: &File, offset: u64, most: usize) -> io::Result<(Bytes, bool)> {
     let left = file.metadata()?.len().saturating_sub(offset);
@@ -108,7 +126,7 @@ pub(super) fn read<H: Send + 'static>(file: Arc<File>, handle: H, offset: u64) -
     };
     stream::unfold(reader, async |mut reader| {
         let piece = match std::mem::replace(&mut reader.state, Next::End) {
-            Next::First => read_at(&reader.file, reader.offset, FIRST),
+            Next::First => read_first(&reader.file, reader.offset),
             Next::Ahead(task) => task
                 .await
                 .unwrap_or_else(|error| Err(io::Error::other(error))),

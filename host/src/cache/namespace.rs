@@ -226,11 +226,10 @@ impl Cache for NamespaceCache {
         bucket: &Bucket,
         key: &ObjectKey,
         intent: Intent,
-    ) -> Result<(), CacheError> {
+    ) -> Result<bool, CacheError> {
         let bucket = self.find_or_intern(bucket).await?;
         self.write(Write::Announce(bucket, key.clone(), intent))
             .await
-            .map(drop)
     }
 
     async fn settle(

@@ -39,7 +39,9 @@ impl Write {
     pub(super) fn apply(&self, db: &Connection) -> rusqlite::Result<bool> {
         match self {
             Self::InternBucket(namespace, name) => queries::intern_bucket(db, *namespace, name),
-            Self::Announce(bucket, key, intent) => queries::announce(db, *bucket, key, intent),
+            Self::Announce(bucket, key, intent) => {
+                return queries::announce(db, *bucket, key, intent);
+            }
             Self::Settle(bucket, key, row, portable) => {
                 queries::settle(db, *bucket, key, row, *portable)
             }

@@ -95,7 +95,7 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
         connections: settings.max_connections,
         ..Limits::default()
     };
-    let router = http::router(Arc::new(gateway(&settings, service.clone())));
+    let site = http::site(Arc::new(gateway(&settings, service.clone())));
     let metrics = Metrics::default();
     if let Some((listener, _)) = admin {
         let admin = Admin {
@@ -114,7 +114,7 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
         let seat = backend.seat()?;
         Some((seat.thread().clone(), seat))
     };
-    let drained = http::serve(listener, router, limits, stop.clone(), metrics, tls, place).await;
+    let drained = http::serve(listener, site, limits, stop.clone(), metrics, tls, place).await;
     if let Some(following) = following {
         following.abort();
     }

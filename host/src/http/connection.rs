@@ -1,17 +1,16 @@
 //! A connection: its timeouts, and how it ends.
 
+use super::Site;
 use super::crowd::{Link, Wait};
 use super::exchange;
 use super::metrics::Metrics;
 use super::patience::Patience;
 use super::refusal::Refusal;
 use super::server::{Limits, Stop};
-use axum::Router;
 use bytes::{Buf, Bytes};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -24,25 +23,25 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const HEADERS: usize = 1200;
 
 /// Serves one connection to its end, and answers whether that was a stop that broke it off.
-pub(super) async fn drive<S>(
+pub(super) async fn drive<S, T>(
     socket: S,
-    router: Router,
+    site: T,
     limits: Limits,
     (stop, link): (Stop, Arc<Link>),
     metrics: Metrics,
 ) -> bool
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    T: Site,
 {
-    let router = TowerToHyperService::new(router);
     let refusal = Refusal {
-        router: router.clone(),
+        site: site.clone(),
         metrics: metrics.clone(),
     };
     let socket = Socket::new(socket, link.clone(), refusal, &limits);
     let exchanges = service_fn(|request| {
         let (link, metrics) = (link.clone(), metrics.clone());
-        exchange::answer(router.clone(), request, limits.silence, link, metrics)
+        exchange::answer(site.clone(), request, limits.silence, link, metrics)
     });
     let connection = http1::Builder::new()
         .header_read_timeout(None) // The socket has one, and one of its own for idle connections.
@@ -76,14 +75,14 @@ where
 /// A socket that knows how long to wait: for a request, for the rest of its head, and for a
 /// client that does not take its reply. (Bodies have a timeout of their own, since only their
 /// reader knows whether it waits for the client.)
-struct Socket<S> {
+struct Socket<S, T> {
     inner: S,
     link: Arc<Link>,
     idle: Patience,
     head: Patience,
     reply: Patience,
     closing: Option<Lingering>,
-    refusal: Refusal,
+    refusal: Refusal<T>,
     /// What is left to be written of the answer to what is no request.
     refusing: Option<Bytes>,
     limits: Limits,
@@ -96,8 +95,8 @@ struct Lingering {
     patience: Patience,
 }
 
-impl<S> Socket<S> {
-    fn new(inner: S, link: Arc<Link>, refusal: Refusal, limits: &Limits) -> Self {
+impl<S, T> Socket<S, T> {
+    fn new(inner: S, link: Arc<Link>, refusal: Refusal<T>, limits: &Limits) -> Self {
         Self {
             inner,
             link,
@@ -112,18 +111,18 @@ impl<S> Socket<S> {
     }
 }
 
-impl<S> Socket<S> {
+impl<S, T> Socket<S, T> {
     fn note_write(&self, written: &Poll<io::Result<usize>>) {
         if matches!(written, Poll::Ready(Ok(_))) {
             self.link.moves();
         }
     }
 
-    fn watch_write<T>(
+    fn watch_write<R>(
         &mut self,
         cx: &mut Context<'_>,
-        written: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
+        written: Poll<io::Result<R>>,
+    ) -> Poll<io::Result<R>> {
         if written.is_ready() {
             self.reply.rest();
             return written;
@@ -133,7 +132,7 @@ impl<S> Socket<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
+impl<S: AsyncRead + Unpin, T: Unpin> AsyncRead for Socket<S, T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -167,7 +166,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> Socket<S> {
+impl<S: AsyncWrite + Unpin, T: Site> Socket<S, T> {
     /// Writes what hyper writes, or what the application answers to what hyper cannot read.
     fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         if self.link.asks_nothing() {
@@ -191,7 +190,7 @@ impl<S: AsyncWrite + Unpin> Socket<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Socket<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin, T: Site> AsyncWrite for Socket<S, T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -1,5 +1,6 @@
 //! One request and its reply, whatever the application does.
 
+use super::Site;
 use super::body::RequestBody;
 use super::crowd::Link;
 use super::log::Record;
@@ -7,14 +8,11 @@ use super::metrics::{Metrics, Transfer};
 use crate::s3::Outcome;
 use ::http::header::{CONNECTION, EXPECT, HeaderValue};
 use ::http::{Request, Response, StatusCode};
-use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::service::Service as _;
-use hyper_util::service::TowerToHyperService;
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -52,7 +50,7 @@ impl Drop for Running {
 
 /// Answers one request. A panic is a 500 and costs nobody else anything.
 pub(super) async fn answer(
-    router: TowerToHyperService<Router>,
+    site: impl Site,
     request: Request<Incoming>,
     silence: Duration,
     link: Arc<Link>,
@@ -69,7 +67,7 @@ pub(super) async fn answer(
         request.headers().contains_key(EXPECT) && http_body::Body::is_end_stream(request.body());
     let body_of = exchange.clone();
     let request = request.map(|body| Body::new(RequestBody::new(body, silence, body_of)));
-    let answered = AssertUnwindSafe(async { router.call(request).await });
+    let answered = AssertUnwindSafe(async { site.call(request).await });
     let mut response = match answered.catch_unwind().await {
         Ok(Ok(response)) => response,
         Err(_panic) => {

@@ -1,7 +1,7 @@
 //! Connections: listening, limits, shutdown, and bodies between hyper and [`ByteStream`]s.
 //!
 //! ```text
-//! listener ─▶ connection (one task) ─▶ hyper ─▶ exchange ─▶ axum::Router ─▶ Application
+//! listener ─▶ connection (one task) ─▶ hyper ─▶ exchange ─▶ Site (Application, axum::Router)
 //!              timeouts, lingering               panics, log, `Connection: close`
 //! ```
 //! Nothing in here knows what an operation is. [`router`] is all that a program needs that brings
@@ -30,6 +30,7 @@ use crate::s3::{Gateway, ReplyBody};
 use ::http::{Request, Response};
 use axum::Router;
 use axum::body::Body;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 /// What answers requests.
@@ -47,15 +48,56 @@ impl Application for Gateway {
     }
 }
 
+/// What [`serve`] serves: [`site`], or a router behind [`TowerToHyperService`].
+///
+/// [`TowerToHyperService`]: hyper_util::service::TowerToHyperService
+pub trait Site:
+    hyper::service::Service<
+        Request<Body>,
+        Response = Response<Body>,
+        Error = Infallible,
+        Future: Send,
+    > + Clone
+    + Send
+    + Sync
+    + Unpin
+    + 'static
+{
+}
+
+impl<S> Site for S where
+    S: hyper::service::Service<
+            Request<Body>,
+            Response = Response<Body>,
+            Error = Infallible,
+            Future: Send,
+        > + Clone
+        + Send
+        + Sync
+        + Unpin
+        + 'static
+{
+}
+
+/// A site that is `application` and nothing else.
+pub fn site<A: Application>(application: Arc<A>) -> impl Site {
+    hyper::service::service_fn(move |request| {
+        let application = application.clone();
+        async move { Ok(answer(&*application, request).await) }
+    })
+}
+
 /// A router that hands every request to `application`. Routes can be added to it, as long as they
 /// cannot be taken for a bucket.
 pub fn router<A: Application>(application: Arc<A>) -> Router {
-    Router::new().fallback(move |request: Request<Body>| {
+    Router::new().fallback(move |request| {
         let application = application.clone();
-        async move {
-            let request = request.map(body::incoming);
-            let response = application.respond(request).await;
-            response.map(|body| Body::new(body::Outgoing::from(body)))
-        }
+        async move { answer(&*application, request).await }
     })
+}
+
+async fn answer<A: Application>(application: &A, request: Request<Body>) -> Response<Body> {
+    let request = request.map(body::incoming);
+    let response = application.respond(request).await;
+    response.map(|body| Body::new(body::Outgoing::from(body)))
 }

@@ -4,25 +4,23 @@
 //! that, but whatever it writes while no request is under way is this answer, in one piece. So the
 //! socket below it asks here for what to write instead.
 
+use super::Site;
 use super::metrics::{Metrics, Transfer};
 use crate::s3::{Outcome, Unreadable};
 use ::http::{Request, Response, StatusCode};
-use axum::Router;
 use axum::body::Body;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
-use hyper::service::Service as _;
-use hyper_util::service::TowerToHyperService;
 use std::time::Duration;
 
 /// Who is asked.
-pub(super) struct Refusal {
-    pub(super) router: TowerToHyperService<Router>,
+pub(super) struct Refusal<T> {
+    pub(super) site: T,
     pub(super) metrics: Metrics,
 }
 
-impl Refusal {
+impl<T: Site> Refusal<T> {
     /// What to write instead of hyper's answer, if that is one and the application has its own.
     pub(super) fn instead_of(&self, answer: &[u8]) -> Option<Bytes> {
         let head = std::str::from_utf8(answer).ok()?.strip_suffix("\r\n\r\n")?;
@@ -71,7 +69,7 @@ impl Refusal {
         };
         let mut request = Request::new(Body::empty());
         request.extensions_mut().insert(why);
-        let Ok(response) = self.router.call(request).now_or_never()?;
+        let Ok(response) = self.site.call(request).now_or_never()?;
         Some(response)
     }
 }

@@ -1,10 +1,10 @@
 //! Listening, accepting, and stopping in order.
 
+use super::Site;
 use super::connection;
 use super::crowd::{Crowd, Link};
 use super::metrics::Metrics;
 use super::tls::Tls;
-use axum::Router;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -137,7 +137,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// next connection is served, and gives something that is dropped when it has ended.
 pub async fn serve<G: Send + 'static>(
     listener: TcpListener,
-    router: Router,
+    site: impl Site,
     limits: Limits,
     stop: Stop,
     metrics: Metrics,
@@ -160,7 +160,7 @@ pub async fn serve<G: Send + 'static>(
             break;
         };
         let open = metrics.connection();
-        let (tls, router, limits) = (tls.clone(), router.clone(), limits.clone());
+        let (tls, site, limits) = (tls.clone(), site.clone(), limits.clone());
         let (stop, metrics, member) = (stop.clone(), metrics.clone(), crowd.enter());
         let broken_off = broken_off.clone();
         let (thread, seat) = place().unzip();
@@ -173,7 +173,7 @@ pub async fn serve<G: Send + 'static>(
                     Err(error) => return tracing::warn!(%error, "a connection could not be served"),
                 };
                 let link = Arc::clone(&member.link);
-                let connection = connect(socket, tls, router, limits, (stop, link), metrics);
+                let connection = connect(socket, tls, site, limits, (stop, link), metrics);
                 if connection.await {
                     broken_off.fetch_add(1, Ordering::Relaxed);
                 }
@@ -195,13 +195,13 @@ pub async fn serve<G: Send + 'static>(
 async fn connect(
     socket: TcpStream,
     tls: Option<Tls>,
-    router: Router,
+    site: impl Site,
     limits: Limits,
     (stop, link): (Stop, Arc<Link>),
     metrics: Metrics,
 ) -> bool {
     let Some(tls) = tls else {
-        return connection::drive(socket, router, limits, (stop, link), metrics).await;
+        return connection::drive(socket, site, limits, (stop, link), metrics).await;
     };
     let shaken = tokio::select! {
         biased;
@@ -210,7 +210,7 @@ async fn connect(
         shaken = tls.accept(socket, limits.head) => shaken,
     };
     match shaken {
-        Ok(stream) => connection::drive(stream, router, limits, (stop, link), metrics).await,
+        Ok(stream) => connection::drive(stream, site, limits, (stop, link), metrics).await,
         Err(error) => {
             tracing::debug!(%error, "a connection ended before it was secure");
             false

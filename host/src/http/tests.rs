@@ -107,7 +107,7 @@ fn start(limits: Limits) -> Running {
     let stop = Stop::default();
     let task = tokio::spawn(serve(
         listener,
-        router(application.clone()),
+        site(application.clone()),
         limits,
         stop.clone(),
         Metrics::default(),

@@ -70,11 +70,21 @@ impl ETag {
 impl fmt::Display for ETag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Md5(digest) => f.write_str(&hex::encode(digest)),
-            Self::Multipart { digest, parts } => write!(f, "{}-{parts}", hex::encode(digest)),
+            Self::Md5(digest) => write_hex(digest, f),
+            Self::Multipart { digest, parts } => {
+                write_hex(digest, f)?;
+                write!(f, "-{parts}")
+            }
             Self::Opaque(text) => f.write_str(text),
         }
     }
+}
+
+fn write_hex(digest: &[u8; 16], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut digits = [0; 32];
+    // The room is right, and hex digits are text.
+    hex::encode_to_slice(digest, &mut digits).map_err(|_| fmt::Error)?;
+    f.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
 }
 
 #[cfg(test)]

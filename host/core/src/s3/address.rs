@@ -91,6 +91,14 @@ impl Address {
         }
     }
 
+    /// The key that this is.
+    pub fn key(&self) -> Option<&ObjectKey> {
+        match self {
+            Self::Service | Self::Bucket(_) => None,
+            Self::Object(_, key) => Some(key),
+        }
+    }
+
     /// Reads host and path.
     pub fn parse(parts: &Parts, domains: &Domains) -> Result<Self, AddressError> {
         let bucket = domains.bucket_of(parts);

@@ -4,6 +4,7 @@ use crate::model::Timestamp;
 use std::fmt;
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time};
 
+const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 const MONTHS: [&str; 12] = [
     "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
 ];
@@ -23,14 +24,14 @@ impl fmt::Display for HttpDate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let utc = utc(self.0);
         let (hour, minute, second) = utc.to_hms();
-        let weekday = utc.weekday().to_string();
-        let month = utc.month().to_string();
+        let weekday = usize::from(utc.weekday().number_days_from_monday());
+        let month = usize::from(u8::from(utc.month()) - 1);
         write!(
             f,
-            "{:.3}, {:02} {:.3} {:04} {hour:02}:{minute:02}:{second:02} GMT",
-            weekday,
+            "{}, {:02} {} {:04} {hour:02}:{minute:02}:{second:02} GMT",
+            WEEKDAYS.get(weekday).unwrap_or(&""),
             utc.day(),
-            month,
+            MONTHS.get(month).unwrap_or(&""),
             utc.year()
         )
     }

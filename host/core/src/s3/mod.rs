@@ -35,7 +35,7 @@ pub use response::{Reply, ReplyBody};
 
 use crate::model::{BucketName, BucketSetting, ByteStream, Timestamp};
 use crate::service::{Service, ServiceError};
-use address::{Address, Domains};
+use address::{Address, AddressError, Domains};
 use auth::Authenticator;
 use cors::{Cors, CorsError, Page};
 use error::RequestError;
@@ -48,7 +48,7 @@ use response::{Asked, RequestId};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tracing::field::{Empty, display};
+use tracing::field::Empty;
 use tracing::{Instrument, Span};
 
 /// How a request ended, in the extensions of every reply: for whoever counts.
@@ -130,21 +130,28 @@ impl Gateway {
     async fn respond_at(&self, request: http::Request<ByteStream>, now: Timestamp) -> Reply {
         let id = self.ids.next();
         let (parts, body) = request.into_parts();
+        let address = Address::parse(&parts, &self.domains);
+        // Each field that is recorded later costs as much as all of these.
+        let bucket = address.as_ref().ok().and_then(Address::bucket);
+        let key = address.as_ref().ok().and_then(Address::key);
         let span = tracing::info_span!(
-            "s3", id = %id.id, op = Empty, bucket = Empty, key = Empty, code = Empty
+            "s3",
+            id = %id.id,
+            bucket = bucket.map(display),
+            key = key.map(|key| debug(key.as_str())),
+            op = Empty
         );
         let reply = async {
             let mut operation = Outcome::UNKNOWN;
             let mut code = "OK";
-            let mut reply = match self.run(&parts, body, now, &id, &mut operation).await {
+            let ran = self.run(&parts, address, body, now, &id, &mut operation);
+            let mut reply = match ran.await {
                 Ok(reply) => {
-                    Span::current().record("code", reply.status().as_u16());
-                    tracing::debug!("done");
+                    tracing::debug!(code = reply.status().as_u16(), "done");
                     reply
                 }
                 Err(error) => {
                     code = error.code().wire().1;
-                    Span::current().record("code", code);
                     log_failure(&error, None);
                     self.refusal(&parts, &error, &id)
                 }
@@ -160,6 +167,7 @@ impl Gateway {
     async fn run(
         &self,
         parts: &Parts,
+        address: Result<Address, AddressError>,
         body: ByteStream,
         now: Timestamp,
         id: &RequestId,
@@ -173,8 +181,7 @@ impl Gateway {
             let text = "A request can have only one Host header.";
             return Err(RequestError::Invalid(text.to_owned()).into());
         }
-        let address = Address::parse(parts, &self.domains)?;
-        record(&address);
+        let address = address?;
         if parts.method == Method::OPTIONS {
             *name = "PreflightRequest";
             return self.preflight(parts, &address).await;
@@ -260,32 +267,18 @@ impl Gateway {
     }
 }
 
-/// Notes in the span what the request is about.
-fn record(address: &Address) {
-    let (bucket, key) = match address {
-        Address::Service => return,
-        Address::Bucket(bucket) => (bucket, None),
-        Address::Object(bucket, key) => (bucket, Some(key)),
-    };
-    let span = Span::current();
-    span.record("bucket", display(bucket));
-    if let Some(key) = key {
-        span.record("key", tracing::field::debug(key.as_str()));
-    }
-}
-
 /// Logs how a request, or its part about `key`, ended: our failures as errors, clients' mistakes
 /// for whoever looks for them.
 fn log_failure(error: &Error, key: Option<&str>) {
-    let code = error.code();
+    let (status, code, _) = error.code().wire();
     let cause = error as &dyn std::error::Error;
-    if code.wire().0.is_server_error() && code != Code::NotImplemented {
-        tracing::error!(error = cause, key, "request failed");
+    if status.is_server_error() && error.code() != Code::NotImplemented {
+        tracing::error!(error = cause, code, key, "request failed");
     } else if matches!(error, Error::Service(ServiceError::Denied(_))) {
         // No mistake of the client: the storage does not let this program in.
-        tracing::warn!(error = cause, key, "the storage refused a request");
+        tracing::warn!(error = cause, code, key, "the storage refused a request");
     } else {
-        tracing::debug!(error = cause, key, "request refused");
+        tracing::debug!(error = cause, code, key, "request refused");
     }
 }
 
@@ -293,12 +286,15 @@ fn log_failure(error: &Error, key: Option<&str>) {
 struct RequestIds {
     random: RandomState,
     next: AtomicU64,
+    host: Arc<str>,
 }
 
 impl Default for RequestIds {
     fn default() -> Self {
+        let random = RandomState::new();
         Self {
-            random: RandomState::new(),
+            host: format!("{:016x}", random.hash_one("host")).into(),
+            random,
             next: AtomicU64::new(1),
         }
     }
@@ -309,7 +305,7 @@ impl RequestIds {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         RequestId {
             id: format!("{:016X}", self.random.hash_one(number)),
-            host: format!("{:016x}", self.random.hash_one("host")),
+            host: Arc::clone(&self.host),
         }
     }
 }

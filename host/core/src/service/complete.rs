@@ -93,7 +93,7 @@ impl Inner {
         let fence = ongoing.fence().await;
         let (guard, known) = self.lock_known(&place).await?;
         let announced = self
-            .announce_locked((guard, &writer), conditions, false, intent)
+            .announce_locked((guard, &writer), conditions, intent)
             .await?;
         let (key, receipt) = (&place.key, announced.receipt());
         let answer = self

@@ -83,7 +83,7 @@ impl Inner {
         let writer = self.bucket_locks.writer(&target.bucket);
         let (guard, known) = self.lock_known(&target).await?;
         let announced = self
-            .announce_locked((guard, &writer), &conditions, false, intent)
+            .announce_locked((guard, &writer), &conditions, intent)
             .await?;
         let answer = self
             .store

@@ -88,17 +88,10 @@ impl Inner {
                             trust_row = true;
                             continue;
                         }
-                        let mut row = row.clone();
-                        let trust = self.store.trust();
-                        if let Some(lesson) = adoption(trust, &place.key, &row, &fetched.stored) {
-                            row = lesson.row.clone();
-                            Box::pin(self.adopt(&place.bucket, vec![lesson])).await;
-                        }
-                        if row.etag.is_none() {
-                            self.strangers.meet(place);
-                        }
-                        self.lookups.hit();
-                        return Ok(found_by_row(fetched, row));
+                        let Some(row) = remembered.row.take() else {
+                            continue;
+                        };
+                        return Ok(self.found(place, fetched, row).await);
                     }
                     _ => Some(fetched),
                 },
@@ -163,6 +156,20 @@ impl Inner {
             }
         }
         Err(StoreError::Changed.into())
+    }
+
+    /// The object that this row describes. What it turns out to say besides is noted.
+    async fn found(&self, place: &Place, fetched: Fetched, mut row: Row) -> Found {
+        let trust = self.store.trust();
+        if let Some(lesson) = adoption(trust, &place.key, &row, &fetched.stored) {
+            row = lesson.row.clone();
+            Box::pin(self.adopt(&place.bucket, vec![lesson])).await;
+        }
+        if row.etag.is_none() {
+            self.strangers.meet(place);
+        }
+        self.lookups.hit();
+        found_by_row(fetched, row)
     }
 
     /// Whether what was opened under an id has another size than the row of this id says, where an
@@ -328,10 +335,11 @@ pub(super) fn adoption(
         ..row.clone()
     });
     let with_tag = with_told_tag(with_version.as_ref().unwrap_or(row), stored);
+    let learned = with_tag.or(with_version)?;
     Some(Lesson {
         key: key.clone(),
         expected: Some(row.clone()),
-        row: with_tag.or(with_version)?,
+        row: learned,
         portable: false,
     })
 }

@@ -190,14 +190,21 @@ impl Cache for MemoryCache {
         bucket: &Bucket,
         key: &ObjectKey,
         intent: Intent,
-    ) -> Result<(), CacheError> {
+    ) -> Result<bool, CacheError> {
         self.hang_if(CacheFault::HangBeforeAnnounce).await;
         let address = (bucket.clone(), key.clone());
-        self.call().objects.entry(address).or_default().intent = Some(intent);
+        {
+            let mut state = self.call();
+            let remembered = state.objects.entry(address).or_default();
+            if remembered.intent.is_some() {
+                return Ok(false);
+            }
+            remembered.intent = Some(intent);
+        }
         self.hang_if(CacheFault::HangAfterAnnounce).await;
         // As a group commit would: others run meanwhile.
         tokio::task::yield_now().await;
-        Ok(())
+        Ok(true)
     }
 
     async fn settle(

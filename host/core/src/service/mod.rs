@@ -52,7 +52,6 @@ use index::{Index, IndexProgress, Refreshed};
 use locks::{BucketLocks, KeyLocks, Locks};
 use ports::{Cache, RowTrust, Store, StoredBucket};
 use publish::Publishing;
-use recover::Unsettled;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Weak};
@@ -111,7 +110,6 @@ struct Inner {
     /// Held by who makes or deletes a bucket, from the first step to the last.
     bucket_changes: Locks<Bucket>,
     publishing: Publishing,
-    unsettled: Unsettled,
     strangers: Strangers,
     lookups: Lookups,
     portable: portable::Queue,
@@ -144,7 +142,6 @@ impl Service {
             bucket_locks: BucketLocks::default(),
             bucket_changes: Locks::default(),
             publishing: Publishing::default(),
-            unsettled: Unsettled::default(),
             strangers: Strangers::default(),
             lookups: Lookups::default(),
             portable: portable::Queue::default(),

@@ -13,6 +13,9 @@ use tokio::sync::{Notify, OwnedRwLockReadGuard};
 /// read to find out whether its intent is true.
 const LATE: u64 = 1024 * 1024;
 
+/// So many intents of others are settled before one's own is noted.
+const LEFTOVERS: u32 = 8;
+
 /// A write that holds the key's lock and whose intent is committed.
 pub(super) struct Announced {
     guard: KeyGuard,
@@ -23,16 +26,14 @@ pub(super) struct Announced {
 
 impl Inner {
     /// Takes the key's lock, decides the conditions for good and commits the intent.
-    /// `leftover`: the key may have an intent that nobody works on.
     pub(super) async fn announce(
         &self,
         (place, writer): (&Place, &Writer),
         conditions: &WriteConditions,
-        leftover: bool,
         intent: Intent,
     ) -> Result<Announced, ServiceError> {
         let guard = self.locks.lock(place).await;
-        self.announce_locked((guard, writer), conditions, leftover, intent)
+        self.announce_locked((guard, writer), conditions, intent)
             .await
     }
 
@@ -41,20 +42,26 @@ impl Inner {
         &self,
         (guard, writer): (KeyGuard, &Writer),
         conditions: &WriteConditions,
-        leftover: bool,
         intent: Intent,
     ) -> Result<Announced, ServiceError> {
         let Place { bucket, key } = guard.place();
         if !conditions.is_empty() {
             let present = self.present(guard.place(), Some(&guard)).await?;
             check_write(conditions, present.as_ref().map(|found| &found.head.etag))?;
-        } else if leftover || self.unsettled.contains(guard.place()) {
-            // The new intent replaces it, and the object that it tells of would lose its row.
-            self.settle_leftover(&guard).await?;
         }
         let bucket_stays = writer.publish().await?;
         let publishing = self.publishing.begin();
-        self.cache.announce(bucket, key, intent.clone()).await?;
+        let mut leftovers = 0;
+        while !self.cache.announce(bucket, key, intent.clone()).await? {
+            // Nobody works on that one. If it were replaced, the object that it tells of would lose
+            // its row.
+            self.settle_leftover(&guard).await?;
+            leftovers += 1;
+            if leftovers == LEFTOVERS {
+                let why = "another gateway does not let go of the key".to_owned();
+                return Err(ServiceError::Unavailable(why));
+            }
+        }
         Ok(Announced {
             guard,
             intent,
@@ -147,17 +154,12 @@ impl Inner {
             metadata: intent.metadata,
             modified: stored.modified,
         };
-        let settled = if late {
-            self.cache.settle_late(bucket, key, row).await
+        if late {
+            self.cache.settle_late(bucket, key, row).await?;
         } else {
             let portable = self.keeps_portable();
-            self.cache.settle(bucket, key, row, portable).await
-        };
-        if let Err(error) = settled {
-            self.unsettled.insert(guard.place());
-            return Err(error.into());
+            self.cache.settle(bucket, key, row, portable).await?;
         }
-        self.unsettled.remove(guard.place());
         self.portable.news();
         self.wake_index(bucket);
         Ok(written)

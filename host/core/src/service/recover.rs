@@ -6,8 +6,7 @@ use super::{Inner, ServiceError, Written};
 use crate::model::{Bucket, ByteStream, ETag, Md5, Timestamp};
 use futures_util::StreamExt;
 use md5::Digest;
-use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
 use std::time::Duration;
 
 /// Leftovers of the store younger than this may belong to somebody.
@@ -29,9 +28,6 @@ impl Inner {
             .into_iter()
             .map(|(bucket, key)| Place { bucket, key })
             .collect();
-        for place in &places {
-            self.unsettled.insert(place);
-        }
         let mut failure = None;
         let mut bare = HashMap::new();
         for place in places {
@@ -94,7 +90,6 @@ impl Inner {
         if let Some(intent) = self.remembered(guard.place()).await?.intent {
             self.resolve(guard, intent).await?;
         }
-        self.unsettled.remove(guard.place());
         Ok(())
     }
 
@@ -106,8 +101,6 @@ impl Inner {
         guard: &KeyGuard,
         intent: Intent,
     ) -> Result<Option<Written>, ServiceError> {
-        // Until the end of this function, or for as long as it takes.
-        self.unsettled.insert(guard.place());
         let mut patience = PATIENCE.into_iter();
         let published = loop {
             match self.published(guard, &intent).await {
@@ -124,7 +117,6 @@ impl Inner {
         }
         let Place { bucket, key } = guard.place();
         self.cache.withdraw(bucket, key).await?;
-        self.unsettled.remove(guard.place());
         Ok(None)
     }
 
@@ -196,29 +188,5 @@ async fn has_content(mut bytes: ByteStream, intent: &Intent) -> Result<bool, Ser
             Some(next) => (left, md5) = next,
             None => return Ok(true),
         }
-    }
-}
-
-/// Keys that have an intent whose outcome could not be found out, or not yet.
-#[derive(Default)]
-pub(super) struct Unsettled {
-    places: Mutex<HashSet<Place>>,
-}
-
-impl Unsettled {
-    pub(super) fn insert(&self, place: &Place) {
-        self.places().insert(place.clone());
-    }
-
-    pub(super) fn remove(&self, place: &Place) {
-        self.places().remove(place);
-    }
-
-    pub(super) fn contains(&self, place: &Place) -> bool {
-        self.places().contains(place)
-    }
-
-    fn places(&self) -> MutexGuard<'_, HashSet<Place>> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

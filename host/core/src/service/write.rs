@@ -64,16 +64,14 @@ impl Inner {
         };
         let writer = self.bucket_locks.writer(&place.bucket);
         self.use_index(&place.bucket).await?;
-        let mut leftover = false;
-        if conditions.is_empty() {
-            let remembered = self.remembered(place).await?;
-            leftover = remembered.intent.is_some();
-            options.known = remembered.row.map(|row| row.state);
-        } else {
+        if !conditions.is_empty() {
             // A hopeless request is refused before its body is read.
             let present = self.present(place, None).await?;
             check_write(conditions, present.as_ref().map(|found| &found.head.etag))?;
             options.known = present.map(|found| found.state);
+        } else if self.store.trust() == RowTrust::Indexed {
+            // Others look for themselves.
+            options.known = self.remembered(place).await?.row.map(|row| row.state);
         }
 
         let (mut feed, body) = gate::body();
@@ -94,9 +92,7 @@ impl Inner {
                 metadata,
                 upload: None,
             };
-            let announced = self
-                .announce((place, &writer), conditions, leftover, intent)
-                .await?;
+            let announced = self.announce((place, &writer), conditions, intent).await?;
             // A store that has failed meanwhile does not hear it; its own answer counts.
             let _ = approve.send(announced.receipt());
             feed.finish(whole).await;
@@ -160,7 +156,6 @@ impl Inner {
         if remembered != Remembered::default() || self.index.is_some() {
             self.deletions.fetch_add(1, Ordering::SeqCst);
             self.forget_gone(bucket, &[key]).await?;
-            self.unsettled.remove(guard.place());
         }
         Ok(())
     }

@@ -130,74 +130,36 @@ fn read_intent(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Intent>> {
     }))
 }
 
-/// Notes an intent in place of the key's last one.
-/// The same for an object that was put in one piece, some time after it was published. Meanwhile
-/// another process may have put another one in its place: its intent stays, and so does its row.
-pub(in crate::cache) fn settle_late(
-    db: &Connection,
-    bucket: BucketNo,
-    key: &ObjectKey,
-    row: &Row,
-) -> rusqlite::Result<()> {
-    let (digest, _) = etag_columns(row.etag.as_ref())?;
-    let own = db
-        .prepare_cached(
-            "DELETE FROM intents WHERE bucket_id = ?1 AND key = ?2 AND size = ?3 AND digest = ?4
-                 AND part_sizes IS NULL AND upload IS NULL",
-        )?
-        .execute(params![
-            bucket.0,
-            key.as_str(),
-            UnsignedColumn(row.size),
-            digest
-        ])?;
-    let is_outdated = own == 0
-        && db
-            .prepare_cached(
-                "SELECT 1 FROM objects WHERE bucket_id = ?1 AND key = ?2 AND modified >= ?3
-                     AND (id, version) IS NOT (?4, ?5)",
-            )?
-            .exists(params![
-                bucket.0,
-                key.as_str(),
-                row.modified.0,
-                row.state.id,
-                row.state.version
-            ])?;
-    if is_outdated {
-        return Ok(());
-    }
-    put_row(db, bucket, key, row, Timestamp::now())?;
-    forget_parts(db, bucket, key)
-}
-
+/// Notes an intent, unless the key has one: `false`.
 pub(in crate::cache) fn announce(
     db: &Connection,
     bucket: BucketNo,
     key: &ObjectKey,
     intent: &Intent,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<bool> {
     let (digest, parts) = etag_columns(Some(&intent.etag))?;
-    db.prepare_cached(
-        "INSERT OR REPLACE INTO intents (bucket_id, key, size, digest, parts, part_sizes,
-             content_type, metadata, part_md5s, upload, checksum, part_checksums)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
-    )?
-    .execute(params![
-        bucket.0,
-        key.as_str(),
-        UnsignedColumn(intent.size),
-        digest,
-        parts,
-        PartSizesColumn(&intent.part_sizes),
-        intent.metadata.content_type,
-        HeadersColumn(&intent.metadata),
-        PartMd5sColumn(intent.part_md5s.as_slice()),
-        intent.upload.as_ref().map(UploadId::as_str),
-        ChecksumColumn(intent.checksum.as_ref()),
-        PartChecksumsColumn(intent.part_checksums.as_slice()),
-    ])?;
-    Ok(())
+    let noted = db
+        .prepare_cached(
+            "INSERT INTO intents (bucket_id, key, size, digest, parts, part_sizes,
+                 content_type, metadata, part_md5s, upload, checksum, part_checksums)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+             ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            bucket.0,
+            key.as_str(),
+            UnsignedColumn(intent.size),
+            digest,
+            parts,
+            PartSizesColumn(&intent.part_sizes),
+            intent.metadata.content_type,
+            HeadersColumn(&intent.metadata),
+            PartMd5sColumn(intent.part_md5s.as_slice()),
+            intent.upload.as_ref().map(UploadId::as_str),
+            ChecksumColumn(intent.checksum.as_ref()),
+            PartChecksumsColumn(intent.part_checksums.as_slice()),
+        ])?;
+    Ok(noted > 0)
 }
 
 /// Puts a row in place of the key's last row. `met`: since when the object is known to have the key,
@@ -286,6 +248,46 @@ pub(in crate::cache) fn settle(
         Some(Some(Parsed(id))) => delete_upload(db, bucket, &id),
         Some(None) | None => Ok(()),
     }
+}
+
+/// The same for an object that was put in one piece, some time after it was published. Meanwhile
+/// another process may have put another one in its place: its intent stays, and so does its row.
+pub(in crate::cache) fn settle_late(
+    db: &Connection,
+    bucket: BucketNo,
+    key: &ObjectKey,
+    row: &Row,
+) -> rusqlite::Result<()> {
+    let (digest, _) = etag_columns(row.etag.as_ref())?;
+    let own = db
+        .prepare_cached(
+            "DELETE FROM intents WHERE bucket_id = ?1 AND key = ?2 AND size = ?3 AND digest = ?4
+                 AND part_sizes IS NULL AND upload IS NULL",
+        )?
+        .execute(params![
+            bucket.0,
+            key.as_str(),
+            UnsignedColumn(row.size),
+            digest
+        ])?;
+    let is_outdated = own == 0
+        && db
+            .prepare_cached(
+                "SELECT 1 FROM objects WHERE bucket_id = ?1 AND key = ?2 AND modified >= ?3
+                     AND (id, version) IS NOT (?4, ?5)",
+            )?
+            .exists(params![
+                bucket.0,
+                key.as_str(),
+                row.modified.0,
+                row.state.id,
+                row.state.version
+            ])?;
+    if is_outdated {
+        return Ok(());
+    }
+    put_row(db, bucket, key, row, Timestamp::now())?;
+    forget_parts(db, bucket, key)
 }
 
 /// Whether an imported row has turned out to be about this very object. One that is not may be

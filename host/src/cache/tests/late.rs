@@ -79,6 +79,14 @@ async fn what_comes_later_is_done_later() {
     assert_eq!(left, (Some(row(2)), None));
 }
 
+/// Drops the intent of another process, and notes an own one.
+async fn announce_instead(cache: &NamespaceCache, at: &ObjectKey, row: &Row) {
+    let bucket = Bucket::Root;
+    assert!(!cache.announce(&bucket, at, intent(row)).await.unwrap());
+    cache.withdraw(&bucket, at).await.unwrap();
+    assert!(cache.announce(&bucket, at, intent(row)).await.unwrap());
+}
+
 #[tokio::test]
 async fn a_late_row_does_not_take_the_place_of_one_that_another_process_wrote_meanwhile() {
     let (directory, cache) = fresh();
@@ -92,7 +100,7 @@ async fn a_late_row_does_not_take_the_place_of_one_that_another_process_wrote_me
     // Its object is published and has its row.
     put(&cache, "a", 1).await;
     let (a, b) = (key("a"), key("b"));
-    other.announce(&bucket, &a, intent(&later)).await.unwrap();
+    announce_instead(&other, &a, &later).await;
     other
         .settle(&bucket, &a, later.clone(), false)
         .await
@@ -106,7 +114,7 @@ async fn a_late_row_does_not_take_the_place_of_one_that_another_process_wrote_me
 
     // Its object may never be published.
     put(&cache, "b", 1).await;
-    other.announce(&bucket, &b, intent(&later)).await.unwrap();
+    announce_instead(&other, &b, &later).await;
     cache.intents().await.unwrap();
     let found = cache.object(&bucket, &b).await.unwrap();
     assert_eq!(

@@ -80,17 +80,15 @@ async fn an_intent_stands_beside_the_row_until_it_is_settled() {
 }
 
 #[tokio::test]
-async fn a_second_intent_replaces_the_first() {
+async fn an_intent_stays_until_it_is_settled_or_withdrawn() {
     let (_directory, cache) = fresh();
     let at = key("a");
-    for size in [1, 2] {
-        cache
-            .announce(&Bucket::Root, &at, intent(&row(size)))
-            .await
-            .unwrap();
+    for (size, is_noted) in [(1, true), (2, false)] {
+        let noted = cache.announce(&Bucket::Root, &at, intent(&row(size)));
+        assert_eq!(noted.await.unwrap(), is_noted);
     }
     let found = cache.object(&Bucket::Root, &at).await.unwrap();
-    assert_eq!(found.intent, Some(intent(&row(2))));
+    assert_eq!(found.intent, Some(intent(&row(1))));
 }
 
 #[tokio::test]

@@ -13,12 +13,13 @@ pub use error::{Asked, error};
 use super::date::HttpDate;
 use super::header;
 use crate::model::{ByteStream, ETag, Timestamp};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{
     CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED, SERVER,
 };
 use http::{Method, Response, StatusCode};
-use std::fmt;
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
 /// An answer with its body.
 pub type Reply = Response<ReplyBody>;
@@ -58,9 +59,16 @@ pub(super) const OWNER: &str = "pys3local";
 /// The storage class of every object.
 pub(super) const STORAGE_CLASS: &str = "STANDARD";
 
+/// Room for the headers that most answers have, so that it is taken once.
+const HEADERS: usize = 12;
+/// Bytes. Room for the text of most of them.
+const TEXT: usize = 48;
+
 /// 200 without a body.
 pub(super) fn ok() -> Reply {
-    Response::new(ReplyBody::Empty)
+    let mut reply = Response::new(ReplyBody::Empty);
+    reply.headers_mut().reserve(HEADERS);
+    reply
 }
 
 /// 204.
@@ -80,8 +88,11 @@ pub(super) fn document(document: Bytes) -> Reply {
 
 /// Sets a header whose value is text of ours.
 fn set(headers: &mut HeaderMap, name: HeaderName, value: impl fmt::Display) {
+    let mut text = BytesMut::with_capacity(TEXT);
     // Of all values only a key or a foreign tag could hold what a header cannot.
-    if let Ok(value) = HeaderValue::try_from(value.to_string()) {
+    if write!(text, "{value}").is_ok()
+        && let Ok(value) = HeaderValue::from_maybe_shared(text.freeze())
+    {
         headers.insert(name, value);
     }
 }
@@ -106,7 +117,7 @@ pub struct RequestId {
     /// Of the request.
     pub id: String,
     /// Of the process.
-    pub host: String,
+    pub host: Arc<str>,
 }
 
 /// What every answer has: names of the request and of the server, and a length. An answer to

@@ -321,11 +321,7 @@ impl Store for MemoryStore {
         _key: &ObjectKey,
         upload: &str,
     ) -> Result<(), StoreError> {
-        let mut state = self.state();
-        if let Some(error) = state.abort_fault.take() {
-            return Err(error);
-        }
-        state.uploads.remove(upload);
+        self.state().uploads.remove(upload);
         Ok(())
     }
 

@@ -166,13 +166,14 @@ pub trait Cache: IndexCache {
         bucket: &Bucket,
         key: &ObjectKey,
     ) -> Result<Vec<Checksum>, CacheError>;
-    /// Notes an intent (replacing one that the key still has). Survives a crash.
+    /// Notes an intent, if the key has none: `false` if it still has one, which stays. Survives a
+    /// crash.
     async fn announce(
         &self,
         bucket: &Bucket,
         key: &ObjectKey,
         intent: Intent,
-    ) -> Result<(), CacheError>;
+    ) -> Result<bool, CacheError>;
     /// The row replaces row and intent; the upload named by that intent is forgotten with its
     /// parts, and with `portable` the object is put into the queue of portable texts, all in one
     /// transaction. The queue keeps with it whether it has replaced another object since it was

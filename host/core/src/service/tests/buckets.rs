@@ -1,6 +1,5 @@
 use super::*;
 use crate::model::{PartNumber, UploadId};
-use crate::service::ports::StoreError;
 use crate::service::{ListObjects, ListUploads, UploadRef};
 
 #[tokio::test]
@@ -58,26 +57,6 @@ async fn a_bucket_goes_when_it_is_empty_and_takes_its_uploads_with_it() {
     assert_eq!(f.cache.store_uploads().await.unwrap().len(), 0);
     let gone = f.service.delete_bucket(&bucket).await;
     assert!(matches!(gone, Err(ServiceError::NoSuchBucket)));
-}
-
-#[tokio::test]
-async fn uploads_of_a_bucket_that_is_gone_are_not_those_of_the_next_one_if_the_storage_keeps_them()
-{
-    let f = Fixture::advanced().await;
-    let bucket = name("first");
-    for upload in ["a", "b"] {
-        let metadata = Metadata::default();
-        let created = f
-            .service
-            .create_upload(&bucket, key(upload), metadata, None);
-        created.await.unwrap();
-    }
-    let error = StoreError::Unavailable("not now".into());
-    f.store.fail_next_abort(error);
-    f.service.delete_bucket(&bucket).await.unwrap();
-    assert_eq!(f.store.open_uploads(), 1);
-    f.service.create_bucket(&bucket).await.unwrap();
-    assert!(uploads(&f).await.is_empty());
 }
 
 #[tokio::test]
