@@ -253,6 +253,7 @@ fn post(
         identity: &identity,
         region: REGION,
         scheme: "http",
+        domains: &Domains::default(),
         authenticator,
         now: NOW,
     };
@@ -394,6 +395,7 @@ pub fn request(data: &[u8]) {
         identity: &identity,
         region: REGION,
         scheme: "http",
+        domains: &Domains::default(),
         authenticator: &open(),
         now: NOW,
     };

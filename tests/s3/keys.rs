@@ -113,6 +113,14 @@ async fn a_public_bucket_can_be_read_without_a_key_and_no_other() {
         let reply = call.anonymous().send().await;
         reply.expect_error(403, "AccessDenied");
     }
+    // Nor does anybody say how an object is shown.
+    let page = || {
+        s3.get("site", "key")
+            .query("response-content-type", "text/html")
+    };
+    page().send().await.expect(200);
+    let reply = page().anonymous().send().await;
+    reply.expect_error(400, "InvalidRequest");
     // Who claims to be somebody has to prove it.
     let stranger = as_whom(&s3, "stranger").get("site", "key").send().await;
     stranger.expect_error(403, "InvalidAccessKeyId");

@@ -245,7 +245,7 @@ impl Plugin {
     }
 
     /// If it cannot be aborted now, the next sweep tries again.
-    async fn give_up(&self, (bucket, key, upload): (&Bucket, &ObjectKey, &str)) {
+    pub(super) async fn give_up(&self, (bucket, key, upload): (&Bucket, &ObjectKey, &str)) {
         let mut patience = Patience::new();
         let aborted = loop {
             match self.abort_upload(bucket, key, upload).await {

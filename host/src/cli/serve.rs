@@ -121,6 +121,7 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
 
     recovery.abort();
     let settled = tokio::select! {
+        biased;
         () = service.quiesce() => true,
         () = tokio::time::sleep(QUIESCE) => false,
         () = stop.at_once() => false,
@@ -308,6 +309,9 @@ async fn recover(service: Arc<Service>, upload_expiry: Duration) {
     }
 }
 
+/// Signals within this time after the first are the first.
+const SAME: Duration = Duration::from_millis(500);
+
 /// SIGINT and SIGTERM: the first finishes what gets on, the second breaks it off.
 fn stop_on_signals() -> Result<Stop, Failure> {
     let failed = |error: io::Error| Failure::new(format!("cannot wait for signals: {error}"));
@@ -321,6 +325,13 @@ fn stop_on_signals() -> Result<Stop, Failure> {
             "finishing what is running, while its bytes flow; what stands still for 30 s is broken off, \
              and a second signal stops at once"
         );
+        // Some send the same one twice at once, to the process and to its group.
+        let same = async {
+            loop {
+                signals.next().await;
+            }
+        };
+        let _ = tokio::time::timeout(SAME, same).await;
         signals.next().await;
         asked.break_off();
     });

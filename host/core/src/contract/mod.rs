@@ -81,6 +81,7 @@ macro_rules! every_fact {
             uploads {
                 parts_may_come_in_any_order_and_with_gaps
                 parts_with_places_become_one_object
+                an_upload_of_nothing_is_an_empty_object
                 a_part_can_be_replaced_and_the_earlier_one_stays_good
                 a_failed_part_costs_only_itself
                 an_upload_is_invisible_until_it_is_completed

@@ -67,6 +67,22 @@ pub(super) async fn parts_with_places_become_one_object(rig: &Rig) {
     assert!(rig.bytes("key").await == [bytes(1), bytes(2), bytes(3), last].concat());
 }
 
+/// What a client sends that has opened an upload for a stream and found it empty.
+pub(super) async fn an_upload_of_nothing_is_an_empty_object(rig: &Rig) {
+    let files = rig.files();
+    for number in [1, 7] {
+        let upload = rig.begin("key").await;
+        let to = ("key", upload.as_str());
+        let part = rig.part(to, number, Bytes::new(), None).await.unwrap();
+        let stored = rig.complete(to, std::slice::from_ref(&part)).await.unwrap();
+        assert_eq!(stored, rig.stat("key").await.unwrap());
+        assert_eq!(stored.size, 0);
+        assert!(rig.bytes("key").await.is_empty());
+        is_over(rig, &upload, part).await;
+    }
+    assert!(rig.files() <= files + 1, "something was left behind");
+}
+
 pub(super) async fn a_part_can_be_replaced_and_the_earlier_one_stays_good(rig: &Rig) {
     for (kept, offset) in [
         (false, None),

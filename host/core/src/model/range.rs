@@ -25,7 +25,12 @@ impl RangeSpec {
     /// Reads a `Range` header. `None` means "ignore it and send everything", as S3 does with
     /// another unit, several ranges, or a malformed one.
     pub fn parse(raw: &str) -> Option<Self> {
-        let (from, to) = raw.trim().strip_prefix("bytes=")?.split_once('-')?;
+        let (unit, range) = raw.trim().split_once('=')?;
+        // Units do not care for case: https://www.rfc-editor.org/rfc/rfc9110#name-range-units
+        let (from, to) = range.split_once('-')?;
+        if !unit.eq_ignore_ascii_case("bytes") {
+            return None;
+        }
         let number = |raw: &str| {
             let raw = raw.trim();
             let digits = !raw.is_empty() && raw.bytes().all(|b| b.is_ascii_digit());

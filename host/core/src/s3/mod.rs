@@ -198,6 +198,7 @@ impl Gateway {
             identity: &identity,
             region: &self.region,
             scheme: self.scheme,
+            domains: &self.domains,
             authenticator: &self.authenticator,
             now,
         };

@@ -56,7 +56,8 @@ impl Inner {
                 self.store.create_bucket(name).await?;
                 // One of that name may have gone without us.
                 self.close_index(&bucket).await?;
-                Ok(self.cache.forget_settings(&bucket).await?)
+                self.cache.forget_settings(&bucket).await?;
+                self.abort_uploads_of(&bucket).await
             }
         }
     }

@@ -206,7 +206,9 @@ where
     F: Future<Output = Result<T, ServiceError>> + Send + 'static,
 {
     let (_waiting, left) = oneshot::channel();
-    let task = tokio::spawn(work(Client(left)).in_current_span());
+    // Boxed: the runtime moves a task about while it begins and ends it.
+    let work = Box::pin(work(Client(left)).in_current_span());
+    let task = tokio::spawn(work);
     match task.await {
         Ok(outcome) => outcome,
         Err(error) => Err(ServiceError::Internal(error.to_string())),

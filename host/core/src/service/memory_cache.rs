@@ -27,6 +27,8 @@ pub(crate) enum CacheFault {
     HangAfterSettle,
     /// The final row cannot be committed.
     FailSettle,
+    /// Nor an upload.
+    FailBegin,
 }
 
 #[derive(Default)]
@@ -309,6 +311,9 @@ impl Cache for MemoryCache {
     }
 
     async fn create_upload(&self, bucket: &Bucket, upload: UploadRow) -> Result<(), CacheError> {
+        if self.state().fails(CacheFault::FailBegin) {
+            return Err(CacheError::Failed("the disk is worn out".into()));
+        }
         let at = (
             bucket.clone(),
             upload.key.clone(),

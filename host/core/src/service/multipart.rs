@@ -52,7 +52,13 @@ impl Inner {
                 started: Timestamp::now(),
             };
             let id = upload.id.clone();
-            inner.cache.create_upload(&bucket, upload).await?;
+            if let Err(error) = inner.cache.create_upload(&bucket, upload.clone()).await {
+                let UploadRow { key, store_id, .. } = &upload;
+                if let Err(error) = inner.store.abort_upload(&bucket, key, store_id).await {
+                    tracing::warn!(%error, "an upload that could not be noted stays in the storage");
+                }
+                return Err(error.into());
+            }
             inner.uploads.begin(id.clone());
             Ok(id)
         })

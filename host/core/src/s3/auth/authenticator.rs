@@ -4,7 +4,7 @@ use super::credentials::{AccessKeyId, Credentials};
 use super::date::SignedAt;
 use super::error::{Mismatch, Place};
 use super::header::{AuthorizationHeader, malformed};
-use super::hoisted::hoisted;
+use super::hoisted::all_hoisted;
 use super::query::{QueryFields, wrong};
 use super::rights::{Action, BucketPattern, Rights};
 use super::scope::{Credential, Scope};
@@ -71,6 +71,11 @@ impl Authenticated {
     /// Who signed; `None` with [`Access::Open`] and for who may read without a key.
     pub fn access_key_id(&self) -> Option<&str> {
         self.access_key_id.as_ref().map(AccessKeyId::as_str)
+    }
+
+    /// Whether nobody signed, although keys are asked for.
+    pub fn is_anonymous(&self) -> bool {
+        self.anonymous
     }
 
     /// Refuses what the sender may not do to a bucket.
@@ -305,7 +310,7 @@ impl Authenticator {
         let url = query.version_2()?;
         // Who sends a query that cannot be decoded is not served whatever it says.
         let decoded = Query::parse(head.uri.query()).unwrap_or_default();
-        let head = &*hoisted(head, &decoded);
+        let head = &*all_hoisted(head, &decoded);
         if now.seconds() > url.expires_at {
             return Err(AuthError::RequestExpired {
                 expires: Timestamp::from_seconds(url.expires_at),

@@ -10,8 +10,20 @@ use std::borrow::Cow;
 /// from headers alone.
 ///
 /// Version 4 signs the whole query. Version 2 signs these parameters as the headers that they are:
-/// whatever comes out of here must be covered, or whoever has a URL could make it do more.
+/// whatever comes out of here must be covered ([`all_hoisted`]), or whoever has a URL could make it
+/// do more.
 pub(in crate::s3) fn hoisted<'p>(parts: &'p Parts, query: &Query) -> Cow<'p, Parts> {
+    hoist(parts, query, |name| {
+        !name.starts_with(header::CHECKSUM_PREFIX) && !name.starts_with("x-amz-sdk-")
+    })
+}
+
+/// The same with checksums: what Version 2 signs.
+pub(super) fn all_hoisted<'p>(parts: &'p Parts, query: &Query) -> Cow<'p, Parts> {
+    hoist(parts, query, |_| true)
+}
+
+fn hoist<'p>(parts: &'p Parts, query: &Query, counts: impl Fn(&str) -> bool) -> Cow<'p, Parts> {
     const STAY: [&str; 8] = [
         "x-amz-algorithm",
         "x-amz-content-sha256",
@@ -28,9 +40,7 @@ pub(in crate::s3) fn hoisted<'p>(parts: &'p Parts, query: &Query) -> Cow<'p, Par
     }
     for (name, value) in query.pairs() {
         let name = name.to_ascii_lowercase();
-        let stays = STAY.contains(&name.as_str())
-            || name.starts_with(header::CHECKSUM_PREFIX)
-            || name.starts_with("x-amz-sdk-");
+        let stays = STAY.contains(&name.as_str()) || !counts(&name);
         if !name.starts_with("x-amz-") || stays {
             continue;
         }

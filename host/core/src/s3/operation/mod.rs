@@ -13,6 +13,7 @@ pub use object::Answering;
 pub use post::PostAnswer;
 pub use tagging::{Attribute, AttributesQuery};
 
+use super::address::Domains;
 use super::auth::{Action, Authenticated, Authenticator, Rights};
 use super::body;
 use super::error::{Error, RequestError};
@@ -94,6 +95,8 @@ pub struct Request<'r> {
     pub region: &'r str,
     /// How clients reach the gateway: `http` or `https`.
     pub scheme: &'static str,
+    /// Where buckets are hosts.
+    pub domains: &'r Domains,
     /// Checks the policy of a form.
     pub authenticator: &'r Authenticator,
     /// The time of the request.

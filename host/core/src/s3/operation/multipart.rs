@@ -98,14 +98,15 @@ pub(super) fn complete(
     Ok(Operation::CompleteMultipartUpload(complete, location))
 }
 
-/// The address of the new object, in path style, which always works.
+/// The address of the new object, in the style of the request.
 pub(super) fn location((bucket, key): &(BucketName, ObjectKey), request: &Request<'_>) -> String {
     let scheme = request.scheme;
     let host = address::host(request.parts).unwrap_or("localhost");
-    format!(
-        "{scheme}://{host}/{bucket}/{}",
-        percent::encode(key.as_str())
-    )
+    let key = percent::encode(key.as_str());
+    match request.domains.bucket_of(request.parts) {
+        Some(_) => format!("{scheme}://{host}/{key}"),
+        None => format!("{scheme}://{host}/{bucket}/{key}"),
+    }
 }
 
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html>

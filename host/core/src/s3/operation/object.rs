@@ -24,8 +24,15 @@ pub struct Answering {
 
 impl Answering {
     fn parse(request: &Request<'_>) -> Result<Self, RequestError> {
+        let overrides = Overrides::parse(request.query)?;
+        if request.identity.is_anonymous() && !overrides.is_empty() {
+            // Else anybody could make a link that shows a text of this server as a page of it.
+            let text =
+                "Request specific response headers cannot be used for anonymous GET requests.";
+            return Err(RequestError::Invalid(text.into()));
+        }
         Ok(Self {
-            overrides: Overrides::parse(request.query)?,
+            overrides,
             checksum: checksums::is_asked_for(&request.parts.headers),
         })
     }

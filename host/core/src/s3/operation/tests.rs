@@ -7,7 +7,7 @@ mod uploads;
 
 use super::*;
 use crate::model::{ETag, Timestamp};
-use crate::s3::address::Address;
+use crate::s3::address::{Address, Domains};
 use crate::s3::auth::{Access, Authenticator};
 use crate::s3::error::Code;
 use crate::s3::route::route;
@@ -18,7 +18,8 @@ use futures_util::{StreamExt, stream};
 /// Parses a request up to the point where the service would be called.
 async fn parse_request(request: http::Request<ByteStream>) -> Result<Operation, Error> {
     let (parts, body) = request.into_parts();
-    let address = Address::parse(&parts, &crate::s3::address::Domains::default())?;
+    let domains = Domains::new(["example.com"]);
+    let address = Address::parse(&parts, &domains)?;
     let query = Query::parse(parts.uri.query())?;
     let gate = Authenticator::new(Access::Open, "eu-west-1");
     let identity = gate.authenticate(&parts, Timestamp::now())?;
@@ -29,6 +30,7 @@ async fn parse_request(request: http::Request<ByteStream>) -> Result<Operation, 
         identity: &identity,
         region: "eu-west-1",
         scheme: "http",
+        domains: &domains,
         authenticator: &gate,
         now: Timestamp(0),
     };

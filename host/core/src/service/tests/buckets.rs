@@ -1,5 +1,6 @@
 use super::*;
 use crate::model::{PartNumber, UploadId};
+use crate::service::memory_cache::CacheFault;
 use crate::service::{ListObjects, ListUploads, UploadRef};
 
 #[tokio::test]
@@ -57,6 +58,32 @@ async fn a_bucket_goes_when_it_is_empty_and_takes_its_uploads_with_it() {
     assert_eq!(f.cache.store_uploads().await.unwrap().len(), 0);
     let gone = f.service.delete_bucket(&bucket).await;
     assert!(matches!(gone, Err(ServiceError::NoSuchBucket)));
+}
+
+#[tokio::test]
+async fn a_bucket_that_went_without_us_leaves_no_upload_to_the_next_of_its_name() {
+    let f = Fixture::advanced().await;
+    let bucket = name("first");
+    let created = f
+        .service
+        .create_upload(&bucket, key("k"), Metadata::default(), None);
+    created.await.unwrap();
+    f.store.delete_bucket(&bucket).await.unwrap();
+    f.service.create_bucket(&bucket).await.unwrap();
+    assert_eq!(f.store.open_uploads(), 0);
+    assert_eq!(f.cache.store_uploads().await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn an_upload_that_cannot_be_noted_is_not_left_to_the_store() {
+    let f = Fixture::new();
+    f.cache.fail_next(CacheFault::FailBegin);
+    let bucket = name("default");
+    let created = f
+        .service
+        .create_upload(&bucket, key("k"), Metadata::default(), None);
+    assert!(created.await.is_err());
+    assert_eq!(f.store.open_uploads(), 0);
 }
 
 #[tokio::test]

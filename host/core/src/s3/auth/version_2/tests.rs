@@ -212,8 +212,11 @@ fn headers_in_a_url_are_signed_as_headers() {
         with("x-amz-copy-source=/b/c", "x-amz-copy-source=%2Fb%2Fc"),
         None
     );
+    let sum = "x-amz-checksum-mode=ENABLED&x-amz-sdk-checksum-algorithm=SHA256";
+    assert_eq!(with(sum, sum), None);
     for (signed, sent) in [
         ("", "x-amz-copy-source=/b/secret"),
+        ("", "x-amz-checksum-mode=ENABLED"),
         ("", "X-AMZ-Copy-Source=/b/secret"),
         ("x-amz-meta-a=b", "x-amz-meta-a=c"),
         ("x-amz-meta-a=b", "x-amz-meta-a=b&x-amz-acl=private"),

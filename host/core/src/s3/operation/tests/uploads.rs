@@ -166,5 +166,13 @@ async fn a_completed_upload_knows_its_parts_and_its_address() {
     };
     assert_eq!(complete.parts, vec![part]);
     assert_eq!(location, "http://localhost:10001/abc/a%20b");
+    let request = http::Request::post("/a%20b?uploadId=u").header("host", "abc.example.com:9000");
+    let body = stream::iter([Ok(Bytes::from_static(document.as_bytes()))]).boxed();
+    let request = request.header("content-md5", md5_of(document)).body(body);
+    let Ok(Operation::CompleteMultipartUpload(_, location)) = parse_request(request.unwrap()).await
+    else {
+        panic!("no completion");
+    };
+    assert_eq!(location, "http://abc.example.com:9000/a%20b");
     assert_eq!(code("POST", target, &[], "<x/>").await, Code::MalformedXml);
 }
