@@ -11,9 +11,9 @@ use crate::service::ports::{
 };
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -103,9 +103,17 @@ impl Spool {
     pub(super) async fn note(&self, dir: &str, begun: &Begun) -> Result<(), StoreError> {
         let dir = self.dir(dir)?;
         let text = serde_json::to_vec(begun).map_err(|error| failed(&error.into()))?;
+        let durable = self.durable;
         blocking(move || {
             std::fs::create_dir_all(&dir)?;
-            std::fs::write(dir.join(NOTE), text)
+            // It is there whole or not at all.
+            let fresh = dir.join(FRESH_NOTE);
+            let mut file = File::create(&fresh)?;
+            file.write_all(&text)?;
+            if durable {
+                file.sync_data()?;
+            }
+            std::fs::rename(fresh, dir.join(NOTE))
         })
         .await
     }
@@ -240,12 +248,16 @@ impl Spool {
     }
 
     /// Uploads that nobody has touched since `before`, except `keep`, and what is noted of them.
+    /// One whose note cannot be read is left alone: without it, the storage would keep its parts.
     pub(super) async fn left_behind(
         &self,
         before: Timestamp,
         keep: &[String],
     ) -> Result<Vec<(String, Option<Begun>)>, StoreError> {
-        let (root, keep) = (self.root.clone(), keep.to_vec());
+        let (root, keep) = (
+            self.root.clone(),
+            keep.iter().cloned().collect::<HashSet<_>>(),
+        );
         blocking(move || {
             let mut found = Vec::new();
             let uploads = match std::fs::read_dir(root) {
@@ -256,9 +268,13 @@ impl Spool {
                 let upload = upload?;
                 let name = upload.file_name().to_string_lossy().into_owned();
                 if is_ours(&name) && !keep.contains(&name) && touched(&upload.path())? < before {
-                    let note = std::fs::read(upload.path().join(NOTE)).ok();
-                    let begun = note.and_then(|note| serde_json::from_slice(&note).ok());
-                    found.push((name, begun));
+                    match read_note(&upload.path()) {
+                        Ok(begun) => found.push((name, begun)),
+                        Err(error) => tracing::warn!(
+                            directory = %upload.path().display(), %error,
+                            "an upload that was left behind stays: its note cannot be read"
+                        ),
+                    }
                 }
             }
             Ok(found)
@@ -270,6 +286,18 @@ impl Spool {
 /// The file beside parts that says which upload of the storage they belong to. No part has such
 /// a name.
 const NOTE: &str = "upload.json";
+
+/// The same while it is being written.
+const FRESH_NOTE: &str = "upload.json.new";
+
+/// What is noted of the upload in this directory, if anything is.
+fn read_note(dir: &Path) -> io::Result<Option<Begun>> {
+    match std::fs::read(dir.join(NOTE)) {
+        Ok(note) => Ok(Some(serde_json::from_slice(&note)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
 
 /// An upload in parts that a storage has begun.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
@@ -384,5 +412,41 @@ fn failed(error: &io::Error) -> StoreError {
             StoreError::Denied(format!("the spool directory: {error}"))
         }
         _ => StoreError::Other(format!("the spool: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_directory_whose_note_cannot_be_read_is_not_taken_for_one_without_a_note() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        let spool = Spool::new(root.into(), true, u64::MAX);
+        let begun = Begun {
+            bucket: "bucket".into(),
+            key: "key".into(),
+            upload: "theirs".into(),
+        };
+        for dir in ["a1", "a2", "a3"] {
+            spool.note(dir, &begun).await.unwrap();
+        }
+        let written = std::fs::read(root.join("a2").join(NOTE)).unwrap();
+        std::fs::write(root.join("a2").join(NOTE), &written[..9]).unwrap();
+        std::fs::remove_file(root.join("a3").join(NOTE)).unwrap();
+        std::fs::create_dir(root.join("a3").join(NOTE)).unwrap();
+        std::fs::create_dir(root.join("a4")).unwrap();
+        spool.note("a5", &begun).await.unwrap();
+
+        let later = Timestamp::now() + std::time::Duration::from_mins(1);
+        let found = spool.left_behind(later, &["a5".to_owned()]).await.unwrap();
+        let mut found: Vec<_> = found
+            .into_iter()
+            .map(|(dir, begun)| (dir, begun.map(|begun| begun.upload)))
+            .collect();
+        found.sort();
+        let told = |dir: &str, upload: Option<&str>| (dir.to_owned(), upload.map(str::to_owned));
+        assert_eq!(found, [told("a1", Some("theirs")), told("a4", None)]);
     }
 }
