@@ -123,8 +123,14 @@ impl Inner {
             }
             for upload in uploads {
                 match self.discard_upload(bucket, &upload).await {
-                    Ok(()) | Err(ServiceError::NoSuchBucket | ServiceError::NoSuchUpload) => {}
-                    Err(error) => return Err(error),
+                    Ok(()) | Err(ServiceError::NoSuchUpload) => {}
+                    Err(error) => {
+                        // The next bucket of this name must not have it. What the storage keeps of
+                        // it is swept after a start.
+                        tracing::warn!(upload = %upload.id, %error, "the storage may keep parts of an upload");
+                        self.cache.delete_upload(bucket, &upload.id).await?;
+                        self.uploads.end(&upload.id);
+                    }
                 }
             }
         }

@@ -125,6 +125,11 @@ impl MemoryStore {
         self.state().list_fault = Some(error);
     }
 
+    /// The next abort of an upload is refused with this error.
+    pub fn fail_next_abort(&self, error: StoreError) {
+        self.state().abort_fault = Some(error);
+    }
+
     /// The next page of a scan is refused with this error.
     pub fn fail_next_scan(&self, error: StoreError) {
         self.state().scan_fault = Some(error);

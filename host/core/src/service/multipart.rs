@@ -19,6 +19,7 @@ use crate::model::{
     ObjectChecksum, ObjectKey, PartNumber, RangeSpec, Section, Timestamp, Upload, UploadId,
 };
 use futures_util::future::join;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Rows of parts or uploads that are fetched at a time.
@@ -198,7 +199,8 @@ impl Inner {
         .await
     }
 
-    /// Forgets an upload. From the first step on its parts are refused.
+    /// Forgets an upload once the storage has: one that it could not abort keeps its row, and can be
+    /// aborted again.
     pub(super) async fn discard_upload(
         &self,
         bucket: &Bucket,
@@ -210,45 +212,48 @@ impl Inner {
         if self.cache.upload(bucket, &upload.id).await?.is_none() {
             return Err(ServiceError::NoSuchUpload);
         }
-        self.cache.delete_upload(bucket, &upload.id).await?;
+        // Parts that are arriving give up, and those that come now wait until it is decided.
         let _fence = ongoing.fence().await;
-        self.uploads.end(&upload.id);
         let aborted = self
             .store
             .abort_upload(bucket, &upload.key, &upload.store_id)
             .await;
         match aborted {
-            Ok(()) | Err(StoreError::NoSuchUpload) => Ok(()),
-            Err(error) => Err(error.into()),
+            Ok(()) | Err(StoreError::NoSuchUpload | StoreError::NoSuchBucket) => {}
+            Err(error) => return Err(error.into()),
         }
+        self.cache.delete_upload(bucket, &upload.id).await?;
+        self.uploads.end(&upload.id);
+        Ok(())
     }
 
-    /// Each upload is looked at once: one that cannot be aborted now is for the next time.
+    /// Each upload is tried once: one that cannot be aborted now is for the next time, and so are
+    /// the others when there are many such.
     pub(super) async fn expire_uploads(
         self: &Arc<Self>,
         before: Timestamp,
     ) -> Result<u64, ServiceError> {
         let mut expired = 0;
+        let mut stay = HashSet::new();
         loop {
-            let stale = self.cache.stale_uploads(before, FETCH).await?;
-            let mut gone = false;
+            let limit = FETCH + stay.len();
+            let mut stale = self.cache.stale_uploads(before, limit).await?;
+            stale.retain(|(_, row)| !stay.contains(&row.id));
+            if stale.is_empty() || stay.len() >= FETCH {
+                return Ok(expired);
+            }
             for (bucket, row) in stale {
                 let (inner, id) = (Arc::clone(self), row.id.clone());
                 let aborting =
                     to_the_end(move |_| async move { inner.discard_upload(&bucket, &row).await });
                 match aborting.await {
-                    Ok(()) => {
-                        expired += 1;
-                        gone = true;
-                    }
-                    Err(ServiceError::NoSuchUpload) => gone = true,
+                    Ok(()) => expired += 1,
+                    Err(ServiceError::NoSuchUpload) => {}
                     Err(error) => {
                         tracing::warn!(upload = %id, %error, "an abandoned upload stays");
+                        stay.insert(id);
                     }
                 }
-            }
-            if !gone {
-                return Ok(expired);
             }
         }
     }

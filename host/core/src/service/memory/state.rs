@@ -22,6 +22,7 @@ pub(super) struct State {
     pub(super) losses: u64,
     pub(super) portable_fault: Option<StoreError>,
     pub(super) list_fault: Option<StoreError>,
+    pub(super) abort_fault: Option<StoreError>,
     pub(super) scan_fault: Option<StoreError>,
     /// Rows of a page, if it can be walked folder by folder.
     pub(super) scan_page: Option<usize>,

@@ -321,7 +321,11 @@ impl Store for MemoryStore {
         _key: &ObjectKey,
         upload: &str,
     ) -> Result<(), StoreError> {
-        self.state().uploads.remove(upload);
+        let mut state = self.state();
+        if let Some(error) = state.abort_fault.take() {
+            return Err(error);
+        }
+        state.uploads.remove(upload);
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 use super::*;
 use crate::model::{PartNumber, UploadId};
 use crate::service::memory_cache::CacheFault;
+use crate::service::ports::StoreError;
 use crate::service::{ListObjects, ListUploads, UploadRef};
 
 #[tokio::test]
@@ -84,6 +85,26 @@ async fn an_upload_that_cannot_be_noted_is_not_left_to_the_store() {
         .create_upload(&bucket, key("k"), Metadata::default(), None);
     assert!(created.await.is_err());
     assert_eq!(f.store.open_uploads(), 0);
+}
+
+#[tokio::test]
+async fn uploads_of_a_bucket_that_is_gone_are_not_those_of_the_next_one_if_the_storage_keeps_them()
+{
+    let f = Fixture::advanced().await;
+    let bucket = name("first");
+    for upload in ["a", "b"] {
+        let metadata = Metadata::default();
+        let created = f
+            .service
+            .create_upload(&bucket, key(upload), metadata, None);
+        created.await.unwrap();
+    }
+    let error = StoreError::Unavailable("not now".into());
+    f.store.fail_next_abort(error);
+    f.service.delete_bucket(&bucket).await.unwrap();
+    assert_eq!(f.store.open_uploads(), 1);
+    f.service.create_bucket(&bucket).await.unwrap();
+    assert!(uploads(&f).await.is_empty());
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 use super::*;
-use crate::model::{NamedPart, PartNumber, UploadId};
+use crate::model::{NamedPart, PartNumber, Timestamp, UploadId};
 use crate::service::memory::Fault;
+use crate::service::ports::StoreError;
 use crate::service::{CompleteUpload, ListUploads, UploadPage, UploadRef};
 
 const MIB5: usize = 5 * 1024 * 1024;
@@ -208,6 +209,70 @@ async fn an_aborted_upload_is_gone() {
     assert!(matches!(late, Err(ServiceError::NoSuchUpload)));
     let listed = f.service.list_parts(&upload, 0, 10).await;
     assert!(matches!(listed, Err(ServiceError::NoSuchUpload)));
+}
+
+fn unavailable() -> StoreError {
+    StoreError::Unavailable("not now".into())
+}
+
+#[tokio::test]
+async fn an_abort_that_the_storage_refuses_can_be_tried_again() {
+    let f = Fixture::new();
+    let upload = f.begin("k").await;
+    f.part(&upload, 1, b"all").await.unwrap();
+    f.store.fail_next_abort(unavailable());
+    f.service.abort_upload(&upload).await.unwrap_err();
+    assert_eq!(f.store.open_uploads(), 1);
+    assert_eq!(paged(&f, None, 10).await.len(), 1);
+    f.service.abort_upload(&upload).await.unwrap();
+    assert_eq!(f.store.open_uploads(), 0);
+    assert!(paged(&f, None, 10).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_upload_that_was_left_after_a_refused_abort_can_be_completed() {
+    let f = Fixture::new();
+    let upload = f.begin("k").await;
+    f.part(&upload, 1, b"all").await.unwrap();
+    f.store.fail_next_abort(unavailable());
+    f.service.abort_upload(&upload).await.unwrap_err();
+    f.part(&upload, 1, b"new").await.unwrap();
+    f.complete(&upload, &[(1, b"new")]).await.unwrap();
+    assert_eq!(f.get("k").await.unwrap().1, b"new");
+}
+
+#[tokio::test]
+async fn an_upload_of_which_a_crash_has_left_only_the_row_takes_nothing_and_can_be_aborted() {
+    let f = Fixture::new();
+    let upload = f.begin("k").await;
+    f.part(&upload, 1, b"all").await.unwrap();
+    let row = f.cache.upload(&root(), &upload.id).await.unwrap().unwrap();
+    f.store
+        .abort_upload(&root(), &row.key, &row.store_id)
+        .await
+        .unwrap();
+    let late = f.part(&upload, 2, b"late").await;
+    assert!(matches!(late, Err(ServiceError::NoSuchUpload)), "{late:?}");
+    let completed = f.complete(&upload, &[(1, b"all")]).await;
+    assert!(completed.is_err(), "{completed:?}");
+    assert!(matches!(f.get("k").await, Err(ServiceError::NoSuchKey)));
+    f.service.abort_upload(&upload).await.unwrap();
+    assert!(paged(&f, None, 10).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_abandoned_upload_that_cannot_be_aborted_holds_up_no_other_and_is_tried_again() {
+    let f = Fixture::new();
+    for key in ["a", "b", "c"] {
+        f.begin(key).await;
+    }
+    let later = Timestamp::now() + Duration::from_mins(1);
+    f.store.fail_next_abort(unavailable());
+    assert_eq!(f.service.expire_uploads(later).await.unwrap(), 2);
+    assert_eq!(f.store.open_uploads(), 1);
+    assert_eq!(paged(&f, None, 10).await.len(), 1);
+    assert_eq!(f.service.expire_uploads(later).await.unwrap(), 1);
+    assert_eq!(f.store.open_uploads(), 0);
 }
 
 #[tokio::test]
