@@ -9,7 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Notes that a database is damaged or gone, each once.
+/// Notes that a database is damaged or gone, each once, and that its disk is full, once until
+/// something is written again.
 #[derive(Debug)]
 pub(super) struct Health {
     path: PathBuf,
@@ -17,6 +18,7 @@ pub(super) struct Health {
     opened: Option<FileId>,
     reported: AtomicBool,
     gone: AtomicBool,
+    full: AtomicBool,
 }
 
 impl Health {
@@ -26,6 +28,7 @@ impl Health {
             opened: identify(path).ok().flatten(),
             reported: AtomicBool::new(false),
             gone: AtomicBool::new(false),
+            full: AtomicBool::new(false),
         }
     }
 
@@ -52,16 +55,23 @@ impl Health {
         false
     }
 
-    /// Passes an outcome on, and looks whether it tells of damage or of a full disk.
-    pub(super) fn watch<T>(&self, outcome: rusqlite::Result<T>) -> rusqlite::Result<T> {
-        if let Err(error) = &outcome
-            && is_full(error)
-        {
-            tracing::error!(
-                database = %self.path.display(),
-                "the disk of the metadata database is full: nothing is written until there is room"
-            );
+    /// Passes the outcome of a write on, and looks whether it tells of damage or of a full disk.
+    pub(super) fn watch_write<T>(&self, outcome: rusqlite::Result<T>) -> rusqlite::Result<T> {
+        match &outcome {
+            Ok(_) => self.full.store(false, Ordering::Relaxed),
+            Err(error) if is_full(error) && !self.full.swap(true, Ordering::Relaxed) => {
+                tracing::error!(
+                    database = %self.path.display(),
+                    "the disk of the metadata database is full: nothing is written until there is room"
+                );
+            }
+            Err(_) => {}
         }
+        self.watch(outcome)
+    }
+
+    /// Passes an outcome on, and looks whether it tells of damage.
+    pub(super) fn watch<T>(&self, outcome: rusqlite::Result<T>) -> rusqlite::Result<T> {
         if let Err(error) = &outcome
             && is_corruption(error)
             && !self.reported.swap(true, Ordering::Relaxed)
@@ -126,4 +136,51 @@ pub(super) fn is_corruption(error: &rusqlite::Error) -> bool {
         error.sqlite_error_code(),
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    /// What is logged in the meantime.
+    fn logged(does: impl FnOnce()) -> String {
+        #[derive(Clone, Default)]
+        struct Log(Arc<Mutex<Vec<u8>>>);
+
+        impl io::Write for Log {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().write(bytes)
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let log = Log::default();
+        let of_thread = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || of_thread.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, does);
+        let bytes = log.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_full_disk_is_logged_once_until_something_is_written_again() {
+        let health = Health::new(Path::new("metadata.db"));
+        let full = || {
+            let full = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_FULL);
+            let _ = health.watch_write::<()>(Err(rusqlite::Error::SqliteFailure(full, None)));
+        };
+        let count = |does: &dyn Fn()| logged(does).matches("is full").count();
+        assert_eq!(count(&full), 1);
+        assert_eq!(count(&full), 0);
+        let _ = health.watch(Ok(()));
+        assert_eq!(count(&full), 0, "a read says nothing about the disk");
+        let _ = health.watch_write(Ok(()));
+        assert_eq!(count(&full), 1);
+    }
 }

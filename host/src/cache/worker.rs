@@ -110,6 +110,7 @@ impl Writer {
             // An earlier process may have left a log.
             written: Some(Instant::now()),
             logged: 0,
+            stays: false,
             looked: Instant::now(),
         };
         let shared = Arc::new(Shared {
@@ -187,7 +188,7 @@ impl Writer {
             // Another process writes, and the thread can wait for that.
             return None;
         }
-        let committed = worker.health.watch(committed);
+        let committed = worker.health.watch_write(committed);
         let begun = worker.written.replace(Instant::now()).is_none();
         drop(worker);
         if begun && let Some(jobs) = &self.jobs {
@@ -246,7 +247,7 @@ fn run(shared: &Shared, queue: &mpsc::Receiver<Job>) {
                     worker.written = Some(Instant::now());
                 }
                 let committed = worker.set_patience(true).and_then(|()| worker.commit([]));
-                if let Err(error) = worker.health.watch(committed) {
+                if let Err(error) = worker.health.watch_write(committed) {
                     tracing::warn!(%error, "rows of new objects wait to be written");
                 }
                 continue;
@@ -255,7 +256,8 @@ fn run(shared: &Shared, queue: &mpsc::Receiver<Job>) {
                 let mut worker = shared.worker();
                 // Else there was a write meanwhile.
                 if worker.written == written {
-                    let _ = worker.empty_log();
+                    let emptied = worker.empty_log();
+                    worker.tell_if_log_stays(&emptied);
                 }
                 continue;
             }
@@ -307,6 +309,8 @@ struct Worker {
     written: Option<Instant>,
     /// Writes since the log was moved into the database file.
     logged: usize,
+    /// That the log cannot be moved was said.
+    stays: bool,
     /// When it was last seen to that the file is still in its place.
     looked: Instant,
 }
@@ -322,7 +326,7 @@ impl Worker {
         let committed = self
             .set_patience(true)
             .and_then(|()| self.commit(group.iter().map(|(write, _)| write)));
-        match self.health.watch(committed) {
+        match self.health.watch_write(committed) {
             Ok(outcomes) => {
                 for ((_, answer), outcome) in group.drain(..).zip(outcomes) {
                     // The one who asked may be gone; the write stays.
@@ -475,6 +479,23 @@ impl Worker {
             self.logged = 0;
         }
         Ok(!busy)
+    }
+
+    /// A failure is in the log once until it works again. That another process writes is none.
+    fn tell_if_log_stays(&mut self, emptied: &rusqlite::Result<bool>) {
+        match emptied {
+            Ok(_) => self.stays = false,
+            Err(error) if may_be_one_writes_fault(error) => {
+                if !std::mem::replace(&mut self.stays, true) {
+                    tracing::warn!(
+                        %error,
+                        "the metadata database's log cannot be moved into it: a copy of the file alone \
+                         is not complete"
+                    );
+                }
+            }
+            Err(_) => {}
+        }
     }
 
     /// Moves what nobody reads any more out of the log, so that it can start anew.
