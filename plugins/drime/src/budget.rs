@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 
 /// Calls a minute until the service says its own number.
 const LIMIT: usize = 2000;
+/// What is believed of that number.
+const LARGEST_LIMIT: usize = 100_000;
 const MINUTE: u64 = 60_000;
 /// Who would have to wait longer than this is told to come back.
 const LONGEST_WAIT: u64 = 20_000;
@@ -17,6 +19,8 @@ const FAILURES: u32 = 12;
 /// The first such while; it doubles up to the last.
 const PAUSE: u64 = 1_000;
 const LONGEST_PAUSE: u64 = 30_000;
+/// After so long it is worth asking again, whatever the service has said.
+const LONGEST_CLOSED: u64 = 15 * MINUTE;
 
 /// The calls of the last minute, and a breaker for when nothing works. Times are milliseconds.
 ///
@@ -125,7 +129,10 @@ impl Budget {
 
     /// Notes what an answer says about the limit.
     pub(crate) fn note(&mut self, now: u64, limit: Option<u32>, remaining: Option<u32>) {
-        let number = |number: u32| usize::try_from(number).unwrap_or(usize::MAX / 2);
+        let number = |number: u32| {
+            let number = usize::try_from(number).unwrap_or(usize::MAX);
+            number.min(LARGEST_LIMIT)
+        };
         if let Some(limit) = limit.filter(|limit| *limit > 0) {
             self.limit = number(limit);
         }
@@ -136,7 +143,7 @@ impl Budget {
 
     /// The service asks for patience: everybody waits.
     pub(crate) fn close(&mut self, now: u64, millis: u64) {
-        self.closed_until = self.closed_until.max(now + millis);
+        self.closed_until = self.closed_until.max(now + millis.min(LONGEST_CLOSED));
         self.remains = Some((0, now));
     }
 
@@ -148,7 +155,7 @@ impl Budget {
 
     /// Something failed that should have worked.
     pub(crate) fn failed(&mut self, now: u64) {
-        self.failures += 1;
+        self.failures = self.failures.saturating_add(1);
         if self.failures >= FAILURES && now >= self.closed_until {
             self.closed_until = now + self.pause;
             self.pause = (self.pause * 2).min(LONGEST_PAUSE);
@@ -234,6 +241,17 @@ mod tests {
         budget.close(0, 60_000);
         assert_eq!(budget.take(0), Err(60_000));
         assert!(budget.take(59_000).is_ok());
+    }
+
+    #[test]
+    fn what_the_service_says_beyond_all_measure_is_not_believed() {
+        let mut budget = Budget::default();
+        budget.note(0, Some(u32::MAX), Some(u32::MAX));
+        assert_eq!(budget.limit, LARGEST_LIMIT);
+        assert_eq!(budget.take(0), Ok(0));
+        budget.close(5, u64::MAX);
+        assert_eq!(budget.take(5), Err(LONGEST_CLOSED));
+        assert!(budget.take(5 + LONGEST_CLOSED).is_ok());
     }
 
     #[test]
