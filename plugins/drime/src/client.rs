@@ -2,7 +2,7 @@
 
 use crate::budget::Budget;
 use crate::fault::{Fault, passing, refusal, says_failure};
-use crate::net::{Answer, Broken, GIVEN_UP, Net, Payload, Request};
+use crate::net::{Answer, Broken, Method, Net, Payload, Request};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::fmt::Write as _;
@@ -21,7 +21,7 @@ const HOPS: u32 = 5;
 /// A call of the API.
 #[derive(Clone, Debug)]
 pub struct Call {
-    method: &'static str,
+    method: Method,
     path: String,
     body: Option<Value>,
     rename: bool,
@@ -33,7 +33,7 @@ impl Call {
     /// A question: it may be repeated.
     pub fn get(path: impl Into<String>) -> Self {
         Self {
-            method: "GET",
+            method: Method::Get,
             path: path.into(),
             body: None,
             rename: false,
@@ -45,7 +45,7 @@ impl Call {
     /// A change that must not be made twice.
     pub fn post(path: impl Into<String>, body: Value) -> Self {
         Self {
-            method: "POST",
+            method: Method::Post,
             path: path.into(),
             body: Some(body),
             rename: false,
@@ -130,24 +130,34 @@ impl<N: Net> Client<N> {
 
     /// Makes a call, again and again if it may be repeated, and reads its answer.
     pub async fn call(&self, call: &Call) -> Result<Value, Fault> {
+        self.persist(call.repeat, async || self.once(call).await)
+            .await
+    }
+
+    /// Tries something again after pauses, if it was not done at all or may be repeated.
+    async fn persist<T>(
+        &self,
+        repeat: bool,
+        attempt: impl AsyncFn() -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let mut pause = PAUSE;
-        let mut attempt = 1;
+        let mut attempts = 1;
         loop {
-            let fault = match self.once(call).await {
+            let fault = match attempt().await {
                 Ok(answer) => return Ok(answer),
                 Err(fault) => fault,
             };
             let wait = match &fault {
-                // It was not made at all.
+                // It was not done at all.
                 Fault::Throttled(asked) => asked.unwrap_or(pause),
-                Fault::Broken(_) if call.repeat => pause,
+                Fault::Broken(_) if repeat => pause,
                 _ => return Err(fault),
             };
-            if attempt >= ATTEMPTS || wait > PATIENCE {
+            if attempts >= ATTEMPTS || wait > PATIENCE {
                 return Err(fault);
             }
             self.net.sleep(wait).await;
-            attempt += 1;
+            attempts += 1;
             pause *= 2;
         }
     }
@@ -180,14 +190,14 @@ impl<N: Net> Client<N> {
     ) -> Result<Value, Fault> {
         self.admit(false).await?;
         let request = Request {
-            method: "POST",
+            method: Method::Post,
             url: format!("{}/{path}", self.base),
             headers: self.headers(Some(kind)),
             payload,
         };
         match self.net.send(request).await {
             // Our own doing, and no sign that the service is ill.
-            Err(Broken(why)) if why == GIVEN_UP => Err(Fault::Broken(why)),
+            Err(Broken::GivenUp) => Err(Fault::GivenUp),
             answer => self.read(answer).await,
         }
     }
@@ -206,14 +216,14 @@ impl<N: Net> Client<N> {
     }
 
     async fn understand(&self, answer: Result<Answer<N::Body>, Broken>) -> Result<Value, Fault> {
-        let answer = answer.map_err(|Broken(why)| Fault::Broken(why))?;
+        let answer = answer?;
         self.note(&answer);
         if let Some(fault) = passing(&answer) {
             return Err(fault);
         }
         let (status, html) = (answer.status, answer.is_html());
         let body = self.net.read(answer.body, LONGEST_ANSWER).await;
-        let body = body.map_err(|Broken(why)| Fault::Broken(why))?;
+        let body = body?;
         let value: Option<Value> = serde_json::from_slice(&body).ok();
         if (200..300).contains(&status) {
             return match value {
@@ -243,25 +253,8 @@ impl<N: Net> Client<N> {
         path: &str,
         range: Option<String>,
     ) -> Result<Answer<N::Body>, Fault> {
-        let mut pause = PAUSE;
-        let mut attempt = 1;
-        loop {
-            let fault = match self.open(path, range.as_ref()).await {
-                Ok(answer) => return Ok(answer),
-                Err(fault) => fault,
-            };
-            let wait = match &fault {
-                Fault::Throttled(asked) => asked.unwrap_or(pause),
-                Fault::Broken(_) => pause,
-                Fault::Refused { .. } | Fault::Busy(_) => return Err(fault),
-            };
-            if attempt >= ATTEMPTS || wait > PATIENCE {
-                return Err(fault);
-            }
-            self.net.sleep(wait).await;
-            attempt += 1;
-            pause *= 2;
-        }
+        self.persist(true, async || self.open(path, range.as_ref()).await)
+            .await
     }
 
     async fn open(&self, path: &str, range: Option<&String>) -> Result<Answer<N::Body>, Fault> {
@@ -282,7 +275,7 @@ impl<N: Net> Client<N> {
                 headers.push(("range", range.clone()));
             }
             let request = Request {
-                method: "GET",
+                method: Method::Get,
                 url: url.clone(),
                 headers,
                 payload: Payload::Empty,
@@ -290,10 +283,10 @@ impl<N: Net> Client<N> {
             let answer = self.net.send(request).await;
             let answer = match answer {
                 Ok(answer) => answer,
-                Err(Broken(why)) => {
+                Err(broken) => {
                     let now = self.net.now();
                     self.budget.borrow_mut().failed(now);
-                    return Err(Fault::Broken(why));
+                    return Err(broken.into());
                 }
             };
             if own {
@@ -333,13 +326,13 @@ impl<N: Net> Client<N> {
         size: u64,
     ) -> Result<Option<String>, Fault> {
         let request = Request {
-            method: "PUT",
+            method: Method::Put,
             url,
             headers: vec![("content-type", "application/octet-stream".into())],
             payload: Payload::Stream(body, size),
         };
         let answer = self.net.send(request).await;
-        let answer = answer.map_err(|Broken(why)| Fault::Broken(why))?;
+        let answer = answer?;
         if let Some(fault) = passing(&answer) {
             return Err(fault);
         }

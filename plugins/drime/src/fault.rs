@@ -1,7 +1,7 @@
 //! Why calls of the API fail: what the service says no to, what passes, and what nobody knows.
 
 use crate::Error;
-use crate::net::Answer;
+use crate::net::{Answer, Broken};
 use serde_json::Value;
 
 /// Why a call failed.
@@ -20,8 +20,19 @@ pub enum Fault {
     Throttled(Option<u64>),
     /// We do not even ask for so many milliseconds: too many wait already, or nothing works.
     Busy(u64),
+    /// We broke it off ourselves: nothing was done.
+    GivenUp,
     /// Nobody knows what was done.
     Broken(String),
+}
+
+impl From<Broken> for Fault {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::GivenUp => Self::GivenUp,
+            Broken::Lost(why) => Self::Broken(why),
+        }
+    }
 }
 
 impl Fault {
@@ -56,6 +67,7 @@ impl From<Fault> for Error {
             Fault::Throttled(delay) => {
                 Self::Throttled(delay.map(|ms| u32::try_from(ms).unwrap_or(u32::MAX)))
             }
+            Fault::GivenUp => Self::Aborted,
             Fault::Broken(why) => Self::Unavailable(why),
             Fault::Refused { status, text, .. } => {
                 let full = [

@@ -3,10 +3,21 @@
 
 use futures_util::future::LocalBoxFuture;
 
+/// What a request does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// It asks.
+    Get,
+    /// It changes something.
+    Post,
+    /// It stores a part.
+    Put,
+}
+
 /// A request.
 pub struct Request<B> {
-    /// `GET`, `POST` or `PUT`.
-    pub method: &'static str,
+    /// What it does.
+    pub method: Method,
     /// An absolute URL.
     pub url: String,
     /// Besides `Content-Length`, which the payload gives.
@@ -63,9 +74,14 @@ impl<B> Answer<B> {
     }
 }
 
-/// No answer came, or only the beginning of one: the request may or may not have had an effect.
-#[derive(Clone, Debug)]
-pub struct Broken(pub String);
+/// Why no answer came, or only the beginning of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Broken {
+    /// The request was broken off, because its body was not to be sent to its end.
+    GivenUp,
+    /// In these words: the request may or may not have had an effect.
+    Lost(String),
+}
 
 /// The world outside.
 #[allow(async_fn_in_trait, reason = "nothing here is sent between threads")]
@@ -88,6 +104,3 @@ pub trait Net: 'static {
     /// A line for the log.
     fn warn(&self, text: &str);
 }
-
-/// Why a request broke off whose body was not to be sent to its end.
-pub const GIVEN_UP: &str = "the upload was given up";

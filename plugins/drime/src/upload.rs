@@ -2,7 +2,7 @@
 
 use crate::api::Entry;
 use crate::fault::Fault;
-use crate::net::{GIVEN_UP, Net, Payload};
+use crate::net::{Net, Payload};
 use crate::objects::REPLACED;
 use crate::places::Place;
 use crate::{Drime, Error, Info, Known};
@@ -51,7 +51,7 @@ impl<N: Net> Drime<N> {
             Ok(answer) => answer,
             Err(fault) => {
                 // It may be there all the same: whoever looks next asks the service.
-                if matches!(&fault, Fault::Broken(why) if why != GIVEN_UP) {
+                if matches!(fault, Fault::Broken(_)) {
                     let now = self.client.net.now();
                     let before = known.and_then(|known| known.number());
                     let mut folders = self.folders.borrow_mut();

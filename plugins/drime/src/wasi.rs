@@ -4,11 +4,11 @@ use crate::guest::bindings::pys3local::storage::log;
 use crate::guest::bindings::wasi::clocks::monotonic_clock;
 use crate::guest::bindings::wasi::http::client;
 use crate::guest::bindings::wasi::http::types::{
-    ErrorCode, Fields, Method, Request as HttpRequest, Response, Scheme,
+    ErrorCode, Fields, Method as HttpMethod, Request as HttpRequest, Response, Scheme,
 };
 use crate::guest::bindings::wasi::random::random;
 use crate::guest::bindings::{wit_future, wit_stream};
-use crate::net::{Answer, Broken, GIVEN_UP, Net, Payload, Request};
+use crate::net::{Answer, Broken, Method, Net, Payload, Request};
 use futures_util::future::{Either, select};
 use std::pin::pin;
 use wit_bindgen::{StreamReader, StreamResult, StreamWriter};
@@ -44,7 +44,7 @@ impl Net for WasiNet {
             fields.push(("content-length".into(), length.to_string().into_bytes()));
         }
         let fields = Fields::from_list(&fields)
-            .map_err(|error| Broken(format!("a header that cannot be sent: {error:?}")))?;
+            .map_err(|error| Broken::Lost(format!("a header that cannot be sent: {error:?}")))?;
         let (contents, writing) = match payload {
             Payload::Empty => (None, None),
             Payload::Stream(body, _) => (Some(body), None),
@@ -58,7 +58,8 @@ impl Net for WasiNet {
         let (none, trailers) = wit_future::new(|| Ok(None));
         drop(none);
         let (http, _sent) = HttpRequest::new(fields, contents, trailers, None);
-        address(&http, method, &url).ok_or_else(|| Broken("an address that cannot be".into()))?;
+        address(&http, method, &url)
+            .ok_or_else(|| Broken::Lost("an address that cannot be".into()))?;
         let answer = match writing {
             None => client::send(http).await,
             Some((writer, payload)) => {
@@ -69,11 +70,11 @@ impl Net for WasiNet {
                     Either::Left((answer, _)) => answer,
                     Either::Right((true, sending)) => sending.await,
                     // The connection is closed before the request is whole.
-                    Either::Right((false, _)) => return Err(Broken(GIVEN_UP.into())),
+                    Either::Right((false, _)) => return Err(Broken::GivenUp),
                 }
             }
         };
-        let answer = answer.map_err(|code| Broken(words(&code)))?;
+        let answer = answer.map_err(|code| Broken::Lost(words(&code)))?;
         let headers = answer.get_headers().copy_all().into_iter();
         let headers = headers.map(|(name, value)| {
             (
@@ -99,7 +100,7 @@ impl Net for WasiNet {
             let (status, piece) = body.read(Vec::with_capacity(PIECE)).await;
             all.extend(piece);
             if all.len() > limit {
-                return Err(Broken("an answer that is far too long".into()));
+                return Err(Broken::Lost("an answer that is far too long".into()));
             }
             if !matches!(status, StreamResult::Complete(_)) {
                 return Ok(all);
@@ -183,14 +184,14 @@ async fn write(mut writer: StreamWriter<u8>, payload: Payload<StreamReader<u8>>)
     }
 }
 
-fn address(request: &HttpRequest, method: &str, url: &str) -> Option<()> {
+fn address(request: &HttpRequest, method: Method, url: &str) -> Option<()> {
     let (scheme, rest) = url.split_once("://")?;
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     let method = match method {
-        "GET" => Method::Get,
-        "PUT" => Method::Put,
-        _ => Method::Post,
+        Method::Get => HttpMethod::Get,
+        Method::Post => HttpMethod::Post,
+        Method::Put => HttpMethod::Put,
     };
     let scheme = match scheme {
         "http" => Scheme::Http,

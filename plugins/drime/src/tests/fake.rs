@@ -1,7 +1,7 @@
 //! A small account in memory, which answers, and fails, as told.
 
 use super::*;
-use crate::net::{Answer, Broken, GIVEN_UP, Net, Payload, Request};
+use crate::net::{Answer, Broken, Method, Net, Payload, Request};
 use std::collections::VecDeque;
 
 /// What the next request whose URL contains the text gets instead of an answer.
@@ -224,15 +224,18 @@ impl Net for Fake {
                 gate,
             } => {
                 if body.len() as u64 != size || !gate.await {
-                    return Err(Broken(GIVEN_UP.into()));
+                    return Err(Broken::GivenUp);
                 }
                 [head, body, tail].concat()
             }
         };
         let mut account = self.0.borrow_mut();
-        account
-            .log
-            .push(format!("{} {}", request.method, request.url));
+        let method = match request.method {
+            Method::Get => "GET",
+            Method::Post => "POST",
+            Method::Put => "PUT",
+        };
+        account.log.push(format!("{method} {}", request.url));
         let at = account
             .tricks
             .iter()
@@ -242,10 +245,10 @@ impl Net for Fake {
             .map(|(_, trick)| trick);
         match trick {
             Some(Trick::Status(status, value)) => Ok(reply(status, &value)),
-            Some(Trick::LostBefore) => Err(Broken("reset".into())),
+            Some(Trick::LostBefore) => Err(Broken::Lost("reset".into())),
             Some(Trick::LostAfter) => {
                 account.answer(&request.url, &body);
-                Err(Broken("reset".into()))
+                Err(Broken::Lost("reset".into()))
             }
             trick => {
                 if let Some(Trick::Meddled(gone, new)) = trick {
