@@ -31,8 +31,10 @@ async fn no_more_calls_run_at_once_than_are_granted() {
     })
     .await;
     let (sender, verdict) = oneshot::channel();
+    let (asks, begun) = oneshot::channel();
     let (more, rest) = oneshot::channel();
     let body = filled(1, 9).chain(stream::once(async move {
+        let _ = asks.send(());
         let _ = rest.await;
         let _ = sender.send(pys3local_core::contract::receipt(10));
         Ok(vec![1].into())
@@ -45,7 +47,7 @@ async fn no_more_calls_run_at_once_than_are_granted() {
             .await
     });
     // The upload has begun, and its client pauses.
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    begun.await.unwrap();
     let mut stat = std::pin::pin!(hostile.stat("fine", "other"));
     let early = tokio::time::timeout(Duration::from_millis(300), &mut stat).await;
     assert!(early.is_err(), "{early:?}");
