@@ -39,13 +39,9 @@ pub(super) async fn perform(context: &Context<'_>, operation: Operation) -> Resu
             list_buckets(service, region, &query, &visible).await?
         }
         Operation::CreateBucket(name, tags) => {
-            match service.create_bucket(&name).await {
+            let setting = (!tags.is_empty()).then(|| setting::kept_tags(&tags));
+            match Box::pin(service.create_bucket(&name, setting)).await {
                 Err(ServiceError::BucketExists) if region == FORGIVING_REGION => {}
-                Ok(()) if !tags.is_empty() => {
-                    let (setting, document) = setting::kept_tags(&tags);
-                    let set = service.set_bucket_setting(&name, setting, Some(document));
-                    set.await?;
-                }
                 other => other?,
             }
             bucket::created(&name)

@@ -1,14 +1,13 @@
 //! Buckets, real ones and the virtual one of default-bucket mode.
 
 use super::gate::to_the_end;
-use super::ports::StoredBucket;
+use super::ports::{StoreError, StoredBucket};
 use super::{BucketMode, Inner, ServiceError};
 use crate::model::{Bucket, BucketName, BucketSetting};
 use std::sync::Arc;
 
 /// The only bucket of default-bucket mode.
-/// The one of default-bucket mode.
-pub(super) const DEFAULT: &str = "default";
+pub const DEFAULT_BUCKET: &str = "default";
 
 /// Uploads that are aborted at a time when their bucket goes.
 const UPLOADS: usize = 100;
@@ -19,7 +18,7 @@ impl Inner {
     pub(super) fn bucket(&self, name: &BucketName) -> Result<Bucket, ServiceError> {
         match self.options.mode {
             BucketMode::Advanced => Ok(Bucket::Named(name.clone())),
-            BucketMode::Default if name.as_str() == DEFAULT => Ok(Bucket::Root),
+            BucketMode::Default if name.as_str() == DEFAULT_BUCKET => Ok(Bucket::Root),
             BucketMode::Default => Err(ServiceError::NoSuchBucket),
         }
     }
@@ -34,9 +33,9 @@ impl Inner {
 
     pub(super) async fn list_buckets(&self) -> Result<Vec<StoredBucket>, ServiceError> {
         if self.options.mode == BucketMode::Default {
-            let name = DEFAULT
+            let name = DEFAULT_BUCKET
                 .parse()
-                .map_err(|error| ServiceError::Internal(format!("{DEFAULT}: {error}")))?;
+                .map_err(|error| ServiceError::Internal(format!("{DEFAULT_BUCKET}: {error}")))?;
             let created = None;
             return Ok(vec![StoredBucket { name, created }]);
         }
@@ -45,21 +44,49 @@ impl Inner {
         Ok(buckets)
     }
 
-    pub(super) async fn create_bucket(&self, name: &BucketName) -> Result<(), ServiceError> {
-        match self.options.mode {
+    pub(super) async fn create_bucket(
+        &self,
+        name: &BucketName,
+        setting: Option<(BucketSetting, String)>,
+    ) -> Result<(), ServiceError> {
+        match (self.options.mode, setting) {
             // Clients that create their bucket first are not disappointed.
-            BucketMode::Default => Ok(()),
-            BucketMode::Advanced => {
+            (BucketMode::Default, None) => Ok(()),
+            (BucketMode::Default, Some((setting, document))) => {
+                self.set_bucket_setting(name, setting, Some(document)).await
+            }
+            (BucketMode::Advanced, setting) => {
                 let bucket = Bucket::Named(name.clone());
                 // What a deletion still forgets must not be the new one's.
                 let _alone = self.bucket_changes.lock(&bucket).await;
+                self.prepare(&bucket, name, setting).await?;
                 self.store.create_bucket(name).await?;
                 // One of that name may have gone without us.
-                self.close_index(&bucket).await?;
-                self.cache.forget_settings(&bucket).await?;
-                self.abort_uploads_of(&bucket).await
+                self.close_index(&bucket).await
             }
         }
+    }
+
+    /// Sees to what a bucket has from its first moment: nothing of one of that name that has gone
+    /// without us, and perhaps a setting. If that fails half-way, who tries again still finds no bucket.
+    async fn prepare(
+        &self,
+        bucket: &Bucket,
+        name: &BucketName,
+        setting: Option<(BucketSetting, String)>,
+    ) -> Result<(), ServiceError> {
+        match self.store.stat_bucket(name).await {
+            Ok(_) => return Err(ServiceError::BucketExists),
+            Err(StoreError::NoSuchBucket) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.abort_uploads_of(bucket).await?;
+        self.cache.forget_settings(bucket).await?;
+        if let Some((setting, document)) = setting {
+            let document = Some(document);
+            self.cache.set_setting(bucket, setting, document).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn head_bucket(&self, name: &BucketName) -> Result<(), ServiceError> {
@@ -72,7 +99,9 @@ impl Inner {
         name: &BucketName,
     ) -> Result<(), ServiceError> {
         match self.options.mode {
-            BucketMode::Default if name.as_str() == DEFAULT => Err(ServiceError::BucketNotEmpty),
+            BucketMode::Default if name.as_str() == DEFAULT_BUCKET => {
+                Err(ServiceError::BucketNotEmpty)
+            }
             BucketMode::Default => Ok(()),
             BucketMode::Advanced => {
                 let (inner, name) = (Arc::clone(self), name.clone());

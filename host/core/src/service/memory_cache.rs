@@ -29,6 +29,8 @@ pub(crate) enum CacheFault {
     FailSettle,
     /// Nor an upload.
     FailBegin,
+    /// A setting of a bucket cannot be committed.
+    FailSetting,
 }
 
 #[derive(Default)]
@@ -423,6 +425,9 @@ impl Cache for MemoryCache {
         document: Option<String>,
     ) -> Result<(), CacheError> {
         let mut state = self.call();
+        if state.fails(CacheFault::FailSetting) {
+            return Err(CacheError::Failed("the disk is worn out".into()));
+        }
         let address = (bucket.clone(), setting);
         match document {
             Some(document) => drop(state.settings.insert(address, document)),

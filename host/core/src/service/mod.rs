@@ -39,6 +39,7 @@ mod tests;
 mod uploads;
 mod write;
 
+pub use buckets::DEFAULT_BUCKET;
 pub use error::ServiceError;
 pub use heal::{Healed, OnRead, SurveyPage, Surveyed, Verified};
 pub use index::Freshness;
@@ -89,7 +90,9 @@ impl From<BucketMode> for ServiceOptions {
     }
 }
 
-/// Bytes of the largest single put, part or copy.
+/// Bytes of the largest single put, part or copy: 5 GiB.
+///
+/// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
 pub const MAX_PUT: u64 = 5 * 1024 * 1024 * 1024;
 
 /// All S3 operations over one store and its cache.
@@ -159,9 +162,13 @@ impl Service {
         self.inner.list_buckets().await
     }
 
-    /// CreateBucket.
-    pub async fn create_bucket(&self, bucket: &BucketName) -> Result<(), ServiceError> {
-        self.inner.create_bucket(bucket).await
+    /// CreateBucket, with a setting that it has from its first moment.
+    pub async fn create_bucket(
+        &self,
+        bucket: &BucketName,
+        setting: Option<(BucketSetting, String)>,
+    ) -> Result<(), ServiceError> {
+        self.inner.create_bucket(bucket, setting).await
     }
 
     /// HeadBucket.

@@ -60,7 +60,7 @@ impl Strangers {
 /// What clients call a bucket.
 fn client_name(bucket: &Bucket) -> &str {
     match bucket {
-        Bucket::Root => buckets::DEFAULT,
+        Bucket::Root => buckets::DEFAULT_BUCKET,
         Bucket::Named(name) => name.as_str(),
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{PartNumber, UploadId};
+use crate::model::{BucketSetting, PartNumber, UploadId};
 use crate::service::memory_cache::CacheFault;
 use crate::service::ports::StoreError;
 use crate::service::{ListObjects, ListUploads, UploadRef};
@@ -10,8 +10,11 @@ async fn in_default_mode_there_is_one_bucket_and_no_other() {
     let buckets = f.service.list_buckets().await.unwrap();
     let names: Vec<_> = buckets.iter().map(|b| b.name.as_str()).collect();
     assert_eq!(names, ["default"]);
-    f.service.create_bucket(&name("other")).await.unwrap();
-    f.service.create_bucket(&name("default")).await.unwrap();
+    f.service.create_bucket(&name("other"), None).await.unwrap();
+    f.service
+        .create_bucket(&name("default"), None)
+        .await
+        .unwrap();
     assert_eq!(f.service.list_buckets().await.unwrap().len(), 1);
     f.service.head_bucket(&name("default")).await.unwrap();
     let missing = f.service.head_bucket(&name("other")).await;
@@ -24,12 +27,33 @@ async fn in_default_mode_there_is_one_bucket_and_no_other() {
 #[tokio::test]
 async fn buckets_are_listed_by_name_and_exist_once() {
     let f = Fixture::advanced().await;
-    f.service.create_bucket(&name("another")).await.unwrap();
+    f.service
+        .create_bucket(&name("another"), None)
+        .await
+        .unwrap();
     let buckets = f.service.list_buckets().await.unwrap();
     let names: Vec<_> = buckets.iter().map(|b| b.name.as_str()).collect();
     assert_eq!(names, ["another", "first"]);
-    let again = f.service.create_bucket(&name("first")).await;
+    let again = f.service.create_bucket(&name("first"), None).await;
     assert!(matches!(again, Err(ServiceError::BucketExists)));
+}
+
+#[tokio::test]
+async fn a_bucket_whose_setting_could_not_be_kept_is_not_there_and_can_be_made_again() {
+    let f = Fixture::advanced().await;
+    let bucket = name("second");
+    let tags = |text: &str| Some((BucketSetting::Tagging, text.to_owned()));
+    f.cache.fail_next(CacheFault::FailSetting);
+    let failed = f.service.create_bucket(&bucket, tags("a")).await;
+    assert!(failed.is_err());
+    let head = f.service.head_bucket(&bucket).await;
+    assert!(matches!(head, Err(ServiceError::NoSuchBucket)), "{head:?}");
+    f.service.create_bucket(&bucket, tags("b")).await.unwrap();
+    // One that is there keeps what it has.
+    let again = f.service.create_bucket(&bucket, tags("c")).await;
+    assert!(matches!(again, Err(ServiceError::BucketExists)));
+    let kept = f.service.bucket_setting(&bucket, BucketSetting::Tagging);
+    assert_eq!(kept.await.unwrap().as_deref(), Some("b"));
 }
 
 #[tokio::test]
@@ -70,7 +94,7 @@ async fn a_bucket_that_went_without_us_leaves_no_upload_to_the_next_of_its_name(
         .create_upload(&bucket, key("k"), Metadata::default(), None);
     created.await.unwrap();
     f.store.delete_bucket(&bucket).await.unwrap();
-    f.service.create_bucket(&bucket).await.unwrap();
+    f.service.create_bucket(&bucket, None).await.unwrap();
     assert_eq!(f.store.open_uploads(), 0);
     assert_eq!(f.cache.store_uploads().await.unwrap().len(), 0);
 }
@@ -103,7 +127,7 @@ async fn uploads_of_a_bucket_that_is_gone_are_not_those_of_the_next_one_if_the_s
     f.store.fail_next_abort(error);
     f.service.delete_bucket(&bucket).await.unwrap();
     assert_eq!(f.store.open_uploads(), 1);
-    f.service.create_bucket(&bucket).await.unwrap();
+    f.service.create_bucket(&bucket, None).await.unwrap();
     assert!(uploads(&f).await.is_empty());
 }
 
@@ -212,7 +236,7 @@ async fn what_is_acknowledged_while_its_bucket_is_deleted_is_not_lost() {
         "{written:?}"
     );
     // A new bucket of this name is none of theirs.
-    f.service.create_bucket(&bucket).await.unwrap();
+    f.service.create_bucket(&bucket, None).await.unwrap();
     let request = PutObject {
         bucket,
         ..put_request("k")
@@ -242,7 +266,7 @@ async fn a_bucket_that_is_made_while_its_predecessor_is_deleted_keeps_its_upload
     let making = {
         let (service, bucket) = (Arc::clone(&f.service), bucket.clone());
         tokio::spawn(async move {
-            service.create_bucket(&bucket).await.unwrap();
+            service.create_bucket(&bucket, None).await.unwrap();
             create_upload(&service).await.unwrap()
         })
     };
@@ -285,7 +309,7 @@ async fn an_upload_that_begins_while_its_bucket_is_deleted_is_refused() {
         matches!(begun, Err(ServiceError::NoSuchBucket)),
         "{begun:?}"
     );
-    f.service.create_bucket(&bucket).await.unwrap();
+    f.service.create_bucket(&bucket, None).await.unwrap();
     assert_eq!(uploads(&f).await, []);
 }
 

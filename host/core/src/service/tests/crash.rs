@@ -102,7 +102,10 @@ async fn a_disk_that_is_not_there_at_the_start_after_a_crash_costs_no_metadata()
 #[tokio::test]
 async fn a_bucket_that_cannot_be_listed_does_not_stop_the_recovery_of_others() {
     let f = Fixture::advanced().await;
-    f.service.create_bucket(&name("second")).await.unwrap();
+    f.service
+        .create_bucket(&name("second"), None)
+        .await
+        .unwrap();
     for bucket in ["first", "second"] {
         let request = PutObject {
             bucket: name(bucket),

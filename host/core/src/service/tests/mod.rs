@@ -45,7 +45,11 @@ impl Fixture {
     /// With buckets of its own, of which `first` is there.
     async fn advanced() -> Self {
         let fixture = Self::with(RowTrust::Check, BucketMode::Advanced.into());
-        fixture.service.create_bucket(&name("first")).await.unwrap();
+        fixture
+            .service
+            .create_bucket(&name("first"), None)
+            .await
+            .unwrap();
         fixture
     }
 
