@@ -1,7 +1,7 @@
 //! An S3-compatible gateway whose storage backends are WebAssembly components.
 //!
 //! ```text
-//!  S3 client ── HTTP ──▶ http ──▶ s3 ──▶ service ──┬──▶ backend ──▶ [ component: local | yours ]
+//!  S3 client ── HTTP ──▶ http ──▶ s3 ──▶ service ──┬──▶ backend ──▶ [ component: local | drime | yours ]
 //!                        sockets  sign,  buckets,  │    wasmtime
 //!                        limits   parse, objects,  │
 //!                                 XML    uploads   └──▶ cache ──▶ metadata.db
@@ -34,12 +34,13 @@
 //! the component engine.
 //!
 //! # What never happens
-//! - No object is held in memory, and none is collected to be looked at.
+//! - No object is collected to be looked at. For a storage that takes parts, up to 64 MiB of parts
+//!   wait in memory for their confirmation, whatever the number of uploads; nothing else is held.
 //! - No upload is published before its length, digests and signatures were checked.
 //! - No reply ends well whose body did not.
 //! - No acknowledged write is lost by a stop, however sudden.
 //! - No reader sees the bytes of one state with the `ETag` of another.
-//! - No plugin reaches a file, a host or a clock that its config section does not grant.
+//! - No plugin reaches a file, a host or a variable that its config section does not grant.
 //! - No secret is printed in a log, an error or a `Debug` output.
 //!
 //! # In a program of one's own

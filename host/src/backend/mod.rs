@@ -46,7 +46,7 @@ pub use grants::{DirGrant, Grants, HostPattern, HostPatternError};
 use crate::service::ports::{RowTrust, Store, StoreError};
 use bindings::exports::pys3local::storage::setup;
 use bindings::pys3local::storage::types::Error as GuestError;
-use pool::{About, Pool};
+use pool::{About, Kind, Pool};
 use pulse::Pulse;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -280,9 +280,12 @@ fn canonical(dir: &Path) -> Result<PathBuf, OpenError> {
 async fn first_answer(pool: &Arc<Pool>, kind: &str) -> Result<setup::Configured, OpenError> {
     // Any call does: it is run after the configuration, or lost with the instance.
     let answer = pool
-        .call("configure", About::NOTHING, &Pulse::new(), |_, _, _| {
-            Box::pin(async { Ok(Ok(())) })
-        })
+        .call(
+            ("configure", Kind::Other),
+            About::NOTHING,
+            &Pulse::new(),
+            |_, _, _| Box::pin(async { Ok(Ok(())) }),
+        )
         .await;
     match (answer, pool.blueprint().configured.get()) {
         (Ok(()), Some(configured)) => Ok(configured.clone()),
@@ -305,7 +308,7 @@ async fn first_answer(pool: &Arc<Pool>, kind: &str) -> Result<setup::Configured,
 async fn part_rules(pool: &Arc<Pool>, kind: &str) -> Result<split::Rules, OpenError> {
     let answer = pool
         .call(
-            "rules",
+            ("rules", Kind::Other),
             About::NOTHING,
             &Pulse::new(),
             |accessor, guest, _| {

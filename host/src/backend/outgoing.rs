@@ -3,7 +3,7 @@
 
 use super::context::Handle;
 use super::grants::{HostPattern, is_reachable};
-use super::pulse::{NativeWork, Patience, Pulse, WatchedRequest};
+use super::pulse::{NativeWork, Patience, Pulse, Watched};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
@@ -30,7 +30,7 @@ const BETWEEN_PIECES: Duration = Duration::from_mins(1);
 /// How long an unused connection is kept.
 const IDLE: Duration = Duration::from_mins(1);
 
-type Body = WatchedRequest<UnsyncBoxBody<bytes::Bytes, Error>>;
+type Body = Watched<UnsyncBoxBody<bytes::Bytes, Error>>;
 type Found = io::Result<Vec<SocketAddr>>;
 /// Asks for the addresses of a name.
 type Lookup = Arc<dyn Fn(String) -> Pin<Box<dyn Future<Output = Found> + Send>> + Send + Sync>;

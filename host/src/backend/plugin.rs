@@ -4,7 +4,7 @@ use super::bindings::exports::pys3local::storage as exports;
 use super::bindings::pys3local::storage::types::Error as GuestError;
 use super::convert;
 use super::layout::Layouts;
-use super::pool::{About, Pool, THE_BUCKET};
+use super::pool::{About, Kind, Pool};
 use super::pulse::{Patient, Pulse};
 use super::split::{Rules, Window};
 use super::spool::Spool;
@@ -53,7 +53,7 @@ macro_rules! call {
         $self
             .pool
             .call(
-                $name,
+                ($name, Kind::Other),
                 $about,
                 &Pulse::new(),
                 move |$accessor, $guest, _claim| Box::pin(async move { $call.await }),
@@ -69,7 +69,7 @@ macro_rules! optional_call {
         $self
             .pool
             .call(
-                $name,
+                ($name, Kind::Other),
                 $about,
                 &Pulse::new(),
                 move |$accessor, guest, _claim| {
@@ -154,7 +154,7 @@ impl Store for Plugin {
 
     async fn stat_bucket(&self, bucket: &BucketName) -> Result<StoredBucket, StoreError> {
         let name = bucket.as_str().to_owned();
-        let about = self.pool.about(&name, [THE_BUCKET]);
+        let about = self.pool.about_bucket(&name);
         let info = call!(self, "stat-bucket", about, |accessor, guest| guest
             .store
             .call_stat_bucket(accessor, name))?;
@@ -209,7 +209,7 @@ impl Store for Plugin {
         let (info, body) = self
             .pool
             .call(
-                "get",
+                ("get", Kind::Other),
                 about,
                 &Pulse::new(),
                 move |accessor, guest, claim| {
@@ -460,33 +460,38 @@ impl Plugin {
         let _storing = self.pool.begin_storing(&bucket, &key);
         let info = self
             .pool
-            .call("put", about, &pulse, move |accessor, guest, _claim| {
-                Box::pin(async move {
-                    if size == 0 {
-                        // Whoever feeds it waits until it is wanted; the plugin may not ask for nothing.
-                        let first = poll!(body.next());
-                        if let Poll::Ready(Some(first)) = first {
-                            body = stream::iter([first]).chain(body).boxed();
+            .call(
+                ("put", Kind::Upload),
+                about,
+                &pulse,
+                move |accessor, guest, _claim| {
+                    Box::pin(async move {
+                        if size == 0 {
+                            // Whoever feeds it waits until it is wanted; the plugin may not ask for nothing.
+                            let first = poll!(body.next());
+                            if let Poll::Ready(Some(first)) = first {
+                                body = stream::iter([first]).chain(body).boxed();
+                            }
                         }
-                    }
-                    let (body, verdict) = accessor.with(|mut access| {
-                        let body = StreamReader::new(&mut access, BodyProducer::new(body))?;
-                        let verdict = FutureReader::new(&mut access, async move {
-                            let receipt = verdict.await.ok();
-                            wasmtime::error::Ok(
-                                receipt
-                                    .map(|receipt| convert::receipt(&receipt))
-                                    .ok_or(GuestError::Aborted),
-                            )
+                        let (body, verdict) = accessor.with(|mut access| {
+                            let body = StreamReader::new(&mut access, BodyProducer::new(body))?;
+                            let verdict = FutureReader::new(&mut access, async move {
+                                let receipt = verdict.await.ok();
+                                wasmtime::error::Ok(
+                                    receipt
+                                        .map(|receipt| convert::receipt(&receipt))
+                                        .ok_or(GuestError::Aborted),
+                                )
+                            })?;
+                            wasmtime::error::Ok((body, verdict))
                         })?;
-                        wasmtime::error::Ok((body, verdict))
-                    })?;
-                    guest
-                        .store
-                        .call_put(accessor, bucket, key, size, options, body, verdict)
-                        .await
-                })
-            })
+                        guest
+                            .store
+                            .call_put(accessor, bucket, key, size, options, body, verdict)
+                            .await
+                    })
+                },
+            )
             .await?;
         convert::object(info)
     }

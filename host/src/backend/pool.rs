@@ -46,8 +46,14 @@ type Turn<'p> = (Option<SemaphorePermit<'p>>, SemaphorePermit<'p>);
 /// those that there may be.
 const UPLOAD_TIMEOUTS: u32 = 10;
 
-/// Calls whose bodies come from clients.
-const UPLOADS: [&str; 2] = ["put", "part"];
+/// What a call may take its time for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Its body comes from a client.
+    Upload,
+    /// Nothing that is a client's to do.
+    Other,
+}
 
 impl Turns {
     /// For so many requests at once, where `granted` calls may run, and the handles of all actors
@@ -79,14 +85,11 @@ impl About {
     pub(super) const NOTHING: Self = Self(Vec::new());
 }
 
-/// In place of a key (which is never empty): a call that asks about the bucket itself.
-pub(super) const THE_BUCKET: &str = "";
-
 /// Says, for as long as it lives, that an object is being stored.
 pub(super) struct Storing(Option<(Arc<Pool>, [Place; 2])>);
 
-/// Bucket and key.
-type Place = (String, String);
+/// A bucket, and a key in it or none for the bucket itself.
+type Place = (String, Option<String>);
 
 impl Drop for Storing {
     fn drop(&mut self) {
@@ -155,7 +158,7 @@ impl Pool {
         if self.turns().is_none() {
             return Storing(None);
         }
-        let places = [key, THE_BUCKET].map(|key| (bucket.to_owned(), key.to_owned()));
+        let places = [Some(key), None].map(|key| (bucket.to_owned(), key.map(str::to_owned)));
         for place in &places {
             *self.storing().entry(place.clone()).or_default() += 1;
         }
@@ -170,18 +173,26 @@ impl Pool {
         }
         let keys = keys.into_iter();
         About(
-            keys.map(|key| (bucket.to_owned(), key.to_owned()))
+            keys.map(|key| (bucket.to_owned(), Some(key.to_owned())))
                 .collect(),
         )
     }
 
+    /// A call about a bucket itself.
+    pub(super) fn about_bucket(&self, bucket: &str) -> About {
+        if self.turns().is_none() {
+            return About::NOTHING;
+        }
+        About(vec![(bucket.to_owned(), None)])
+    }
+
     /// Waits until a call may run. `None`: it may, and is not counted.
-    async fn admit(&self, function: &str, about: &About) -> Result<Option<Turn<'_>>, String> {
+    async fn admit(&self, kind: Kind, about: &About) -> Result<Option<Turn<'_>>, String> {
         let Some(turns) = self.turns() else {
             return Ok(None);
         };
         let upload = match &turns.uploads {
-            Some(uploads) if UPLOADS.contains(&function) => {
+            Some(uploads) if kind == Kind::Upload => {
                 let patience = self.blueprint.grants.call_timeout * UPLOAD_TIMEOUTS;
                 let patience = tokio::time::sleep(patience);
                 match self.permit(uploads, about, patience).await? {
@@ -279,7 +290,7 @@ impl Pool {
     /// Runs a call on the least busy actor, and watches that it gets on.
     pub(super) async fn call<R: Send + 'static>(
         self: &Arc<Self>,
-        function: &'static str,
+        (function, kind): (&'static str, Kind),
         about: About,
         pulse: &Arc<Pulse>,
         call: impl for<'a> FnOnce(&'a Accessor<Ctx>, &'a Guest, Claim) -> BoxFuture<'a, Outcome<R>>
@@ -287,7 +298,7 @@ impl Pool {
         + 'static,
     ) -> Result<R, StoreError> {
         let begun = Instant::now();
-        let outcome = self.run(function, &about, pulse, call).await;
+        let outcome = self.run(kind, &about, pulse, call).await;
         let name = match &outcome {
             Ok(Ok(_)) => "ok",
             Ok(Err(_)) => "refused",
@@ -306,7 +317,7 @@ impl Pool {
     /// The plugin's answer, or why there is none.
     async fn run<R: Send + 'static>(
         self: &Arc<Self>,
-        function: &str,
+        kind: Kind,
         about: &About,
         pulse: &Arc<Pulse>,
         call: impl for<'a> FnOnce(&'a Accessor<Ctx>, &'a Guest, Claim) -> BoxFuture<'a, Outcome<R>>
@@ -315,7 +326,7 @@ impl Pool {
     ) -> Result<Result<R, GuestError>, String> {
         let stopped = || "the plugin is shut down".to_owned();
         let patience = self.blueprint.grants.call_timeout;
-        let _turn = self.admit(function, about).await?;
+        let _turn = self.admit(kind, about).await?;
         let actor = self.pick().ok_or_else(stopped)?;
         let (sender, receiver) = oneshot::channel();
         let claim = Claim {

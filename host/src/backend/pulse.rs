@@ -99,8 +99,8 @@ impl Pulse {
     }
 
     /// A request body whose next piece may be waited for; see [`Self::watch`].
-    pub(super) fn watch_request<B>(self: &Arc<Self>, body: B) -> WatchedRequest<B> {
-        WatchedRequest {
+    pub(super) fn watch_request<B>(self: &Arc<Self>, body: B) -> Watched<B> {
+        Watched {
             body,
             pulse: Arc::clone(self),
             waiting: false,
@@ -110,65 +110,45 @@ impl Pulse {
     /// A body that the plugin reads: each piece is a sign of life, and waiting for the next
     /// one is not the plugin's fault.
     pub(super) fn watch(self: &Arc<Self>, body: ByteStream) -> ByteStream {
-        Watched {
-            body,
-            pulse: Arc::clone(self),
-            waiting: false,
-        }
-        .boxed()
+        self.watch_request(body).boxed()
     }
 }
 
-struct Watched {
-    body: ByteStream,
+/// A body of which each piece is a sign of life.
+pub(super) struct Watched<B> {
+    body: B,
     pulse: Arc<Pulse>,
+    /// Somebody else owes the next piece.
     waiting: bool,
 }
 
-impl Watched {
+impl<B> Watched<B> {
     fn set_waiting(&mut self, waiting: bool) {
         if self.waiting != waiting {
             self.waiting = waiting;
             self.pulse.set_waiting(waiting);
         }
+        self.pulse.beat();
     }
 }
 
-impl Stream for Watched {
+impl<B> Drop for Watched<B> {
+    fn drop(&mut self) {
+        self.set_waiting(false);
+    }
+}
+
+impl Stream for Watched<ByteStream> {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let next = self.body.poll_next_unpin(cx);
         self.set_waiting(next.is_pending());
-        self.pulse.beat();
         next
     }
 }
 
-impl Drop for Watched {
-    fn drop(&mut self) {
-        self.set_waiting(false);
-        self.pulse.beat();
-    }
-}
-
-/// The body of a request to elsewhere.
-pub(super) struct WatchedRequest<B> {
-    body: B,
-    pulse: Arc<Pulse>,
-    waiting: bool,
-}
-
-impl<B> WatchedRequest<B> {
-    fn set_waiting(&mut self, waiting: bool) {
-        if self.waiting != waiting {
-            self.waiting = waiting;
-            self.pulse.set_waiting(waiting);
-        }
-    }
-}
-
-impl<B: http_body::Body + Unpin> http_body::Body for WatchedRequest<B> {
+impl<B: http_body::Body + Unpin> http_body::Body for Watched<B> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -178,7 +158,6 @@ impl<B: http_body::Body + Unpin> http_body::Body for WatchedRequest<B> {
     ) -> Poll<Option<Result<http_body::Frame<B::Data>, B::Error>>> {
         let next = Pin::new(&mut self.body).poll_frame(cx);
         self.set_waiting(next.is_pending());
-        self.pulse.beat();
         next
     }
 
@@ -188,13 +167,6 @@ impl<B: http_body::Body + Unpin> http_body::Body for WatchedRequest<B> {
 
     fn size_hint(&self) -> http_body::SizeHint {
         self.body.size_hint()
-    }
-}
-
-impl<B> Drop for WatchedRequest<B> {
-    fn drop(&mut self) {
-        self.set_waiting(false);
-        self.pulse.beat();
     }
 }
 
@@ -308,7 +280,7 @@ mod tests {
 
     const PATIENCE: Duration = Duration::from_millis(20);
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_call_without_any_sign_of_life_stalls_after_its_patience() {
         let pulse = Pulse::new();
         let start = Instant::now();
@@ -316,7 +288,7 @@ mod tests {
         assert!(start.elapsed() >= PATIENCE);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn waiting_for_the_client_does_not_count() {
         let pulse = Pulse::new();
         let slow = stream::once(async {
@@ -333,7 +305,7 @@ mod tests {
         pulse.stalled(PATIENCE, &native).await;
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_request_body_that_comes_slowly_does_not_count_and_what_follows_it_does() {
         let pulse = Pulse::new();
         let slow = stream::once(async {
@@ -352,7 +324,7 @@ mod tests {
         assert!(start.elapsed() >= PATIENCE / 2);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn native_work_holds_the_deadline_off_but_not_for_ever() {
         let native = Arc::new(NativeWork::default());
         let guard = native.begin();
@@ -363,7 +335,7 @@ mod tests {
         drop(guard);
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn answers_hold_the_deadline_off_but_not_for_ever() {
         let native = Arc::new(NativeWork::default());
         let answering = async {
@@ -381,7 +353,7 @@ mod tests {
         assert!(start.elapsed() >= PATIENCE * (MOST_EXTENSIONS + 1));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_body_that_never_goes_on_errs_instead_of_hanging() {
         let (told, heard) = std::sync::mpsc::channel();
         let give_up = move || told.send(()).unwrap();

@@ -2,9 +2,10 @@
 //! stores of a user in one file, `metadata.db`.
 //!
 //! One connection writes, with group commit (`worker`); rows of small objects go with the next commit
-//! of anything (`late`); look-ups run on the caller's thread with a connection from a pool (`readers`). The file is in WAL mode; some seconds after the last
-//! write, and at the end, its log is moved into it, so that a plain copy of an idle file is
-//! complete. Several processes may share the file.
+//! of anything (`late`); look-ups run on the caller's thread with a connection from a pool
+//! (`readers`). The file is in WAL mode; some seconds after the last write, and at the end, its log is
+//! moved into it, so that a plain copy of an idle file is complete. Several processes may share the
+//! file.
 
 mod copies;
 mod file;

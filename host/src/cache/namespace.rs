@@ -51,7 +51,7 @@ impl NamespaceCache {
     fn numbers(&self, bucket: &Bucket) -> Result<Numbers, CacheError> {
         Ok(Numbers {
             own: self.find(bucket)?,
-            imported: self.imported.get(bucket.as_str()).copied(),
+            imported: self.imported_number(bucket),
         })
     }
 
@@ -258,7 +258,7 @@ impl Cache for NamespaceCache {
     }
 
     async fn learn(&self, bucket: &Bucket, lessons: Vec<Lesson>) -> Result<bool, CacheError> {
-        let imported = self.imported.get(bucket.as_str()).copied();
+        let imported = self.imported_number(bucket);
         let bucket = self.find_or_intern(bucket).await?;
         self.write(Write::Learn(bucket, imported, lessons)).await
     }

@@ -4,8 +4,8 @@ use crate::backend::Backend;
 use crate::cache::SqliteCache;
 use crate::config::{Access, Serve};
 use crate::http::{self, Limits, Metrics, Stop};
-use crate::service::Service;
 use crate::service::index::IndexCounts;
+use crate::service::{DEFAULT_BUCKET, Service};
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
@@ -170,7 +170,7 @@ impl Collector for Knowledge {
             let mut family = encoder.encode_descriptor(name, help, unit, kind)?;
             for index in &indexes {
                 let bucket = match index.bucket.as_str() {
-                    "" => "default",
+                    "" => DEFAULT_BUCKET,
                     bucket => bucket,
                 };
                 let labels = [("bucket", bucket)];

@@ -4,7 +4,7 @@ use super::address::Address;
 use super::header;
 use super::listed::Listed;
 use super::query::Query;
-use super::setting::Setting;
+use super::setting::{Methods, Setting};
 use crate::model::{BucketName, ObjectKey};
 use http::{HeaderMap, Method};
 
@@ -172,12 +172,14 @@ fn known<'q>(
 
 fn bucket(method: &Method, sub: Option<&str>, query: &Query) -> Result<BucketCall, RouteError> {
     if let Some(setting) = sub.and_then(Setting::named) {
-        let allow = setting.methods();
-        return match method.as_str() {
-            "GET" => Ok(BucketCall::GetSetting(setting)),
-            "PUT" if allow.contains("PUT") => Ok(BucketCall::PutSetting(setting)),
-            "DELETE" if allow.contains("DELETE") => Ok(BucketCall::DeleteSetting(setting)),
-            _ => Err(RouteError::MethodNotAllowed { allow }),
+        let methods = setting.methods();
+        return match (method.as_str(), methods) {
+            ("GET", _) => Ok(BucketCall::GetSetting(setting)),
+            ("PUT", Methods::GetPut | Methods::GetPutDelete) => Ok(BucketCall::PutSetting(setting)),
+            ("DELETE", Methods::GetPutDelete) => Ok(BucketCall::DeleteSetting(setting)),
+            _ => Err(RouteError::MethodNotAllowed {
+                allow: methods.allow(),
+            }),
         };
     }
     if let Some(listed) = sub.and_then(Listed::named) {

@@ -37,6 +37,26 @@ pub enum Setting {
     Website,
 }
 
+/// Methods that S3 has for a setting.
+#[expect(missing_docs, reason = "the names are the methods")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Methods {
+    Get,
+    GetPut,
+    GetPutDelete,
+}
+
+impl Methods {
+    /// As in `Allow`.
+    pub fn allow(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::GetPut => "GET, PUT",
+            Self::GetPutDelete => "GET, PUT, DELETE",
+        }
+    }
+}
+
 /// A setting that is kept, and its document.
 pub type Kept = (BucketSetting, String);
 
@@ -79,8 +99,8 @@ impl Setting {
         found.map_or("", |(name, _)| name)
     }
 
-    /// The methods that S3 has for it, as in `Allow`.
-    pub fn methods(self) -> &'static str {
+    /// The methods that S3 has for it.
+    pub fn methods(self) -> Methods {
         match self {
             Self::Accelerate
             | Self::Acl
@@ -88,8 +108,8 @@ impl Setting {
             | Self::Notification
             | Self::ObjectLock
             | Self::RequestPayment
-            | Self::Versioning => "GET, PUT",
-            Self::PolicyStatus => "GET",
+            | Self::Versioning => Methods::GetPut,
+            Self::PolicyStatus => Methods::Get,
             Self::Cors
             | Self::Encryption
             | Self::Lifecycle
@@ -98,7 +118,7 @@ impl Setting {
             | Self::PublicAccessBlock
             | Self::Replication
             | Self::Tagging
-            | Self::Website => "GET, PUT, DELETE",
+            | Self::Website => Methods::GetPutDelete,
         }
     }
 

@@ -3,7 +3,7 @@
 
 use super::super::bindings::exports::pys3local::storage as exports;
 use super::super::bindings::pys3local::storage::types::Error as GuestError;
-use super::super::pool::About;
+use super::super::pool::{About, Kind};
 use super::super::pulse::Pulse;
 use super::super::split::Rules;
 use super::super::spool::Begun;
@@ -199,7 +199,7 @@ impl Plugin {
         let token = self
             .pool
             .call(
-                "part",
+                ("part", Kind::Upload),
                 About::NOTHING,
                 &pulse,
                 move |accessor, guest, _claim| {

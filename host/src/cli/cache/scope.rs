@@ -3,6 +3,7 @@
 use super::{Context, raw_backend, runtime};
 use crate::cache::{CacheReader, KnownStore};
 use crate::cli::{Failure, backend};
+use crate::service::DEFAULT_BUCKET;
 use clap::Args;
 
 #[derive(Debug, Clone, Args)]
@@ -103,7 +104,7 @@ impl ScopeOptions {
         };
         let buckets = match self.bucket.as_deref() {
             // The one of default-bucket mode has no name in the database.
-            Some("default") => vec!["default".to_owned(), String::new()],
+            Some(DEFAULT_BUCKET) => vec![DEFAULT_BUCKET.to_owned(), String::new()],
             Some(name) => vec![name.to_owned()],
             None => Vec::new(),
         };

@@ -7,7 +7,9 @@ use crate::cli::serve::freshness;
 use crate::cli::{Failure, backend, log};
 use crate::config::{Given, Origin, RawServe, SettingValue};
 use crate::model::{BucketName, ObjectKey};
-use crate::service::{BucketMode, Service, ServiceError, ServiceOptions, SurveyPage, Surveyed};
+use crate::service::{
+    BucketMode, DEFAULT_BUCKET, Service, ServiceError, ServiceOptions, SurveyPage, Surveyed,
+};
 use clap::Args;
 use futures_util::stream::{self, Stream};
 use std::path::PathBuf;
@@ -100,7 +102,7 @@ impl WalkOptions {
         let named = self
             .bucket
             .as_ref()
-            .is_some_and(|name| name.as_str() != "default");
+            .is_some_and(|name| name.as_str() != DEFAULT_BUCKET);
         let advanced = self.allow_bucket_creation || named;
         let title = match (&self.backend_config, &self.path) {
             (Some(name), _) => name.clone(),

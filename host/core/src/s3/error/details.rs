@@ -7,10 +7,9 @@ use crate::s3::auth::AuthError;
 use crate::s3::date::XmlDate;
 use crate::s3::form::{FormError, PolicyError};
 use crate::s3::metadata::MAX_USER_BYTES;
-use crate::s3::operation::MAX_BODY;
 use crate::s3::route::RouteError;
 use crate::s3::xml::read::XmlError;
-use crate::service::ServiceError;
+use crate::service::{MAX_PUT, ServiceError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -114,7 +113,7 @@ fn of_request(error: &RequestError) -> Details {
         RequestError::StorageClass(name) => vec![("StorageClassRequested", name.clone())],
         RequestError::EntityTooLarge(bytes) => vec![
             ("ProposedSize", bytes.to_string()),
-            ("MaxSizeAllowed", MAX_BODY.to_string()),
+            ("MaxSizeAllowed", MAX_PUT.to_string()),
         ],
         RequestError::UploadId(id) => vec![("UploadId", id.clone())],
         RequestError::Tag { key, value, .. } => {

@@ -29,16 +29,11 @@ use crate::model::{
     Timestamp, Upload,
 };
 use crate::service::{
-    CompleteUpload, CopyObject, CopyPart, ListObjects, ListUploads, PutObject, ReadObject,
+    CompleteUpload, CopyObject, CopyPart, ListObjects, ListUploads, MAX_PUT, PutObject, ReadObject,
     UploadRef, WriteConditions,
 };
 use bytes::Bytes;
 use http::request::Parts;
-
-/// Most bytes that one request may carry into an object: 5 GiB.
-///
-/// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
-pub const MAX_BODY: u64 = 5 << 30;
 
 /// Most bytes of a document: 10,000 parts with checksums, or 1000 long keys, fit easily.
 const MAX_DOCUMENT: usize = 4 << 20;
@@ -183,7 +178,10 @@ impl Operation {
         Ok(match call {
             ObjectCall::GetObject => object::get(target, request)?,
             ObjectCall::HeadObject => object::head(target, request)?,
-            ObjectCall::PutObject => object::put(target, request, body)?,
+            ObjectCall::PutObject => {
+                let (put, upload) = object::put(target, request, body)?;
+                Operation::PutObject(put, upload)
+            }
             ObjectCall::DeleteObject => object::delete(target, request)?,
             ObjectCall::CopyObject => object::copy(target, request)?,
             ObjectCall::CreateMultipartUpload => multipart::create(target, request)?,
@@ -235,7 +233,7 @@ impl Request<'_> {
     /// The body as object bytes.
     fn upload(&self, body: ByteStream) -> Result<Upload, Error> {
         let upload = body::upload(self.identity, &self.parts.headers, body)?;
-        if upload.size > MAX_BODY {
+        if upload.size > MAX_PUT {
             return Err(RequestError::EntityTooLarge(upload.size).into());
         }
         Ok(upload)

@@ -1,7 +1,7 @@
 //! Requests about single objects.
 
 use super::{Operation, Request, check_storage_class, multipart};
-use crate::model::{BucketName, ByteStream, KeyError, ObjectKey, RangeSpec, Section};
+use crate::model::{BucketName, ByteStream, KeyError, ObjectKey, RangeSpec, Section, Upload};
 use crate::s3::address::AddressError;
 use crate::s3::error::{Error, RequestError};
 use crate::s3::header;
@@ -100,7 +100,7 @@ pub(super) fn put(
     (bucket, key): Target,
     request: &Request<'_>,
     body: ByteStream,
-) -> Result<Operation, Error> {
+) -> Result<(PutObject, Upload), Error> {
     no_version(request.query)?;
     check_storage_class(request)?;
     let put = PutObject {
@@ -109,7 +109,7 @@ pub(super) fn put(
         metadata: metadata::read(&request.parts.headers)?,
         conditions: conditions::write(&request.parts.headers)?,
     };
-    Ok(Operation::PutObject(put, request.upload(body)?))
+    Ok((put, request.upload(body)?))
 }
 
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html>

@@ -88,17 +88,13 @@ pub(super) async fn post(
     };
     super::refuse_unsupported(&put)?;
     super::check_acl(&put)?;
-    match object::put((bucket, key), &put, file.body)? {
-        Operation::PutObject(mut put, upload) => {
-            // A document here, where PutObject has a header.
-            if let Some(document) = form.get("tagging") {
-                put.metadata.tags = read::tagging(document.as_bytes())?;
-                tags::check(&put.metadata.tags, tags::MAX_OBJECT_TAGS)?;
-            }
-            Ok(Operation::PostObject(put, upload, answer))
-        }
-        other => Ok(other),
+    let (mut put, upload) = object::put((bucket, key), &put, file.body)?;
+    // A document here, where PutObject has a header.
+    if let Some(document) = form.get("tagging") {
+        put.metadata.tags = read::tagging(document.as_bytes())?;
+        tags::check(&put.metadata.tags, tags::MAX_OBJECT_TAGS)?;
     }
+    Ok(Operation::PostObject(put, upload, answer))
 }
 
 /// What the fields mean as headers.
