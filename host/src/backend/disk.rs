@@ -67,8 +67,17 @@ struct Reader<H> {
 
 enum Next {
     First,
-    Ahead(JoinHandle<io::Result<(Bytes, bool)>>),
+    /// Only if somebody wants more.
+    Second,
+    Ahead(JoinHandle<io::Result<(Bytes, Behind)>>),
     End,
+}
+
+/// What is behind a piece of a file.
+enum Behind {
+    Nothing,
+    More,
+    Unknown,
 }
 
 thread_local! {
@@ -76,34 +85,43 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The first piece, and whether it is the last one. What fits into one read needs no question for the
-/// size of the file.
-fn read_first(file: &File, offset: u64) -> io::Result<(Bytes, bool)> {
+/// The first piece. Who knows how many bytes there are, and has them, asks for no more: then a small
+/// file costs one read, and no question for its size.
+fn read_first(file: &File, offset: u64) -> io::Result<(Bytes, Behind)> {
     SCRATCH.with_borrow_mut(|scratch| {
         scratch.resize(FIRST, 0);
         let count = fill(file, scratch, offset)?;
         let piece = Bytes::copy_from_slice(scratch.get(..count).unwrap_or_default());
-        let ends = || Ok::<_, io::Error>(file.metadata()?.len() <= offset + FIRST as u64);
-        Ok((piece, count < FIRST || ends()?))
+        let behind = match count {
+            // Some file systems give less than was asked for, and not only at the end.
+            ..FIRST => Behind::Unknown,
+            _ if file.metadata()?.len() > offset + FIRST as u64 => Behind::More,
+            _ => Behind::Nothing,
+        };
+        Ok((piece, behind))
     })
 }
 
-/// A piece, and whether it is the last one.
-fn read_at(file: &File, offset: u64, most: usize) -> io::Result<(Bytes, bool)> {
+/// A piece.
+fn read_at(file: &File, offset: u64, most: usize) -> io::Result<(Bytes, Behind)> {
     let left = file.metadata()?.len().saturating_sub(offset);
     let wanted = usize::try_from(left).unwrap_or(most).min(most);
-    let whole = |count: usize| count == 0 || count as u64 >= left;
+    let behind = |count: usize| match count {
+        0 => Behind::Nothing,
+        count if count as u64 >= left => Behind::Nothing,
+        _ => Behind::More,
+    };
     if wanted <= FIRST {
         let mut piece = vec![0; wanted];
         let count = fill(file, &mut piece, offset)?;
         piece.truncate(count);
-        return Ok((piece.into(), whole(count)));
+        return Ok((piece.into(), behind(count)));
     }
     let mut piece = Lent::new();
     let room = piece.room.get_mut(..wanted).unwrap_or_default();
     piece.filled = fill(file, room, offset)?;
     let count = piece.filled;
-    Ok((Bytes::from_owner(piece), whole(count)))
+    Ok((Bytes::from_owner(piece), behind(count)))
 }
 
 /// One read; answers how many bytes came.
@@ -127,6 +145,7 @@ pub(super) fn read<H: Send + 'static>(file: Arc<File>, handle: H, offset: u64) -
     stream::unfold(reader, async |mut reader| {
         let piece = match std::mem::replace(&mut reader.state, Next::End) {
             Next::First => read_first(&reader.file, reader.offset),
+            Next::Second => read_at(&reader.file, reader.offset, FIRST),
             Next::Ahead(task) => task
                 .await
                 .unwrap_or_else(|error| Err(io::Error::other(error))),
@@ -134,13 +153,16 @@ pub(super) fn read<H: Send + 'static>(file: Arc<File>, handle: H, offset: u64) -
         };
         match piece {
             Ok((bytes, _)) if bytes.is_empty() => None,
-            Ok((bytes, last)) => {
+            Ok((bytes, behind)) => {
                 reader.offset += bytes.len() as u64;
-                if !last {
-                    let (file, offset) = (Arc::clone(&reader.file), reader.offset);
-                    reader.state =
-                        Next::Ahead(spawn_blocking(move || read_at(&file, offset, PIECE)));
-                }
+                reader.state = match behind {
+                    Behind::Nothing => Next::End,
+                    Behind::Unknown => Next::Second,
+                    Behind::More => {
+                        let (file, offset) = (Arc::clone(&reader.file), reader.offset);
+                        Next::Ahead(spawn_blocking(move || read_at(&file, offset, PIECE)))
+                    }
+                };
                 Some((Ok(bytes), reader))
             }
             Err(error) => Some((Err(error), reader)),
@@ -249,6 +271,17 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[tokio::test]
+    async fn what_is_behind_a_short_read_is_not_left_out() {
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        file.write_all_at(b"short", 0).unwrap();
+        let mut body = read(Arc::clone(&file), (), 0);
+        assert_eq!(body.next().await.unwrap().unwrap(), "short");
+        file.write_all_at(b" and more", 5).unwrap();
+        assert_eq!(body.next().await.unwrap().unwrap(), " and more");
+        assert!(body.next().await.is_none());
     }
 
     #[tokio::test]

@@ -135,7 +135,8 @@ pub type Verdict = oneshot::Receiver<Receipt>;
 pub struct PutOptions {
     /// As the client sent it.
     pub content_type: Option<String>,
-    /// The state that the key has now, as far as we know.
+    /// The state that the key has now, as far as we know: where rows are checked ([`RowTrust::Check`]),
+    /// a put without conditions does not ask for it.
     pub known: Option<ObjectState>,
 }
 

@@ -49,25 +49,25 @@ impl Inner {
             let present = self.present(guard.place(), Some(&guard)).await?;
             check_write(conditions, present.as_ref().map(|found| &found.head.etag))?;
         }
-        let bucket_stays = writer.publish().await?;
-        let publishing = self.publishing.begin();
-        let mut leftovers = 0;
-        while !self.cache.announce(bucket, key, intent.clone()).await? {
+        for _ in 0..LEFTOVERS {
+            let bucket_stays = writer.publish().await?;
+            let publishing = self.publishing.begin();
+            if self.cache.announce(bucket, key, intent.clone()).await? {
+                return Ok(Announced {
+                    guard,
+                    intent,
+                    _publishing: publishing,
+                    _bucket_stays: bucket_stays,
+                });
+            }
+            // It may take long, and nothing is published meanwhile.
+            drop((bucket_stays, publishing));
             // Nobody works on that one. If it were replaced, the object that it tells of would lose
             // its row.
             self.settle_leftover(&guard).await?;
-            leftovers += 1;
-            if leftovers == LEFTOVERS {
-                let why = "another gateway does not let go of the key".to_owned();
-                return Err(ServiceError::Unavailable(why));
-            }
         }
-        Ok(Announced {
-            guard,
-            intent,
-            _publishing: publishing,
-            _bucket_stays: bucket_stays,
-        })
+        let why = "another gateway does not let go of the key".to_owned();
+        Err(ServiceError::Unavailable(why))
     }
 
     /// Takes the key's lock, and says what the key holds for as long as that is held. What was read
