@@ -137,10 +137,10 @@ impl Connection {
             }
             left -= read as u64;
         }
-        if status == 200 {
-            Ok(length)
-        } else {
-            Err(format!("status {status}").into())
+        // Servers of files have created something, or have nothing to say.
+        match status {
+            200 | 201 | 204 => Ok(length),
+            other => Err(format!("status {other}").into()),
         }
     }
 }
@@ -153,6 +153,10 @@ fn parse(head: &[u8]) -> Result<(u64, u16), Error> {
         let (name, value) = line.split_once(':')?;
         name.eq_ignore_ascii_case("content-length").then_some(value)
     });
-    let length = length.ok_or("an answer does not tell its length")?;
-    Ok((length.trim().parse()?, status))
+    let length = match length {
+        Some(length) => length.trim().parse()?,
+        None if status == 204 => 0,
+        None => return Err("an answer does not tell its length".into()),
+    };
+    Ok((length, status))
 }

@@ -168,7 +168,7 @@ impl Session {
         let size = body.size();
         let request = self.target.request("PUT", self.path(key), &[], hash, body);
         match self.exchange(request).await? {
-            (200, _) => Ok(size),
+            (200 | 201 | 204, _) => Ok(size),
             (other, _) => Err(format!("PutObject: status {other}").into()),
         }
     }
