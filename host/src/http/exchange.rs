@@ -5,7 +5,8 @@ use super::body::RequestBody;
 use super::crowd::Link;
 use super::log::Record;
 use super::metrics::{Metrics, Transfer};
-use crate::s3::Outcome;
+use super::refusal::stand_in;
+use crate::s3::{Outcome, StandIn};
 use ::http::header::{CONNECTION, EXPECT, HeaderValue};
 use ::http::{Request, Response, StatusCode};
 use axum::body::Body;
@@ -72,9 +73,11 @@ pub(super) async fn answer(
         Ok(Ok(response)) => response,
         Err(_panic) => {
             tracing::error!("a request made the program panic; the others go on");
-            let mut response = Response::new(Body::empty());
-            *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            response
+            stand_in(&site, StandIn::Panicked).unwrap_or_else(|| {
+                let mut response = Response::new(Body::empty());
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                response
+            })
         }
     };
     if !exchange.whole.load(Ordering::Relaxed) {

@@ -6,12 +6,13 @@
 
 use super::Site;
 use super::metrics::{Metrics, Transfer};
-use crate::s3::{Outcome, Unreadable};
+use crate::s3::{Outcome, StandIn};
 use ::http::{Request, Response, StatusCode};
 use axum::body::Body;
 use bytes::{BufMut, Bytes, BytesMut};
 use futures_util::FutureExt;
 use http_body_util::BodyExt;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 /// Who is asked.
@@ -27,7 +28,14 @@ impl<T: Site> Refusal<T> {
         let (line, fields) = head.split_once("\r\n")?;
         let status = line.strip_prefix("HTTP/1.")?.get(2..5)?;
         let status = StatusCode::from_bytes(status.as_bytes()).ok()?;
-        let response = self.ask(status)?;
+        let why = match status {
+            StatusCode::BAD_REQUEST => StandIn::Malformed,
+            StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
+                StandIn::TooLarge
+            }
+            _ => return None,
+        };
+        let response = stand_in(&self.site, why)?;
         let outcome = *response.extensions().get::<Outcome>()?;
         let (parts, body) = response.into_parts();
         let body = body.collect().now_or_never()?.ok()?.to_bytes();
@@ -57,19 +65,13 @@ impl<T: Site> Refusal<T> {
         bytes.put(body);
         Some(bytes.freeze())
     }
+}
 
-    /// Asks with a request that stands for what came. Whoever has an answer has it at once.
-    fn ask(&self, status: StatusCode) -> Option<Response<Body>> {
-        let why = match status {
-            StatusCode::BAD_REQUEST => Unreadable::Malformed,
-            StatusCode::URI_TOO_LONG | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => {
-                Unreadable::TooLarge
-            }
-            _ => return None,
-        };
-        let mut request = Request::new(Body::empty());
-        request.extensions_mut().insert(why);
-        let Ok(response) = self.site.call(request).now_or_never()?;
-        Some(response)
-    }
+/// The answer to a request that stands for something else. Whoever has an answer has it at once.
+pub(super) fn stand_in(site: &impl Site, why: StandIn) -> Option<Response<Body>> {
+    let mut request = Request::new(Body::empty());
+    request.extensions_mut().insert(why);
+    let ask = AssertUnwindSafe(|| site.call(request).now_or_never());
+    let Ok(response) = std::panic::catch_unwind(ask).ok()??;
+    Some(response)
 }

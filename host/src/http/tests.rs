@@ -5,6 +5,7 @@ mod connections;
 mod exchange;
 
 use super::*;
+use crate::s3::StandIn;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use std::io;
@@ -33,6 +34,10 @@ impl Application for Fake {
     async fn respond(&self, request: Request<ByteStream>) -> Response<ReplyBody> {
         let (head, body) = request.into_parts();
         let mut response = Response::builder().header("x-amz-request-id", "ID");
+        if let Some(why) = head.extensions.get::<StandIn>() {
+            let body = ReplyBody::Full(why.to_string().into());
+            return response.status(500).body(body).unwrap();
+        }
         let body = match head.uri.path() {
             "/echo" => match collect(body).await {
                 Ok(bytes) => ReplyBody::Full(bytes),

@@ -70,16 +70,19 @@ impl Outcome {
     };
 }
 
-/// Why what came is no request, in the extensions of one that stands for it: its answer is then an
-/// error like any other.
+/// What a request in whose extensions this is stands for: something that has no answer of its own,
+/// and gets an error like any other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
-    /// It does not keep to HTTP.
+pub enum StandIn {
+    /// What came does not keep to HTTP.
     #[error("this is no request of HTTP")]
     Malformed,
-    /// Its target or its head is too large to be read.
+    /// The target or the head of what came is too large to be read.
     #[error("the head of the request is too large")]
     TooLarge,
+    /// The request made the program panic.
+    #[error("the program has panicked")]
+    Panicked,
 }
 
 /// How a gateway presents itself.
@@ -173,7 +176,7 @@ impl Gateway {
         id: &RequestId,
         name: &mut &'static str,
     ) -> Result<Reply, Error> {
-        if let Some(why) = parts.extensions.get::<Unreadable>() {
+        if let Some(why) = parts.extensions.get::<StandIn>() {
             return Err((*why).into());
         }
         if parts.headers.get_all(HOST).iter().nth(1).is_some() {

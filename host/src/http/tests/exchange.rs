@@ -111,6 +111,7 @@ async fn a_panic_is_a_500_and_the_server_lives_on() {
     let server = start(Limits::default());
     let reply = server.exchange(&get("/panic")).await;
     assert!(reply.starts_with("HTTP/1.1 500"), "{reply}");
+    assert!(reply.ends_with("the program has panicked"), "{reply}");
     assert!(server.exchange(&get("/stream")).await.ends_with("goodgood"));
 }
 

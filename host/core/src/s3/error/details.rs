@@ -26,9 +26,7 @@ impl Error {
             Self::Request(error) => of_request(error),
             Self::Xml(XmlError::PartNumber) => vec![("ArgumentName", "PartNumber".to_owned())],
             Self::Service(error) => of_service(error),
-            Self::Unreadable(_) | Self::Cors(_) | Self::NotConfigured(_) | Self::Xml(_) => {
-                Vec::new()
-            }
+            Self::StandIn(_) | Self::Cors(_) | Self::NotConfigured(_) | Self::Xml(_) => Vec::new(),
         }
     }
 }

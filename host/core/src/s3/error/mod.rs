@@ -11,7 +11,7 @@ pub use request::RequestError;
 pub use text::PART_NUMBER;
 
 use crate::model::UploadError;
-use crate::s3::Unreadable;
+use crate::s3::StandIn;
 use crate::s3::address::AddressError;
 use crate::s3::auth::{AuthError, Place};
 use crate::s3::body::DocumentError;
@@ -28,7 +28,7 @@ use http::StatusCode;
 pub enum Error {
     /// It is none.
     #[error(transparent)]
-    Unreadable(#[from] Unreadable),
+    StandIn(#[from] StandIn),
     /// The address names nothing that can exist.
     #[error(transparent)]
     Address(#[from] AddressError),
@@ -163,7 +163,8 @@ impl Error {
             Self::Address(AddressError::Uri) | Self::Request(R::Query) => Code::InvalidUri,
             Self::Address(AddressError::Bucket { .. }) => Code::InvalidBucketName,
             Self::Address(AddressError::KeyTooLong(_)) => Code::KeyTooLong,
-            Self::Unreadable(Unreadable::TooLarge) => Code::RequestHeaderSectionTooLarge,
+            Self::StandIn(StandIn::Panicked) => Code::InternalError,
+            Self::StandIn(StandIn::TooLarge) => Code::RequestHeaderSectionTooLarge,
             Self::Auth(error) => match error {
                 A::AccessDenied
                 | A::RequestExpired { .. }
@@ -204,7 +205,7 @@ impl Error {
                 A::MissingSecurityHeader => Code::MissingSecurityHeader,
             },
             Self::Form(error) => form_code(error),
-            Self::Unreadable(Unreadable::Malformed)
+            Self::StandIn(StandIn::Malformed)
             | Self::Cors(CorsError::NoOrigin | CorsError::Method(_)) => Code::BadRequest,
             Self::Cors(CorsError::NoBucket | CorsError::NotEnabled | CorsError::NotAllowed) => {
                 Code::AccessForbidden

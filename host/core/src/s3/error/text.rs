@@ -2,7 +2,7 @@
 
 use super::{Error, RequestError};
 use crate::model::UploadError;
-use crate::s3::Unreadable;
+use crate::s3::StandIn;
 use crate::s3::form::FormError;
 use crate::s3::route::RouteError;
 use crate::s3::xml::read::XmlError;
@@ -13,9 +13,7 @@ impl Error {
     /// The text for the client: of the code, or a more exact one that we wrote ourselves.
     pub fn message(&self) -> Cow<'static, str> {
         let exact = match self {
-            Self::Unreadable(Unreadable::Malformed) => {
-                "An error occurred when parsing the HTTP request."
-            }
+            Self::StandIn(StandIn::Malformed) => "An error occurred when parsing the HTTP request.",
             Self::Auth(error) => return error.to_string().into(),
             Self::Cors(error) => return error.to_string().into(),
             Self::Form(FormError::Policy(error)) => return error.to_string().into(),
