@@ -6,10 +6,11 @@
 use super::context::Ctx;
 use super::disk_error;
 use super::paths::open_below;
-use rustix::fd::{AsFd as _, BorrowedFd};
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
+use tokio::task::spawn_blocking;
 use wasmtime::Result;
 use wasmtime::component::{Accessor, Linker, Resource};
 use wasmtime_wasi::WasiView as _;
@@ -54,6 +55,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<Ctx>) -> Result<()> {
         |dir, name| { rustix::fs::unlinkat(dir, name, AtFlags::REMOVEDIR) }
     );
     replace!(files, "unlink-file-at", unlink_file_at, |dir, name| {
+        let _behind = LargeFile::at(dir, name);
         rustix::fs::unlinkat(dir, name, AtFlags::empty())
     });
     files.func_wrap_concurrent(
@@ -75,6 +77,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<Ctx>) -> Result<()> {
                     };
                     let done = in_parent(from_dir, &path, |from_dir, from| {
                         in_parent(target, &to, |target, to| {
+                            let _behind = LargeFile::at(target, to);
                             rustix::fs::renameat(from_dir, from, target, to)
                         })
                         .transpose()
@@ -91,6 +94,35 @@ pub(super) fn add_to_linker(linker: &mut Linker<Ctx>) -> Result<()> {
             })
         },
     )
+}
+
+/// A file that is about to lose its name. The system frees what it takes on the disk, a tenth of a second
+/// or more for each gigabyte, when nobody has it open any more: this keeps it open, and lets go of it on
+/// a thread where nobody waits.
+struct LargeFile(Option<OwnedFd>);
+
+/// Bytes. A smaller file is freed sooner than another thread is woken.
+const LARGE: u64 = 4 << 20;
+
+impl LargeFile {
+    /// What has this name, if it is a large file.
+    fn at(dir: BorrowedFd<'_>, name: &str) -> Option<Self> {
+        let stat = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        let is_file = FileType::from_raw_mode(stat.st_mode).is_file();
+        if !is_file || u64::try_from(stat.st_size).is_ok_and(|size| size < LARGE) {
+            return None;
+        }
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(dir, name, flags, Mode::empty()).ok()?;
+        Some(Self(Some(file)))
+    }
+}
+
+impl Drop for LargeFile {
+    fn drop(&mut self) {
+        let file = self.0.take();
+        spawn_blocking(move || drop(file));
+    }
 }
 
 fn answer(done: FilesystemResult<()>) -> Result<Answer> {
@@ -176,6 +208,20 @@ mod tests {
         }
         assert_eq!(make(temp.path(), "a"), Some(Err(Errno::EXIST)));
         assert_eq!(make(temp.path(), "none/a"), Some(Err(Errno::NOENT)));
+    }
+
+    #[tokio::test]
+    async fn only_large_files_are_let_go_of_elsewhere() {
+        let temp = tempfile::tempdir().unwrap();
+        for (name, size) in [("large", LARGE), ("small", LARGE - 1)] {
+            let file = File::create(temp.path().join(name)).unwrap();
+            file.set_len(size).unwrap();
+        }
+        symlink("large", temp.path().join("link")).unwrap();
+        let dir = File::open(temp.path()).unwrap();
+        let is_large = |name| LargeFile::at(dir.as_fd(), name).is_some();
+        let found = ["large", "small", "link", "none"].map(is_large);
+        assert_eq!(found, [true, false, false, false]);
     }
 
     #[test]

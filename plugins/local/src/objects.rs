@@ -185,7 +185,7 @@ impl<D: Dir> Local<D> {
         };
         let stored = stored.await;
         if stored.is_err() {
-            self.discard(&tmp).await;
+            self.discard(&tmp, file).await;
         }
         stored
     }
@@ -217,7 +217,10 @@ impl<D: Dir> Local<D> {
         Ok(())
     }
 
-    pub(crate) async fn discard(&self, tmp: &str) {
+    /// Remove a temporary file.
+    pub(crate) async fn discard(&self, tmp: &str, file: D::File) {
+        // Closed first: else its end would come with the close, and all wait for a large one.
+        drop(file);
         match self.tree.remove_file(tmp).await {
             Ok(()) | Err(Fault::Missing) => {}
             Err(fault) => D::warn(&format!("{tmp} stays behind: {fault:?}")),
@@ -282,7 +285,7 @@ impl<D: Dir> Local<D> {
         };
         let stored = stored.await;
         if stored.is_err() {
-            self.discard(&tmp).await;
+            self.discard(&tmp, file).await;
         }
         stored
     }

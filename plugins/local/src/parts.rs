@@ -133,7 +133,7 @@ impl<D: Dir> Local<D> {
         };
         let stored = stored.await;
         if stored.is_err() {
-            self.discard(&path).await;
+            self.discard(&path, file).await;
         }
         stored
     }
@@ -238,7 +238,7 @@ impl<D: Dir> Local<D> {
         };
         let stored = stored.await;
         if stored.is_err() {
-            self.discard(&tmp).await;
+            self.discard(&tmp, file).await;
         }
         stored
     }
