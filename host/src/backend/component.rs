@@ -64,6 +64,7 @@ impl Setting {
             SettingKind::Number if value.parse::<i64>().is_err() => {
                 Err("a whole number is expected")
             }
+            SettingKind::Directory if value.trim().is_empty() => Err("a directory is expected"),
             SettingKind::Flag if value.parse::<bool>().is_err() => Err("true or false is expected"),
             _ => Ok(()),
         }

@@ -153,6 +153,10 @@ pub(super) fn complete_local(
         None => Origin::Default,
     };
     let dir = match (backend.settings.get("path"), &origin) {
+        // It would be the directory where the program was started, whichever that is.
+        (Some(value), _) if value.text.trim().is_empty() => {
+            return Err(ConfigError::value(&origin, "it is empty"));
+        }
         // A relative path in a config file starts where the program was started, as it always did.
         (Some(value), _) if value.flag.is_none() => places.absolute(&from_home(&value.text)),
         (Some(value), _) => places.absolute(Path::new(&value.text)),

@@ -379,15 +379,22 @@ fn connections(given: Option<Given<String>>) -> Result<usize, ConfigError> {
     }
 }
 
+/// Days that were taken for seconds would cost uploads.
+fn has_unit(amount: &str) -> bool {
+    amount.ends_with(|last: char| !last.is_ascii_digit())
+}
+
 fn spool_limit(given: &Given<String>) -> Result<u64, ConfigError> {
-    section::bytes(&given.value).ok_or_else(|| {
+    let size = section::bytes(&given.value).filter(|_| has_unit(&given.value));
+    size.ok_or_else(|| {
         let why = format!("{:?} is not a size", given.value);
         ConfigError::advise(&given.origin, why, "for example 20GiB or 500MiB")
     })
 }
 
 fn upload_expiry(given: &Given<String>) -> Result<Duration, ConfigError> {
-    section::duration(&given.value).ok_or_else(|| {
+    let time = section::duration(&given.value).filter(|_| has_unit(&given.value));
+    time.ok_or_else(|| {
         let why = format!("{:?} is not a time", given.value);
         ConfigError::advise(&given.origin, why, "for example 7d, 12h or 90min")
     })

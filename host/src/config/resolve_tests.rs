@@ -243,17 +243,38 @@ fn a_flag_wins_over_the_config_file_and_that_over_the_default() {
 }
 
 #[test]
-fn a_local_config_without_path_does_not_fall_back_to_the_temp_directory() {
-    let (dir, places) = configured("[a]\ntype = \"local\"\n");
-    let raw = RawServe {
-        backend_config: flag("--backend-config", "a".into()),
+fn times_and_sizes_on_the_command_line_need_a_unit() {
+    let (_dir, places) = configured("");
+    let time = RawServe {
+        upload_expiry: flag("--upload-expiry", "30".into()),
         ..RawServe::default()
     };
-    let expected = format!(
-        "`path` in {}/backends.toml: it is missing in the backend config \"a\"",
-        dir.path().display()
-    );
-    assert_eq!(serve(raw, &places).unwrap_err().to_string(), expected);
+    let size = RawServe {
+        spool_limit: flag("--spool-limit", "20".into()),
+        ..RawServe::default()
+    };
+    for (raw, why) in [
+        (time, "--upload-expiry: \"30\" is not a time"),
+        (size, "--spool-limit: \"20\" is not a size"),
+    ] {
+        assert_eq!(serve(raw, &places).unwrap_err().to_string(), why);
+    }
+}
+
+#[test]
+fn a_local_config_without_path_falls_back_to_no_other_directory() {
+    for (path, why) in [
+        ("", "it is missing in the backend config \"a\""),
+        ("path = \"\"\n", "it is empty"),
+    ] {
+        let (dir, places) = configured(&format!("[a]\ntype = \"local\"\n{path}"));
+        let raw = RawServe {
+            backend_config: flag("--backend-config", "a".into()),
+            ..RawServe::default()
+        };
+        let expected = format!("`path` in {}/backends.toml: {why}", dir.path().display());
+        assert_eq!(serve(raw, &places).unwrap_err().to_string(), expected);
+    }
 }
 
 #[test]

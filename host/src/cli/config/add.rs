@@ -47,7 +47,7 @@ pub(super) struct AddOptions {
     #[arg(long, requires = "kind")]
     no_check: bool,
 
-    /// Replace a backend of this name; what is not given anew stays as it is
+    /// Replace a backend of this name; apart from --type, what is not given anew stays as it is
     #[arg(long)]
     replace: bool,
 
@@ -113,6 +113,9 @@ pub(super) fn run(site: &Site, options: AddOptions) -> Result<(), Failure> {
         if setting.kind == SettingKind::Directory
             && let Some(path) = given.get_mut(&setting.name)
         {
+            if let Err(why) = setting.check(path) {
+                return Err(Failure::usage(format!("{}: {why}", setting.name)));
+            }
             *path = site.absolute(path).display().to_string();
         }
     }

@@ -160,13 +160,13 @@ fn ask_setting(
                 .map_err(|error| dialog::failed(&error))?
                 .ok_or_else(dialog::ended)?
         } else {
-            let free = !setting.required;
+            let optional = !setting.required;
             dialog::choose(
                 dialog,
                 &setting.name,
                 &choices,
                 setting.default.as_deref(),
-                free,
+                optional,
             )?
         };
         if value.is_empty() || Some(&value) == setting.default.as_ref() {

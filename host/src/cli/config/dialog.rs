@@ -79,13 +79,13 @@ pub(super) fn confirm(
     }
 }
 
-/// A choice from a list, by number or by value. `free` allows an answer that is not in it.
+/// A choice from a list, by number or by value. `optional`: nothing is an answer, too.
 pub(super) fn choose(
     dialog: &mut dyn Dialog,
     prompt: &str,
     choices: &[Choice],
     default: Option<&str>,
-    free: bool,
+    optional: bool,
 ) -> Result<String, Failure> {
     let width = choices.iter().map(|choice| choice.value.chars().count());
     let width = width.max().unwrap_or(0);
@@ -105,7 +105,7 @@ pub(super) fn choose(
         if answer.is_empty() {
             match default {
                 Some(default) => return Ok(default.to_owned()),
-                None if free => return Ok(answer),
+                None if optional => return Ok(answer),
                 None => {}
             }
         }
@@ -116,9 +116,6 @@ pub(super) fn choose(
         let place = answer.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
         if let Some(found) = place.and_then(|place| choices.get(place)) {
             return Ok(found.value.clone());
-        }
-        if free && !answer.is_empty() {
-            return Ok(answer);
         }
         say(
             dialog,

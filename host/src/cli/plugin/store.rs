@@ -199,9 +199,11 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     make_dir(dir)?;
     let mut builder = tempfile::Builder::new();
     builder.prefix(".plugin.");
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
     let mut new = builder.tempfile_in(dir)?;
+    // Whatever the umask says: a service of another user reads it.
+    #[cfg(unix)]
+    new.as_file()
+        .set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))?;
     new.write_all(&std::fs::read(from)?)?;
     new.as_file().sync_all()?;
     new.persist(to).map(drop).map_err(|error| error.error)
