@@ -1,4 +1,4 @@
-use super::home;
+use super::{home, settled};
 use pys3local_tests::artifacts::component;
 use pys3local_tests::command::Program;
 use pys3local_tests::gateway::Options;
@@ -206,6 +206,67 @@ fn many_objects_and_whole_buckets_that_are_missing_are_all_found() {
     // Of the other bucket alone, only its own are missed.
     let half = program.run(&[&verify[..], &["--bucket", "half"]].concat());
     assert_eq!(half.stderr, "error: 1,150 objects missing\n");
+}
+
+#[tokio::test]
+async fn a_plain_tree_is_migrated_and_verified_with_the_layout_of_its_server() {
+    let plain = ["--layout", "plain"];
+    let gateway = Options::default().arg(plain[0]).arg(plain[1]).start();
+    let s3 = gateway.s3();
+    s3.create_bucket("bucket").await;
+    let mut etags = Vec::new();
+    for key in ["a", "b/c"] {
+        etags.push(s3.store("bucket", key, key).await);
+    }
+    settled(&gateway).await;
+    fs::write(gateway.data().join("bucket/by-hand"), "more").unwrap();
+    let program = Program::in_home(gateway.home());
+    let data = gateway.data();
+    let command = |name| {
+        let store = ["--path", data.to_str().unwrap(), "--allow-bucket-creation"];
+        [&["cache", name, "--jobs", "1"], &store[..]].concat()
+    };
+    insta::assert_snapshot!(program.ok(&[&command("migrate")[..], &plain].concat()), @"
+    Migrating MD5s
+      Backend: ~/data
+      Bucket: bucket
+
+    bucket/a: already cached
+    bucket/b/c: already cached
+    bucket/by-hand: migrated (addec426932e71323700afa1911f8f1c)
+
+    Summary:
+      Total files: 3
+      Already cached: 2
+      Migrated: 1
+    ");
+    // The variable says it as well as the option.
+    let mut verify = program.command(&command("verify"));
+    let verified = verify.env("PYS3LOCAL_LAYOUT", "plain").output().unwrap();
+    let said = String::from_utf8(verified.stdout).unwrap();
+    assert!(verified.status.success(), "{said}");
+    assert!(said.contains("Total files: 3\n  Verified: 3\n"), "{said}");
+    // Nothing that was put has lost its MD5 to the other reading of the directory.
+    program.ok(&["cache", "cleanup", "--bucket", "bucket"]);
+    program.ok(&[&command("migrate")[..], &plain].concat());
+    for (key, etag) in ["a", "b/c"].into_iter().zip(etags) {
+        assert_eq!(s3.head("bucket", key).send().await.etag(), etag, "{key}");
+    }
+    let wrong = program.fails(2, &[&command("verify")[..], &["--layout", "flat"]].concat());
+    assert_eq!(wrong, "error: --layout: expected `objects` or `plain`\n");
+}
+
+#[test]
+fn a_variable_for_the_layout_may_be_meant_for_another_backend_and_a_flag_may_not() {
+    let (_dir, program) = with_hostile_plugin();
+    let store = ["--backend-config", "mine", "--bucket", "fine"];
+    let migrate = [&["cache", "migrate"], &store[..]].concat();
+    let mut command = program.command(&migrate);
+    let migrated = command.env("PYS3LOCAL_LAYOUT", "plain").output().unwrap();
+    assert!(migrated.status.success(), "{migrated:?}");
+    let said = program.fails(2, &[&migrate[..], &["--layout", "plain"]].concat());
+    let expected = "error: --layout: the backend `hostile` has no such setting\n";
+    assert_eq!(said, expected);
 }
 
 #[tokio::test]

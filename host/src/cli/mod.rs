@@ -138,7 +138,10 @@ pub fn run(cli: Cli) -> Result<(), Failure> {
             let matches = cli.matches.subcommand_matches("serve");
             serve::run(*options, matches, log)
         }
-        Some(Command::Cache(arguments)) => cache::run(arguments),
+        Some(Command::Cache(arguments)) => {
+            let matches = cli.matches.subcommand_matches("cache");
+            cache::run(arguments, matches)
+        }
         Some(Command::Obscure(options)) => obscure::run(options),
         Some(Command::Config(options)) => config::run(options),
         Some(Command::Completions { shell }) => manual::completions(Arguments::command(), shell),

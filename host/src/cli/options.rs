@@ -57,6 +57,21 @@ impl Directories {
     }
 }
 
+/// How a directory is read: what opens one that `serve` serves needs the same.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Layout {
+    /// Where `local` keeps objects: objects (BUCKET/objects/KEY), plain (BUCKET/KEY) [default: objects]
+    #[arg(long, env = "PYS3LOCAL_LAYOUT")]
+    layout: Option<String>,
+}
+
+impl Layout {
+    /// What was given, and how.
+    pub(super) fn given(self, origins: &Origins<'_>) -> Option<Given<String>> {
+        origins.text("layout", self.layout)
+    }
+}
+
 /// Whether a variable that stands for a flag turns it on. Any other word is a mistake: what was meant
 /// to keep a door shut must not open it.
 pub(super) fn truth(text: &str) -> Result<bool, &'static str> {
@@ -147,9 +162,8 @@ pub(super) struct ServeOptions {
     #[arg(long, env = "PYS3LOCAL_SYNC", value_name = "WHEN")]
     sync: Option<String>,
 
-    /// Where `local` keeps objects: objects (BUCKET/objects/KEY), plain (BUCKET/KEY) [default: objects]
-    #[arg(long, env = "PYS3LOCAL_LAYOUT")]
-    layout: Option<String>,
+    #[command(flatten)]
+    layout: Layout,
 
     /// Domain below which a bucket may stand as host name; may be repeated
     #[arg(long, env = "PYS3LOCAL_DOMAIN", value_delimiter = ',')]
@@ -212,7 +226,7 @@ impl ServeOptions {
             root_folder: origins.text("root_folder", self.root_folder),
             allow_bucket_creation: self.allow_bucket_creation,
             sync: origins.text("sync", self.sync),
-            layout: origins.text("layout", self.layout),
+            layout: self.layout.given(&origins),
             domains: domains.collect(),
             metadata_db: origins.path("metadata_db", self.metadata_db),
             plugin_dir: origins.path("plugin_dir", self.directories.plugin_dir),
@@ -237,7 +251,7 @@ fn variable(name: &str) -> Option<Given<String>> {
 }
 
 /// Tells flags from variables.
-struct Origins<'a>(Option<&'a ArgMatches>);
+pub(super) struct Origins<'a>(pub(super) Option<&'a ArgMatches>);
 
 impl Origins<'_> {
     fn of<T>(&self, id: &str, value: Option<T>) -> Option<Given<T>> {

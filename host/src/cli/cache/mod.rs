@@ -17,7 +17,7 @@ use super::Failure;
 use super::output::print;
 use crate::cache::{CacheOptions, CacheReader, SqliteCache};
 use crate::config::{Given, Origin, Places, RawServe, Serve, resolve};
-use clap::{Args, Subcommand};
+use clap::{ArgMatches, Args, Subcommand};
 use std::path::{Path, PathBuf};
 
 /// The exit code when some objects failed and others did not.
@@ -135,10 +135,19 @@ enum CacheCommand {
     },
 }
 
-pub(super) fn run(arguments: CacheArguments) -> Result<(), Failure> {
+/// Does it: `matches` knows a flag from a variable.
+pub(super) fn run(
+    arguments: CacheArguments,
+    matches: Option<&ArgMatches>,
+) -> Result<(), Failure> {
     let CacheArguments { place, command } = arguments;
     let places = Places::of_this_process(place.config_dir.as_deref())?;
-    let context = Context { place, places };
+    let matches = matches.and_then(ArgMatches::subcommand);
+    let context = Context {
+        place,
+        places,
+        matches: matches.map(|(_, matches)| matches.clone()),
+    };
     match command {
         CacheCommand::Stats(options) => stats::run(&context, &options),
         CacheCommand::Cleanup(options) => cleanup::run(&context, &options),
@@ -156,6 +165,8 @@ pub(super) fn run(arguments: CacheArguments) -> Result<(), Failure> {
 struct Context {
     place: Place,
     places: Places,
+    /// Where the options of the command come from.
+    matches: Option<ArgMatches>,
 }
 
 impl Context {

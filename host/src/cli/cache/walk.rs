@@ -3,6 +3,7 @@
 use super::{Context, open};
 use crate::backend::Backend;
 use crate::cache::{CacheReader, NamespaceBinding, SqliteCache};
+use crate::cli::options::{Layout, Origins};
 use crate::cli::serve::freshness;
 use crate::cli::{Failure, backend, log};
 use crate::config::{Given, Origin, RawServe, SettingValue};
@@ -42,6 +43,9 @@ pub(super) struct WalkOptions {
     /// All buckets, as `serve` with this option has them, instead of the one bucket `default`
     #[arg(long, env = "PYS3LOCAL_ALLOW_BUCKET_CREATION", value_parser = crate::cli::options::truth)]
     allow_bucket_creation: bool,
+
+    #[command(flatten)]
+    layout: Layout,
 }
 
 /// How much is done at the same time.
@@ -119,6 +123,7 @@ impl WalkOptions {
                 origin: Origin::Flag("--path".to_owned()),
             }),
             root_folder: given("--root-folder", self.root_folder),
+            layout: self.layout.given(&Origins(context.matches.as_ref())),
             allow_bucket_creation: advanced,
             ..RawServe::default()
         };
