@@ -246,7 +246,7 @@ async fn a_plain_tree_is_migrated_and_verified_with_the_layout_of_its_server() {
     let said = String::from_utf8(verified.stdout).unwrap();
     assert!(verified.status.success(), "{said}");
     assert!(said.contains("Total files: 3\n  Verified: 3\n"), "{said}");
-    // Nothing that was put has lost its MD5 to the other reading of the directory.
+    // What was forgotten is found again, and is what the server had told.
     program.ok(&["cache", "cleanup", "--bucket", "bucket"]);
     program.ok(&[&command("migrate")[..], &plain].concat());
     for (key, etag) in ["a", "b/c"].into_iter().zip(etags) {

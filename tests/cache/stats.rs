@@ -15,6 +15,29 @@ fn without_a_database_the_cache_is_empty_and_none_is_made() {
 }
 
 #[test]
+fn a_database_that_is_named_and_not_there_is_an_error() {
+    let (dir, program) = home();
+    let path = dir.path().join("none.db");
+    let named = ["--metadata-db", path.to_str().unwrap()];
+    let expected = program.fails(1, &[&["cache", "vacuum"][..], &named].concat());
+    assert!(expected.contains("none.db"), "{expected}");
+    for args in [
+        [&["cache", "stats"][..], &named].concat(),
+        [&["cache"][..], &named, &["stats", "--json"]].concat(),
+    ] {
+        assert_eq!(program.fails(1, &args), expected, "{args:?}");
+    }
+    // One that a variable names, as in a container, may not be there yet.
+    let mut command = program.command(&["cache", "stats"]);
+    let output = command
+        .env("PYS3LOCAL_METADATA_DB", &path)
+        .output()
+        .unwrap();
+    assert_eq!(output.stdout, b"Cache is empty\n", "{output:?}");
+    assert!(!path.exists());
+}
+
+#[test]
 fn the_statistics_have_the_shape_that_scripts_know() {
     let (_dir, program) = old_home();
     insta::assert_snapshot!(program.ok(&["cache", "stats"]), @"

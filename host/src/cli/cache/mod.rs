@@ -17,6 +17,7 @@ use super::Failure;
 use super::output::print;
 use crate::cache::{CacheOptions, CacheReader, SqliteCache};
 use crate::config::{Given, Origin, Places, RawServe, Serve, resolve};
+use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Subcommand};
 use std::path::{Path, PathBuf};
 
@@ -136,10 +137,7 @@ enum CacheCommand {
 }
 
 /// Does it: `matches` knows a flag from a variable.
-pub(super) fn run(
-    arguments: CacheArguments,
-    matches: Option<&ArgMatches>,
-) -> Result<(), Failure> {
+pub(super) fn run(arguments: CacheArguments, matches: Option<&ArgMatches>) -> Result<(), Failure> {
     let CacheArguments { place, command } = arguments;
     let places = Places::of_this_process(place.config_dir.as_deref())?;
     let matches = matches.and_then(ArgMatches::subcommand);
@@ -186,6 +184,14 @@ impl Context {
             ..raw
         };
         Ok(resolve::serve(raw, &self.places)?)
+    }
+
+    /// Whether the command line says which database it is about. A variable does not: it may stand
+    /// for one that the first start of a server makes.
+    fn names_database(&self) -> bool {
+        let matches = self.matches.as_ref();
+        let source = matches.and_then(|matches| matches.value_source("metadata_db"));
+        source == Some(ValueSource::CommandLine)
     }
 
     /// Where the database is, for a backend from the config directory or for none.

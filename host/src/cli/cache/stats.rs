@@ -2,7 +2,7 @@
 
 use super::scope::{Scope, ScopeOptions};
 use super::{Context, format, print, print_json, reader};
-use crate::cache::{BucketTally, CacheReader, KnownStore, Tally};
+use crate::cache::{BucketTally, CacheReader, CopyError, KnownStore, Tally};
 use crate::cli::Failure;
 use clap::Args;
 use serde_json::{Value, json};
@@ -25,6 +25,9 @@ pub(super) fn run(context: &Context, options: &StatsOptions) -> Result<(), Failu
         Some(reader) => {
             let scope = options.scope.resolve(context, &reader)?;
             Found::read(&reader, &scope)?
+        }
+        None if context.names_database() => {
+            return Err(Failure::of(CopyError::NoDatabase(path)));
         }
         None => Found::default(),
     };
