@@ -4,6 +4,8 @@
 //! A small write that need not be synced takes some ten microseconds, less than it takes to wake
 //! a thread and be woken by it. So when nobody else writes, it is committed where it is asked for.
 
+mod log;
+
 use super::file;
 use super::health::{Health, is_full, is_hopeless};
 use super::late::Late;
@@ -29,9 +31,6 @@ const LATE: Duration = Duration::from_millis(50);
 /// So many writes make a log of some megabytes. The thread then moves it into the database file
 /// in passing.
 const LOG_WRITES: usize = 2048;
-
-/// Pages of the log after which `SQLite` does that itself, if large writes have made so many.
-const LOG_PAGES: u32 = 16_384;
 
 /// Why a write failed. Several writes may share the reason.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -316,10 +315,6 @@ struct Worker {
 }
 
 impl Worker {
-    fn limit_log(&self) -> rusqlite::Result<()> {
-        self.db.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)
-    }
-
     /// Commits and answers a group of writes.
     fn write(&mut self, group: &mut Vec<(Write, Answer<bool>)>) {
         self.written = Some(Instant::now());
@@ -460,53 +455,6 @@ impl Worker {
             self.synced = Some(sync);
         }
         Ok(())
-    }
-
-    /// Moves the log into the database file and cuts it to no length, so that a copy of the file
-    /// alone is complete. `false` when somebody is just reading or writing.
-    fn empty_log(&mut self) -> rusqlite::Result<bool> {
-        self.written = Some(Instant::now());
-        self.look();
-        self.set_patience(false)?;
-        self.commit([])?;
-        let busy = self
-            .db
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| {
-                row.get::<_, bool>(0)
-            })?;
-        if !busy {
-            self.written = None;
-            self.logged = 0;
-        }
-        Ok(!busy)
-    }
-
-    /// A failure is in the log once until it works again. That another process writes is none.
-    fn tell_if_log_stays(&mut self, emptied: &rusqlite::Result<bool>) {
-        match emptied {
-            Ok(_) => self.stays = false,
-            Err(error) if may_be_one_writes_fault(error) => {
-                if !std::mem::replace(&mut self.stays, true) {
-                    tracing::warn!(
-                        %error,
-                        "the metadata database's log cannot be moved into it: a copy of the file alone \
-                         is not complete"
-                    );
-                }
-            }
-            Err(_) => {}
-        }
-    }
-
-    /// Moves what nobody reads any more out of the log, so that it can start anew.
-    fn shorten_log(&mut self) {
-        let moved = self
-            .db
-            .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        if let Err(error) = moved {
-            tracing::debug!(%error, "the metadata database's log goes on growing");
-        }
-        self.logged = 0;
     }
 }
 

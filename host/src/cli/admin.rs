@@ -10,7 +10,6 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use hyper_util::service::TowerToHyperService;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -42,12 +41,11 @@ impl Admin {
             ..Limits::default()
         };
         let router = router(Arc::new(self.registry(settings)), Arc::new(self));
-        let site = TowerToHyperService::new(router);
         // It answers while the other server finishes what is running, and ends with the process.
         let forever = Stop::default();
         tokio::spawn(http::serve(
             listener,
-            site,
+            router,
             limits,
             forever,
             Metrics::default(),

@@ -95,7 +95,7 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
         connections: settings.max_connections,
         ..Limits::default()
     };
-    let site = http::site(Arc::new(gateway(&settings, service.clone())));
+    let site = Arc::new(gateway(&settings, service.clone()));
     let metrics = Metrics::default();
     if let Some((listener, _)) = admin {
         let admin = Admin {

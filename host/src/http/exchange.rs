@@ -68,9 +68,9 @@ pub(super) async fn answer(
         request.headers().contains_key(EXPECT) && http_body::Body::is_end_stream(request.body());
     let body_of = exchange.clone();
     let request = request.map(|body| Body::new(RequestBody::new(body, silence, body_of)));
-    let answered = AssertUnwindSafe(async { site.call(request).await });
+    let answered = AssertUnwindSafe(async { site.answer(request).await });
     let mut response = match answered.catch_unwind().await {
-        Ok(Ok(response)) => response,
+        Ok(response) => response,
         Err(_panic) => {
             tracing::error!("a request made the program panic; the others go on");
             stand_in(&site, StandIn::Panicked).unwrap_or_else(|| {

@@ -30,7 +30,8 @@ use crate::s3::{Gateway, ReplyBody};
 use ::http::{Request, Response};
 use axum::Router;
 use axum::body::Body;
-use std::convert::Infallible;
+use hyper::service::Service as _;
+use hyper_util::service::TowerToHyperService;
 use std::sync::Arc;
 
 /// What answers requests.
@@ -48,43 +49,25 @@ impl Application for Gateway {
     }
 }
 
-/// What [`serve`] serves: [`site`], or a router behind [`TowerToHyperService`].
-///
-/// [`TowerToHyperService`]: hyper_util::service::TowerToHyperService
-pub trait Site:
-    hyper::service::Service<
-        Request<Body>,
-        Response = Response<Body>,
-        Error = Infallible,
-        Future: Send,
-    > + Clone
-    + Send
-    + Sync
-    + Unpin
-    + 'static
-{
+/// What [`serve`] serves: an [`Application`] and nothing else, or a router.
+pub trait Site: Clone + Send + Sync + Unpin + 'static {
+    /// The answer to one request.
+    fn answer(&self, request: Request<Body>) -> impl Future<Output = Response<Body>> + Send;
 }
 
-impl<S> Site for S where
-    S: hyper::service::Service<
-            Request<Body>,
-            Response = Response<Body>,
-            Error = Infallible,
-            Future: Send,
-        > + Clone
-        + Send
-        + Sync
-        + Unpin
-        + 'static
-{
+impl<T: Application> Site for Arc<T> {
+    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        let request = request.map(body::incoming);
+        let response = self.respond(request).await;
+        response.map(|body| Body::new(body::Outgoing::from(body)))
+    }
 }
 
-/// A site that is `application` and nothing else.
-pub fn site<A: Application>(application: Arc<A>) -> impl Site {
-    hyper::service::service_fn(move |request| {
-        let application = application.clone();
-        async move { Ok(answer(&*application, request).await) }
-    })
+impl Site for Router {
+    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        let Ok(response) = TowerToHyperService::new(self.clone()).call(request).await;
+        response
+    }
 }
 
 /// A router that hands every request to `application`. Routes can be added to it, as long as they
@@ -92,12 +75,6 @@ pub fn site<A: Application>(application: Arc<A>) -> impl Site {
 pub fn router<A: Application>(application: Arc<A>) -> Router {
     Router::new().fallback(move |request| {
         let application = application.clone();
-        async move { answer(&*application, request).await }
+        async move { application.answer(request).await }
     })
-}
-
-async fn answer<A: Application>(application: &A, request: Request<Body>) -> Response<Body> {
-    let request = request.map(body::incoming);
-    let response = application.respond(request).await;
-    response.map(|body| Body::new(body::Outgoing::from(body)))
 }

@@ -71,7 +71,6 @@ impl<T: Site> Refusal<T> {
 pub(super) fn stand_in(site: &impl Site, why: StandIn) -> Option<Response<Body>> {
     let mut request = Request::new(Body::empty());
     request.extensions_mut().insert(why);
-    let ask = AssertUnwindSafe(|| site.call(request).now_or_never());
-    let Ok(response) = std::panic::catch_unwind(ask).ok()??;
-    Some(response)
+    let ask = AssertUnwindSafe(|| site.answer(request).now_or_never());
+    std::panic::catch_unwind(ask).ok()?
 }

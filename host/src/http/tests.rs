@@ -112,7 +112,7 @@ fn start(limits: Limits) -> Running {
     let stop = Stop::default();
     let task = tokio::spawn(serve(
         listener,
-        site(application.clone()),
+        application.clone(),
         limits,
         stop.clone(),
         Metrics::default(),

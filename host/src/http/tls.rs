@@ -185,7 +185,7 @@ impl Files {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{Fake, get};
-    use super::super::{Limits, Metrics, Stop, bind, no_place, serve, site};
+    use super::super::{Limits, Metrics, Stop, bind, no_place, serve};
     use super::*;
     use std::net::SocketAddr;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -218,7 +218,7 @@ mod tests {
         let listener = bind(&["127.0.0.1:0".parse().unwrap()]).unwrap();
         let address = listener.local_addr().unwrap();
         let stop = Stop::default();
-        let site = site(Arc::new(Fake::default()));
+        let site = Arc::new(Fake::default());
         tokio::spawn(serve(
             listener,
             site,

@@ -5,12 +5,14 @@
 //! or to nothing. Whatever else would have to be enforced is refused, since a client would rely
 //! on it.
 
+mod acl;
+
 use super::cors::Cors;
 use super::error::{Code, Error, RequestError};
-use super::response::{OWNER, attributes};
+use super::response::attributes;
 use super::tags::{self, Tags};
 use super::xml::read::{self, XmlError};
-use super::xml::write::{self, Element};
+use super::xml::write;
 use crate::model::BucketSetting;
 use bytes::Bytes;
 
@@ -81,9 +83,6 @@ const NAMES: [(&str, Setting); 17] = [
     ("website", Setting::Website),
 ];
 
-/// The grant that everything has.
-const FULL_CONTROL: &str = "FULL_CONTROL";
-
 impl Setting {
     /// The setting that a sub-resource stands for.
     pub fn named(name: &str) -> Option<Self> {
@@ -126,7 +125,7 @@ impl Setting {
     pub fn document(self) -> Result<Bytes, Error> {
         Ok(match self {
             Self::Accelerate => write::document("AccelerateConfiguration", |_| {}),
-            Self::Acl => access_control_policy(),
+            Self::Acl => acl::document(),
             Self::Logging => write::document("BucketLoggingStatus", |_| {}),
             Self::Notification => write::document("NotificationConfiguration", |_| {}),
             Self::OwnershipControls => write::document("OwnershipControls", |controls| {
@@ -206,7 +205,7 @@ impl Setting {
     fn accept_as_is(self, document: &[u8]) -> Result<(), Error> {
         let refused = || Error::from(RequestError::Setting(self));
         let (root, same): (_, &[(&str, &str)]) = match self {
-            Self::Acl => return accept_acl(document),
+            Self::Acl => return acl::accept(document),
             Self::Accelerate => ("AccelerateConfiguration", &[("Status", "Suspended")]),
             Self::Logging => ("BucketLoggingStatus", &[]),
             Self::Notification => ("NotificationConfiguration", &[]),
@@ -304,44 +303,6 @@ fn public_access_block(document: &[u8]) -> Result<Bytes, Error> {
             block.text(name, is_set(name));
         }
     }))
-}
-
-/// The one owner may do everything, and nobody else anything.
-fn access_control_policy() -> Bytes {
-    let owner = |person: &mut Element<'_>| {
-        person.text("ID", OWNER);
-        person.text("DisplayName", OWNER);
-    };
-    write::document("AccessControlPolicy", |policy| {
-        policy.element("Owner", owner);
-        policy.element("AccessControlList", |list| {
-            list.element("Grant", |grant| {
-                let kind = "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"CanonicalUser\"";
-                grant.element_with("Grantee", kind, owner);
-                grant.text("Permission", FULL_CONTROL);
-            });
-        });
-    })
-}
-
-/// The list that everything has, in any words.
-fn accept_acl(document: &[u8]) -> Result<(), Error> {
-    let asked = read::leaves(document, "AccessControlPolicy")?;
-    let of = |wanted: &str| {
-        let found = asked.iter().filter(move |(name, _)| name == wanted);
-        found.map(|(_, value)| value.as_str()).collect::<Vec<_>>()
-    };
-    let grant = "AccessControlList/Grant";
-    let one_grant = of(&format!("{grant}/Grantee/ID")) == [OWNER]
-        && of(&format!("{grant}/Permission")) == [FULL_CONTROL];
-    let nobody_else = ["URI", "EmailAddress"]
-        .iter()
-        .all(|kind| of(&format!("{grant}/Grantee/{kind}")).is_empty());
-    if one_grant && nobody_else {
-        Ok(())
-    } else {
-        Err(RequestError::Acl.into())
-    }
 }
 
 #[cfg(test)]
@@ -481,35 +442,5 @@ mod tests {
         let most = tags(50).unwrap();
         assert_eq!(kept(Setting::Tagging, &most), Ok(most));
         assert_eq!(tags(51), Err(Code::BadRequest));
-    }
-
-    #[test]
-    fn only_the_list_that_everything_has_is_accepted() {
-        let list = |grants: &str| {
-            let document = format!(
-                "<AccessControlPolicy><Owner><ID>x</ID></Owner><AccessControlList>{grants}</AccessControlList></AccessControlPolicy>"
-            );
-            Setting::Acl
-                .accept(document.as_bytes())
-                .map(drop)
-                .map_err(|error| error.code())
-        };
-        let owner = "<Grant><Grantee><ID>pys3local</ID></Grantee><Permission>FULL_CONTROL</Permission></Grant>";
-        let refused = Err(Code::AccessControlListNotSupported);
-        assert_eq!(list(owner), Ok(()));
-        assert_eq!(list(""), refused);
-        assert_eq!(list(&format!("{owner}{owner}")), refused);
-        for (from, to) in [
-            ("FULL_CONTROL", "READ"),
-            ("<ID>pys3local</ID>", "<ID>other</ID>"),
-            (
-                "<ID>pys3local</ID>",
-                "<URI>http://acs.amazonaws.com/groups/global/AllUsers</URI>",
-            ),
-        ] {
-            assert_eq!(list(&owner.replace(from, to)), refused, "{to}");
-            let both = format!("{owner}{}", owner.replace(from, to));
-            assert_eq!(list(&both), refused, "{to}");
-        }
     }
 }

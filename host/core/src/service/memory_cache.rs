@@ -1,7 +1,10 @@
 //! A [`Cache`] in memory, for tests.
 
+mod fault;
 mod index;
 mod queue;
+
+pub(crate) use fault::CacheFault;
 
 use super::ports::{
     Cache, CacheError, Intent, Lesson, NEVER, PartRow, PortableJob, PortableQueue, Remembered, Row,
@@ -13,25 +16,6 @@ use queue::Waiting;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// What goes wrong with a later call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum CacheFault {
-    /// The process dies before the announcement is committed.
-    HangBeforeAnnounce,
-    /// Or after it.
-    HangAfterAnnounce,
-    /// Before the final row is committed.
-    HangBeforeSettle,
-    /// Or after it.
-    HangAfterSettle,
-    /// The final row cannot be committed.
-    FailSettle,
-    /// Nor an upload.
-    FailBegin,
-    /// A setting of a bucket cannot be committed.
-    FailSetting,
-}
 
 #[derive(Default)]
 pub(crate) struct MemoryCache {

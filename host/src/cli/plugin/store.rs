@@ -197,9 +197,9 @@ fn make_dir(dir: &Path) -> io::Result<()> {
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let dir = to.parent().unwrap_or(Path::new("/"));
     make_dir(dir)?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".plugin.");
-    let mut new = builder.tempfile_in(dir)?;
+    let mut new = tempfile::Builder::new()
+        .prefix(".plugin.")
+        .tempfile_in(dir)?;
     // Whatever the umask says: a service of another user reads it.
     #[cfg(unix)]
     new.as_file()

@@ -26,7 +26,7 @@ use http::StatusCode;
 /// Everything that can end a request.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It is none.
+    /// It is no request, or has made the program panic.
     #[error(transparent)]
     StandIn(#[from] StandIn),
     /// The address names nothing that can exist.

@@ -4,6 +4,13 @@ use crate::service::memory_cache::CacheFault;
 use crate::service::ports::StoreError;
 use crate::service::{ListObjects, ListUploads, UploadRef};
 
+async fn begin(f: &Fixture, bucket: &BucketName, at: &str) -> Result<UploadId, ServiceError> {
+    let metadata = Metadata::default();
+    f.service
+        .create_upload(bucket, key(at), metadata, None)
+        .await
+}
+
 #[tokio::test]
 async fn in_default_mode_there_is_one_bucket_and_no_other() {
     let f = Fixture::new();
@@ -72,11 +79,7 @@ async fn a_bucket_goes_when_it_is_empty_and_takes_its_uploads_with_it() {
         .await
         .unwrap();
     for upload in ["a", "b"] {
-        let metadata = Metadata::default();
-        let created = f
-            .service
-            .create_upload(&bucket, key(upload), metadata, None);
-        created.await.unwrap();
+        begin(&f, &bucket, upload).await.unwrap();
     }
     f.service.delete_bucket(&bucket).await.unwrap();
     assert_eq!(f.store.open_uploads(), 0);
@@ -89,10 +92,7 @@ async fn a_bucket_goes_when_it_is_empty_and_takes_its_uploads_with_it() {
 async fn a_bucket_that_went_without_us_leaves_no_upload_to_the_next_of_its_name() {
     let f = Fixture::advanced().await;
     let bucket = name("first");
-    let created = f
-        .service
-        .create_upload(&bucket, key("k"), Metadata::default(), None);
-    created.await.unwrap();
+    begin(&f, &bucket, "k").await.unwrap();
     f.store.delete_bucket(&bucket).await.unwrap();
     f.service.create_bucket(&bucket, None).await.unwrap();
     assert_eq!(f.store.open_uploads(), 0);
@@ -103,11 +103,7 @@ async fn a_bucket_that_went_without_us_leaves_no_upload_to_the_next_of_its_name(
 async fn an_upload_that_cannot_be_noted_is_not_left_to_the_store() {
     let f = Fixture::new();
     f.cache.fail_next(CacheFault::FailBegin);
-    let bucket = name("default");
-    let created = f
-        .service
-        .create_upload(&bucket, key("k"), Metadata::default(), None);
-    assert!(created.await.is_err());
+    assert!(begin(&f, &name("default"), "k").await.is_err());
     assert_eq!(f.store.open_uploads(), 0);
 }
 
@@ -117,11 +113,7 @@ async fn uploads_of_a_bucket_that_is_gone_are_not_those_of_the_next_one_if_the_s
     let f = Fixture::advanced().await;
     let bucket = name("first");
     for upload in ["a", "b"] {
-        let metadata = Metadata::default();
-        let created = f
-            .service
-            .create_upload(&bucket, key(upload), metadata, None);
-        created.await.unwrap();
+        begin(&f, &bucket, upload).await.unwrap();
     }
     let error = StoreError::Unavailable("not now".into());
     f.store.fail_next_abort(error);
