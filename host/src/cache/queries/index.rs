@@ -51,22 +51,23 @@ impl<'a> BucketIndex<'a> {
         query: &StoreListQuery,
         fresh: Fresh,
     ) -> rusqlite::Result<(StorePage, Vec<String>)> {
-        let (page, last) = self.rows(query)?;
+        let (page, beyond) = self.rows(query)?;
         let extent = Extent {
             prefix: &query.prefix,
             shallow: query.shallow,
             after: query.after.as_deref(),
-            last: last.as_deref().filter(|_| page.more),
+            // That there is more has to be true as well.
+            last: beyond.as_deref(),
         };
         let stale = tables::stale(self, extent, fresh, STALE)?;
         Ok((page, stale))
     }
 
-    /// A page of rows and its last item.
+    /// A page of rows and the first item behind it.
     fn rows(&self, query: &StoreListQuery) -> rusqlite::Result<(StorePage, Option<String>)> {
         let prefix = query.prefix.as_str();
         let mut page = StorePage::default();
-        let mut last = None;
+        let mut beyond = None;
         let group = |key: &str| {
             let rest = key.strip_prefix(prefix)?;
             let at = rest.find('/').filter(|_| query.shallow)?;
@@ -95,16 +96,15 @@ impl<'a> BucketIndex<'a> {
                 }
                 if page.entries.len() + page.prefixes.len() == limit {
                     page.more = true;
+                    beyond = Some(group(key).unwrap_or_else(|| key.to_owned()));
                     break 'ranges;
                 }
                 if let Some(group) = group(key) {
                     from = behind_group(&group);
-                    last = Some(group.clone());
                     page.prefixes.push(group);
                     // All that is rolled up is skipped.
                     continue 'ranges;
                 }
-                last = Some(key.to_owned());
                 let Parsed(key) = row.get(0)?;
                 let UnsignedColumn(size) = row.get(3)?;
                 let stored = StoredObject {
@@ -122,7 +122,7 @@ impl<'a> BucketIndex<'a> {
             }
             break;
         }
-        Ok((page, last))
+        Ok((page, beyond))
     }
 
     /// Folders that were never scanned.

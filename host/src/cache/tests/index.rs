@@ -112,6 +112,30 @@ async fn pages_of_an_index_are_ranges_of_its_rows() {
     }
 }
 
+#[tokio::test]
+async fn a_page_depends_on_the_folder_of_what_comes_behind_it() {
+    let (_directory, cache) = fresh();
+    cache.open_index(&Bucket::Root).await.unwrap();
+    for at in ["a", "b/1", "c/1"] {
+        let row = told(at, 7).1;
+        let settled = cache.settle(&Bucket::Root, &key(at), row, false).await;
+        settled.unwrap();
+    }
+    let began = Timestamp::now();
+    cache.begin_run(&Bucket::Root, "", began).await.unwrap();
+    let whole = found(&[("a", 7)], &["b/", "c/"], End::Whole(None));
+    let applied = cache.apply_run(&Bucket::Root, "", began, whole).await;
+    assert!(applied.unwrap().is_some());
+    let stale = async |shallow, limit| {
+        let query = query("", shallow, None, limit);
+        let page = cache.index_page(&Bucket::Root, &query, EVER).await.unwrap();
+        page.1
+    };
+    assert_eq!(stale(false, 1).await, ["b/"]);
+    assert_eq!(stale(false, 2).await, ["b/", "c/"]);
+    assert!(stale(true, 1).await.is_empty());
+}
+
 trait MapOwned {
     fn map_owned(&self) -> Vec<String>;
 }

@@ -219,7 +219,7 @@ impl IndexCache for MemoryCache {
         Ok(self.part(bucket, |part| {
             let mut page = StorePage::default();
             let mut from = query.prefix.clone();
-            let mut last = None;
+            let (mut last, mut beyond) = (None, None);
             while let Some(key) = part.key_from(&from)? {
                 let Some(rest) = key.as_str().strip_prefix(query.prefix.as_str()) else {
                     break;
@@ -236,6 +236,7 @@ impl IndexCache for MemoryCache {
                 }
                 if page.entries.len() + page.prefixes.len() == usize::from(query.limit) {
                     page.more = true;
+                    beyond = Some(name);
                     break;
                 }
                 last = Some(name);
@@ -257,7 +258,7 @@ impl IndexCache for MemoryCache {
                 prefix: &query.prefix,
                 shallow: query.shallow,
                 after: query.after.as_deref(),
-                last: last.as_deref().filter(|_| page.more),
+                last: beyond.as_deref(),
             };
             Ok((page, tables::stale(part, extent, fresh, 64)?))
         }))

@@ -160,6 +160,32 @@ async fn what_others_write_is_seen_when_what_is_known_is_old() {
 }
 
 #[tokio::test]
+async fn a_page_does_not_say_that_there_is_more_for_what_others_have_deleted() {
+    let f = indexed(3, Duration::ZERO, false);
+    for raw in ["a", "b/1", "c/1"] {
+        f.plant(raw, b"x");
+    }
+    assert_eq!(f.keys().await.len(), 3);
+    f.crawled().await;
+    let list = async |max_keys| {
+        let request = ListObjects {
+            bucket: name("default"),
+            prefix: String::new(),
+            delimiter: None,
+            after: None,
+            max_keys,
+        };
+        let page = f.service.list_objects(request).await.unwrap();
+        (page.objects.len(), page.next.is_some())
+    };
+    assert_eq!(list(1).await, (1, true));
+    f.store.uproot(&root(), &key("b/1"));
+    assert_eq!(list(1).await, (1, true));
+    f.store.uproot(&root(), &key("c/1"));
+    assert_eq!(list(1).await, (1, false));
+}
+
+#[tokio::test]
 async fn an_index_that_is_wrong_although_its_counts_are_right_is_mended() {
     let f = indexed(3, Duration::ZERO, false);
     for n in 0..11 {
