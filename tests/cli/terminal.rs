@@ -3,7 +3,7 @@
 use crate::program::Home;
 use rexpect::session::{PtySession, spawn_command};
 
-const PATIENCE_MS: u64 = 20_000;
+const PATIENCE_MS: u64 = 60_000;
 
 fn spawn(home: &Home, args: &[&str]) -> PtySession {
     let mut command = home.command(args);

@@ -4,8 +4,10 @@ use super::options::{Options, StartError};
 use super::wait_until;
 use crate::artifacts::binary;
 use crate::client::PATIENCE;
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -17,7 +19,7 @@ pub(super) struct Run {
     pub(super) child: Child,
     pub(super) address: SocketAddr,
     pub(super) stdout: Lines,
-    pub(super) stderr: Lines,
+    pub(super) stderr: Printed,
 }
 
 impl Run {
@@ -44,6 +46,7 @@ impl Run {
         if options.advanced {
             command.arg("--allow-bucket-creation");
         }
+        let stderr = Printed::default();
         command
             .args(&options.args)
             .env_clear()
@@ -57,7 +60,7 @@ impl Run {
             .envs(options.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stderr(stderr.writer());
         let mut child = command
             .spawn()
             .unwrap_or_else(|error| panic!("cannot run {}: {error}", binary.display()));
@@ -67,14 +70,12 @@ impl Run {
                 let _ = found.send(address);
             }
         });
-        let stderr = Lines::collect(child.stderr.take(), |_| {});
         // The channel closes when standard output does, that is when the program ends.
         let address = address.recv_timeout(PATIENCE).ok().filter(listens);
         let Some(address) = address else {
             let code = wait_until(Duration::from_secs(5), || child.try_wait().ok().flatten());
             let _ = child.kill();
             let _ = child.wait();
-            stderr.wait_for_end();
             return Err(StartError {
                 code: code.and_then(|s| s.code()),
                 stderr: stderr.text(),
@@ -107,11 +108,34 @@ fn listens(address: &SocketAddr) -> bool {
     wait_until(PATIENCE, || TcpStream::connect(address).ok()).is_some()
 }
 
-/// Lines of a pipe, collected by a thread of their own so that it never fills up.
-pub(super) struct Lines {
-    text: Arc<Mutex<String>>,
-    ended: Mutex<mpsc::Receiver<()>>,
+/// What a process prints, in a file without a name: it can be read as soon as it is printed, however
+/// busy the machine is.
+pub(super) struct Printed(File);
+
+impl Default for Printed {
+    fn default() -> Self {
+        Self(tempfile::tempfile().expect("a file"))
+    }
 }
+
+impl Printed {
+    fn writer(&self) -> Stdio {
+        self.0.try_clone().expect("its descriptor").into()
+    }
+
+    pub(super) fn text(&self) -> String {
+        let mut bytes = Vec::new();
+        let mut piece = [0; 8192];
+        // The position of the file is the writer's.
+        while let Ok(read @ 1..) = self.0.read_at(&mut piece, bytes.len() as u64) {
+            bytes.extend_from_slice(&piece[..read]);
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+/// Lines of a pipe, collected by a thread of their own so that it never fills up.
+pub(super) struct Lines(Arc<Mutex<String>>);
 
 impl Lines {
     fn collect(
@@ -119,11 +143,9 @@ impl Lines {
         mut each: impl FnMut(&str) + Send + 'static,
     ) -> Self {
         let text = Arc::new(Mutex::new(String::new()));
-        let (alive, ended) = mpsc::channel();
         let kept = Arc::clone(&text);
         let mut pipe = BufReader::new(pipe.expect("a pipe"));
         thread::spawn(move || {
-            let _alive: mpsc::Sender<()> = alive;
             let mut line = Vec::new();
             while pipe.read_until(b'\n', &mut line).is_ok_and(|read| read > 0) {
                 let readable = String::from_utf8_lossy(&line);
@@ -134,22 +156,12 @@ impl Lines {
                 line.clear();
             }
         });
-        Self {
-            text,
-            ended: Mutex::new(ended),
-        }
+        Self(text)
     }
 
     pub(super) fn text(&self) -> String {
-        self.text
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    fn wait_for_end(&self) {
-        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = ended.recv_timeout(Duration::from_secs(5));
+        let text = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        text.clone()
     }
 }
 

@@ -1,5 +1,6 @@
 //! MD5s of bytes that are there already: of all of them, and of the parts they were put in.
 
+use super::part_md5s::PartMd5s;
 use crate::model::{ByteStream, ETag, Md5, PartSizes};
 use futures_util::StreamExt;
 use md5::Digest;
@@ -24,86 +25,29 @@ pub(super) async fn digest(
 ) -> io::Result<Digests> {
     let mut size = 0;
     let mut whole = Md5::new();
-    let mut parts = Parts::new(sizes);
+    let mut parts = PartMd5s::new(sizes.iter());
+    let (mut count, mut md5s) = (0_u16, Md5::new());
+    let mut ended = |md5: [u8; 16]| {
+        count = count.saturating_add(1);
+        md5s.update(md5);
+    };
     while let Some(piece) = bytes.next().await {
         let piece = piece?;
         size += piece.len() as u64;
         whole.update(&piece);
-        parts.update(&piece);
+        parts.update(&piece, &mut ended);
         read(piece.len() as u64);
     }
+    let fits = parts.finish(&mut ended);
+    let parts = NonZeroU16::new(count).filter(|_| fits);
     Ok(Digests {
         size,
         whole: ETag::Md5(whole.finalize().into()),
-        in_parts: parts.finish(),
+        in_parts: parts.map(|parts| ETag::Multipart {
+            digest: md5s.finalize().into(),
+            parts,
+        }),
     })
-}
-
-/// Hashes parts one after the other, and their MD5s.
-struct Parts<'a> {
-    sizes: Box<dyn Iterator<Item = u64> + Send + 'a>,
-    /// Bytes that the present part lacks.
-    left: u64,
-    part: Md5,
-    md5s: Md5,
-    count: u16,
-    /// There were more bytes than parts.
-    overflown: bool,
-}
-
-impl<'a> Parts<'a> {
-    fn new(sizes: &'a PartSizes) -> Self {
-        let mut sizes = Box::new(sizes.iter());
-        let first = sizes.next();
-        Self {
-            left: first.unwrap_or(0),
-            overflown: first.is_none(),
-            sizes,
-            part: Md5::new(),
-            md5s: Md5::new(),
-            count: 0,
-        }
-    }
-
-    fn update(&mut self, mut bytes: &[u8]) {
-        while !self.overflown && !bytes.is_empty() {
-            if self.left == 0 && !self.next() {
-                self.overflown = true;
-                return;
-            }
-            let taken =
-                usize::try_from(self.left).map_or(bytes.len(), |left| left.min(bytes.len()));
-            let (now, later) = bytes.split_at(taken);
-            self.part.update(now);
-            self.left -= taken as u64;
-            bytes = later;
-        }
-    }
-
-    /// Ends the present part; `false` when it was the last.
-    fn next(&mut self) -> bool {
-        self.md5s.update(self.part.finalize_reset());
-        self.count = self.count.saturating_add(1);
-        let next = self.sizes.next();
-        self.left = next.unwrap_or(0);
-        next.is_some()
-    }
-
-    fn finish(mut self) -> Option<ETag> {
-        if self.overflown || self.left > 0 {
-            return None;
-        }
-        // What is left are empty parts.
-        while self.next() {
-            if self.left > 0 {
-                return None;
-            }
-        }
-        Some(ETag::Multipart {
-            digest: self.md5s.finalize().into(),
-            parts: NonZeroU16::new(self.count)?,
-        })
-    }
 }
 
 #[cfg(test)]

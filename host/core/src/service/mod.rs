@@ -26,6 +26,7 @@ pub mod memory;
 pub(crate) mod memory_cache;
 mod multipart;
 mod pager;
+mod part_md5s;
 mod portable;
 pub mod ports;
 mod precondition;

@@ -2,6 +2,7 @@
 
 use super::locks::Place;
 use super::look::{Found, Want};
+use super::part_md5s::PartMd5s;
 use super::precondition::{check_read, section_of};
 use super::{Inner, ObjectHead, ObjectReply, ReadObject, ServiceError};
 use crate::model::{ByteStream, ETag, Md5, ObjectChecksum, PartSizes, Section};
@@ -110,78 +111,45 @@ fn out_of_range(section: Option<Section>, found: &Found) -> ServiceError {
 
 /// The ETag that the bytes which pass by must have.
 pub(super) struct Proof {
-    digest: Md5,
+    hash: Hash,
     expected: [u8; 16],
-    /// For an object of several parts.
-    parts: Option<Parts>,
 }
 
-/// The sizes of the parts, and the MD5 of the MD5s of those that have passed.
-struct Parts {
-    sizes: Box<dyn Iterator<Item = u64> + Send>,
-    /// Bytes that are missing of the part at hand.
-    left: u64,
-    all: Md5,
+enum Hash {
+    Whole(Md5),
+    /// And the MD5 of the MD5s of the parts that have passed.
+    Parts(PartMd5s<Box<dyn Iterator<Item = u64> + Send>>, Md5),
 }
 
 impl Proof {
     /// `None` if the ETag tells nothing of the bytes.
     pub(super) fn of(etag: &ETag, parts: &PartSizes) -> Option<Self> {
-        let (expected, parts) = match etag {
-            ETag::Md5(md5) => (*md5, None),
+        let (expected, hash) = match etag {
+            ETag::Md5(md5) => (*md5, Hash::Whole(Md5::new())),
             ETag::Multipart { digest, .. } if !parts.is_empty() => {
                 let runs = parts.runs().to_vec().into_iter();
                 let sizes = runs.flat_map(|(count, size)| std::iter::repeat_n(size, count.into()));
-                let mut sizes: Box<dyn Iterator<Item = u64> + Send> = Box::new(sizes);
-                let parts = Parts {
-                    left: sizes.next().unwrap_or(0),
-                    sizes,
-                    all: Md5::new(),
-                };
-                (*digest, Some(parts))
+                let parts = PartMd5s::new(Box::new(sizes) as Box<_>);
+                (*digest, Hash::Parts(parts, Md5::new()))
             }
             ETag::Multipart { .. } | ETag::Opaque(_) => return None,
         };
-        Some(Self {
-            digest: Md5::new(),
-            expected,
-            parts,
-        })
+        Some(Self { hash, expected })
     }
 
-    fn update(&mut self, mut bytes: &[u8]) {
-        let Some(parts) = &mut self.parts else {
-            self.digest.update(bytes);
-            return;
-        };
-        while !bytes.is_empty() {
-            if parts.left == 0 {
-                parts.all.update(self.digest.finalize_reset());
-                // Bytes behind the last part belong to none, and no part's MD5 fits them.
-                parts.left = parts.sizes.next().unwrap_or(u64::MAX);
-                continue;
-            }
-            let most = usize::try_from(parts.left).unwrap_or(usize::MAX);
-            let (of_part, rest) = bytes.split_at(most.min(bytes.len()));
-            self.digest.update(of_part);
-            parts.left -= of_part.len() as u64;
-            bytes = rest;
+    fn update(&mut self, bytes: &[u8]) {
+        match &mut self.hash {
+            Hash::Whole(md5) => md5.update(bytes),
+            Hash::Parts(parts, all) => parts.update(bytes, |md5| all.update(md5)),
         }
     }
 
     fn holds(self) -> bool {
-        let found = match self.parts {
-            None => self.digest.finalize(),
-            Some(mut parts) => {
-                parts.all.update(self.digest.finalize());
-                // An object may end in a part of no bytes.
-                for _ in parts.sizes {
-                    parts.all.update(Md5::digest(b""));
-                }
-                parts.all.finalize()
-            }
+        let (fits, md5) = match self.hash {
+            Hash::Whole(md5) => (true, md5),
+            Hash::Parts(parts, mut all) => (parts.finish(|md5| all.update(md5)), all),
         };
-        <[u8; 16]>::from(found) == self.expected
+        fits && <[u8; 16]>::from(md5.finalize()) == self.expected
     }
 }
 

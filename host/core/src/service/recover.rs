@@ -1,11 +1,11 @@
 //! Writes whose outcome is unknown: after a crash, or when the store failed half-way.
 
 use super::locks::{KeyGuard, Place};
+use super::part_md5s::PartMd5s;
 use super::ports::{Intent, StoreError, StoreListQuery, StoredObject};
 use super::{Inner, ServiceError, Written};
-use crate::model::{Bucket, ByteStream, ETag, Md5, Timestamp};
+use crate::model::{Bucket, ByteStream, ETag, Timestamp};
 use futures_util::StreamExt;
-use md5::Digest;
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -150,43 +150,22 @@ impl Inner {
 
 /// Whether these bytes have the MD5 (or the MD5s of the parts) that the intent tells.
 async fn has_content(mut bytes: ByteStream, intent: &Intent) -> Result<bool, ServiceError> {
-    let mut expected: Vec<(u64, [u8; 16])> = if let ETag::Md5(md5) = intent.etag {
-        vec![(intent.size, md5)]
+    let (sizes, md5s) = if let ETag::Md5(md5) = intent.etag {
+        (vec![intent.size], vec![md5])
     } else {
-        let md5s = intent.part_md5s.iter().copied();
-        intent.part_sizes.iter().zip(md5s).collect()
+        let sizes: Vec<u64> = intent.part_sizes.iter().collect();
+        (sizes, intent.part_md5s.clone())
     };
-    // Taken from the end.
-    expected.reverse();
-    let mut digest = Md5::new();
-    let Some((mut left, mut md5)) = expected.pop() else {
-        return Ok(false);
-    };
+    let mut expected = md5s.into_iter();
+    let mut is_same = true;
+    let mut parts = PartMd5s::new(sizes.into_iter());
     while let Some(piece) = bytes.next().await {
-        let mut piece = piece.map_err(|error| ServiceError::Unavailable(error.to_string()))?;
-        while !piece.is_empty() {
-            while left == 0 {
-                if <[u8; 16]>::from(digest.finalize_reset()) != md5 {
-                    return Ok(false);
-                }
-                let Some(next) = expected.pop() else {
-                    return Ok(false);
-                };
-                (left, md5) = next;
-            }
-            let taken = usize::try_from(left).map_or(piece.len(), |left| left.min(piece.len()));
-            digest.update(piece.split_to(taken));
-            left -= taken as u64;
-        }
-    }
-    // The rest can only be empty parts.
-    loop {
-        if left != 0 || <[u8; 16]>::from(digest.finalize_reset()) != md5 {
+        let piece = piece.map_err(|error| ServiceError::Unavailable(error.to_string()))?;
+        parts.update(&piece, |md5| is_same &= expected.next() == Some(md5));
+        if !is_same {
             return Ok(false);
         }
-        match expected.pop() {
-            Some(next) => (left, md5) = next,
-            None => return Ok(true),
-        }
     }
+    let fits = parts.finish(|md5| is_same &= expected.next() == Some(md5));
+    Ok(fits && is_same)
 }
