@@ -10,7 +10,7 @@ use crate::model::{ChecksumAlgorithm, ChecksumPlan, ChecksumType, ObjectChecksum
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// `x-amz-checksum-algorithm` alone: what a copy shall have.
-pub fn algorithm(headers: &HeaderMap) -> Result<Option<ChecksumAlgorithm>, RequestError> {
+pub(super) fn algorithm(headers: &HeaderMap) -> Result<Option<ChecksumAlgorithm>, RequestError> {
     let Some(raw) = headers.get(header::CHECKSUM_ALGORITHM) else {
         return Ok(None);
     };
@@ -24,7 +24,7 @@ pub fn algorithm(headers: &HeaderMap) -> Result<Option<ChecksumAlgorithm>, Reque
 }
 
 /// `x-amz-checksum-type`.
-pub fn kind(headers: &HeaderMap) -> Result<Option<ChecksumType>, RequestError> {
+pub(super) fn kind(headers: &HeaderMap) -> Result<Option<ChecksumType>, RequestError> {
     let Some(raw) = headers.get(header::CHECKSUM_TYPE) else {
         return Ok(None);
     };
@@ -37,7 +37,7 @@ pub fn kind(headers: &HeaderMap) -> Result<Option<ChecksumType>, RequestError> {
 }
 
 /// Which checksums an upload in parts shall have.
-pub fn plan(headers: &HeaderMap) -> Result<Option<ChecksumPlan>, RequestError> {
+pub(super) fn plan(headers: &HeaderMap) -> Result<Option<ChecksumPlan>, RequestError> {
     let (algorithm, kind) = (algorithm(headers)?, kind(headers)?);
     let Some(algorithm) = algorithm else {
         return match kind {
@@ -59,7 +59,9 @@ pub fn plan(headers: &HeaderMap) -> Result<Option<ChecksumPlan>, RequestError> {
 }
 
 /// The checksum of a whole object, which CompleteMultipartUpload may carry.
-pub fn of_object(headers: &HeaderMap) -> Result<Option<(ChecksumAlgorithm, String)>, RequestError> {
+pub(super) fn of_object(
+    headers: &HeaderMap,
+) -> Result<Option<(ChecksumAlgorithm, String)>, RequestError> {
     if has_unknown_checksum(headers) {
         return Err(RequestError::Invalid(
             "The algorithm type you specified in x-amz-checksum- header is invalid.".into(),
@@ -90,20 +92,20 @@ pub fn of_object(headers: &HeaderMap) -> Result<Option<(ChecksumAlgorithm, Strin
 }
 
 /// Whether a read wants to know the checksum.
-pub fn is_asked_for(headers: &HeaderMap) -> bool {
+pub(super) fn is_asked_for(headers: &HeaderMap) -> bool {
     let mode = headers.get(header::CHECKSUM_MODE);
     mode.is_some_and(|mode| mode.as_bytes().eq_ignore_ascii_case(b"ENABLED"))
 }
 
 /// Writes the checksum of an object, and what it is made of, into the headers of an answer.
-pub fn write(checksum: &ObjectChecksum, headers: &mut HeaderMap) {
+pub(super) fn write(checksum: &ObjectChecksum, headers: &mut HeaderMap) {
     write_value(checksum, headers);
     let kind = HeaderValue::from_static(checksum.kind().name());
     headers.insert(header::CHECKSUM_TYPE, kind);
 }
 
 /// The same for a part, which is not made of anything.
-pub fn write_value(checksum: &ObjectChecksum, headers: &mut HeaderMap) {
+pub(super) fn write_value(checksum: &ObjectChecksum, headers: &mut HeaderMap) {
     let name = HeaderName::from_static(checksum_header(checksum.sum.algorithm()));
     if let Ok(value) = HeaderValue::try_from(checksum.to_string()) {
         headers.insert(name, value);
@@ -111,7 +113,7 @@ pub fn write_value(checksum: &ObjectChecksum, headers: &mut HeaderMap) {
 }
 
 /// Name of the element that carries a value.
-pub fn element(algorithm: ChecksumAlgorithm) -> &'static str {
+pub(super) fn element(algorithm: ChecksumAlgorithm) -> &'static str {
     match algorithm {
         ChecksumAlgorithm::Crc32 => "ChecksumCRC32",
         ChecksumAlgorithm::Crc32c => "ChecksumCRC32C",
@@ -122,14 +124,14 @@ pub fn element(algorithm: ChecksumAlgorithm) -> &'static str {
 }
 
 /// The algorithm whose value this element carries.
-pub fn from_element(name: &str) -> Option<ChecksumAlgorithm> {
+pub(super) fn from_element(name: &str) -> Option<ChecksumAlgorithm> {
     ChecksumAlgorithm::ALL
         .into_iter()
         .find(|algorithm| element(*algorithm) == name)
 }
 
 /// Writes the checksum of an object as elements.
-pub fn elements(checksum: Option<&ObjectChecksum>, parent: &mut Element<'_>) {
+pub(super) fn elements(checksum: Option<&ObjectChecksum>, parent: &mut Element<'_>) {
     if let Some(checksum) = checksum {
         parent.text(element(checksum.sum.algorithm()), checksum);
         parent.text("ChecksumType", checksum.kind().name());

@@ -13,7 +13,7 @@ use http::header::{
 /// Conditions of a read.
 ///
 /// Spec: <https://www.rfc-editor.org/rfc/rfc9110#name-conditional-requests>
-pub fn read(headers: &HeaderMap) -> ReadConditions {
+pub(super) fn read(headers: &HeaderMap) -> ReadConditions {
     ReadConditions {
         if_match: tags(headers, &IF_MATCH, Weak::Never),
         if_none_match: tags(headers, &IF_NONE_MATCH, Weak::Match),
@@ -25,7 +25,7 @@ pub fn read(headers: &HeaderMap) -> ReadConditions {
 /// `If-Range`, a tag or a date. A weak tag is as good as another one, and so is what is neither.
 ///
 /// Spec: <https://www.rfc-editor.org/rfc/rfc9110#name-if-range>
-pub fn range(headers: &HeaderMap) -> Option<RangeCondition> {
+pub(super) fn range(headers: &HeaderMap) -> Option<RangeCondition> {
     let raw = headers.get(IF_RANGE)?.to_str().unwrap_or_default().trim();
     let tag = || ETag::parse(raw).filter(|_| !raw.starts_with("W/"));
     Some(match date::parse(raw) {
@@ -35,7 +35,7 @@ pub fn range(headers: &HeaderMap) -> Option<RangeCondition> {
 }
 
 /// Conditions on the source of a copy.
-pub fn copy_source(headers: &HeaderMap) -> ReadConditions {
+pub(super) fn copy_source(headers: &HeaderMap) -> ReadConditions {
     ReadConditions {
         if_match: tags(headers, &header::COPY_SOURCE_IF_MATCH, Weak::Never),
         if_none_match: tags(headers, &header::COPY_SOURCE_IF_NONE_MATCH, Weak::Match),
@@ -48,7 +48,7 @@ pub fn copy_source(headers: &HeaderMap) -> ReadConditions {
 /// is refused, because a write must not happen in spite of it.
 ///
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>
-pub fn write(headers: &HeaderMap) -> Result<WriteConditions, RequestError> {
+pub(super) fn write(headers: &HeaderMap) -> Result<WriteConditions, RequestError> {
     refuse(headers, &[IF_MODIFIED_SINCE, IF_UNMODIFIED_SINCE])?;
     let if_none_match = tags(headers, &IF_NONE_MATCH, Weak::Match);
     if let Some(ETagCondition::OneOf(_)) = if_none_match {
@@ -63,7 +63,7 @@ pub fn write(headers: &HeaderMap) -> Result<WriteConditions, RequestError> {
 /// Conditions of a deletion: `If-Match` alone.
 ///
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-deletes.html>
-pub fn delete(headers: &HeaderMap) -> Result<WriteConditions, RequestError> {
+pub(super) fn delete(headers: &HeaderMap) -> Result<WriteConditions, RequestError> {
     let others = [
         IF_NONE_MATCH,
         IF_MODIFIED_SINCE,
@@ -79,7 +79,7 @@ pub fn delete(headers: &HeaderMap) -> Result<WriteConditions, RequestError> {
 }
 
 /// One tag or `*`, as documents have it.
-pub fn tag(raw: &str) -> ETagCondition {
+pub(super) fn tag(raw: &str) -> ETagCondition {
     match raw.trim() {
         "*" => ETagCondition::Any,
         raw => ETagCondition::OneOf(ETag::parse(raw).into_iter().collect()),

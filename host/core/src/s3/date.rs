@@ -10,10 +10,10 @@ const MONTHS: [&str; 12] = [
 ];
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT`, rounded down to the second.
-pub struct HttpDate(pub Timestamp);
+pub(super) struct HttpDate(pub Timestamp);
 
 /// `1994-11-06T08:49:37.250Z`, rounded down to the millisecond.
-pub struct XmlDate(pub Timestamp);
+pub(super) struct XmlDate(pub Timestamp);
 
 fn utc(time: Timestamp) -> OffsetDateTime {
     // 64 bits of nanoseconds are years 1677 to 2262, all of which `time` can represent.
@@ -53,7 +53,7 @@ impl fmt::Display for XmlDate {
 /// read; `None` when it is malformed. The weekday is not checked.
 ///
 /// Spec: <https://www.rfc-editor.org/rfc/rfc9110#name-date-time-formats>
-pub fn parse(raw: &str) -> Option<i64> {
+pub(super) fn parse(raw: &str) -> Option<i64> {
     // The three formats differ only in their separators, the place of the year, and its digits.
     let fields: Vec<&str> = raw
         .split([' ', ',', '-'])

@@ -4,7 +4,7 @@ use http::HeaderName;
 
 macro_rules! names {
     ($($(#[$doc:meta])* $constant:ident = $name:literal;)*) => {
-        $($(#[$doc])* pub const $constant: HeaderName = HeaderName::from_static($name);)*
+        $($(#[$doc])* pub(super) const $constant: HeaderName = HeaderName::from_static($name);)*
     };
 }
 
@@ -62,21 +62,21 @@ names! {
 }
 
 /// What the names of checksums of a body begin with.
-pub const CHECKSUM_PREFIX: &str = "x-amz-checksum-";
+pub(super) const CHECKSUM_PREFIX: &str = "x-amz-checksum-";
 
 /// What the names of user metadata begin with.
-pub const META_PREFIX: &str = "x-amz-meta-";
+pub(super) const META_PREFIX: &str = "x-amz-meta-";
 
 /// Headers that ask for something that the gateway does not do, and whose being ignored would
 /// deceive the client (an object that it believes encrypted, locked or public).
-pub const UNSUPPORTED: &[&str] = &[
+pub(super) const UNSUPPORTED: &[&str] = &[
     "x-amz-rename-source",
     "x-amz-website-redirect-location",
     "x-amz-write-offset-bytes",
 ];
 
 /// The same, for families of headers.
-pub const UNSUPPORTED_PREFIXES: &[&str] = &[
+pub(super) const UNSUPPORTED_PREFIXES: &[&str] = &[
     "x-amz-copy-source-server-side-encryption",
     "x-amz-object-lock-",
     "x-amz-server-side-encryption",

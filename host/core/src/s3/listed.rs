@@ -5,7 +5,6 @@ use super::xml::write;
 use bytes::Bytes;
 
 /// A kind of configuration, by the sub-resource that stands for it.
-#[expect(missing_docs, reason = "the names are AWS's")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listed {
     Analytics,

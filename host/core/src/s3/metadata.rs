@@ -14,13 +14,13 @@ use http::header::{
 /// Most bytes of names (without prefix) and values of user metadata.
 ///
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html>
-pub const MAX_USER_BYTES: usize = 2048;
+pub(super) const MAX_USER_BYTES: usize = 2048;
 
 /// What objects are that nobody gave a type.
 const DEFAULT_TYPE: &str = "binary/octet-stream";
 
 /// Reads the metadata of a new object.
-pub fn read(headers: &HeaderMap) -> Result<Metadata, RequestError> {
+pub(super) fn read(headers: &HeaderMap) -> Result<Metadata, RequestError> {
     let system = |name| -> Result<_, RequestError> {
         let value = text(headers.get(&name), &name)?;
         Ok(value.filter(|value| !value.is_empty()))
@@ -136,7 +136,7 @@ impl Overrides {
 /// Writes what caches need to know of an object that they have already.
 ///
 /// Spec: <https://www.rfc-editor.org/rfc/rfc9110#name-304-not-modified>
-pub fn write_freshness(metadata: &Metadata, headers: &mut HeaderMap) {
+pub(super) fn write_freshness(metadata: &Metadata, headers: &mut HeaderMap) {
     for (name, value) in [
         (CACHE_CONTROL, metadata.cache_control.as_deref()),
         (EXPIRES, metadata.expires.as_deref()),
@@ -148,7 +148,7 @@ pub fn write_freshness(metadata: &Metadata, headers: &mut HeaderMap) {
 }
 
 /// Writes the metadata of an object, with the overrides, into the headers of an answer.
-pub fn write(metadata: &Metadata, overrides: &Overrides, headers: &mut HeaderMap) {
+pub(super) fn write(metadata: &Metadata, overrides: &Overrides, headers: &mut HeaderMap) {
     let content_type = metadata.content_type.as_deref().unwrap_or(DEFAULT_TYPE);
     let system = [
         (CONTENT_TYPE, Some(content_type)),

@@ -19,13 +19,13 @@ const KEY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'/');
 
 /// A key as `encoding-type=url` and URLs show it.
-pub fn encode(raw: &str) -> impl Display + '_ {
+pub(super) fn encode(raw: &str) -> impl Display + '_ {
     utf8_percent_encode(raw, KEY)
 }
 
 /// Decodes a piece of a path, where `+` is a plus. Unlike browsers, this refuses a `%` that two
 /// hex digits do not follow: guessing would make two addresses of one object.
-pub fn decode(raw: &str) -> Result<String, DecodeError> {
+pub(super) fn decode(raw: &str) -> Result<String, DecodeError> {
     let mut tail = raw.as_bytes();
     while let Some(at) = tail.iter().position(|&b| b == b'%') {
         match tail.get(at + 1..at + 3) {

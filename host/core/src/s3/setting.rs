@@ -17,7 +17,6 @@ use crate::model::BucketSetting;
 use bytes::Bytes;
 
 /// A setting, by the sub-resource that stands for it.
-#[expect(missing_docs, reason = "the names are AWS's")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setting {
     Accelerate,
@@ -40,7 +39,6 @@ pub enum Setting {
 }
 
 /// Methods that S3 has for a setting.
-#[expect(missing_docs, reason = "the names are the methods")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Methods {
     Get,
@@ -60,7 +58,7 @@ impl Methods {
 }
 
 /// A setting that is kept, and its document.
-pub type Kept = (BucketSetting, String);
+pub(super) type Kept = (BucketSetting, String);
 
 /// Sub-resources in a query.
 const NAMES: [(&str, Setting); 17] = [

@@ -7,18 +7,18 @@ use super::percent;
 use http::HeaderValue;
 
 /// Keys and values, in the client's order.
-pub type Tags = Vec<(String, String)>;
+pub(super) type Tags = Vec<(String, String)>;
 
 /// Most tags of an object.
-pub const MAX_OBJECT_TAGS: usize = 10;
+pub(super) const MAX_OBJECT_TAGS: usize = 10;
 /// Most tags of a bucket.
-pub const MAX_BUCKET_TAGS: usize = 50;
+pub(super) const MAX_BUCKET_TAGS: usize = 50;
 
 const MAX_KEY_CHARS: usize = 128;
 const MAX_VALUE_CHARS: usize = 256;
 
 /// Checks tags that shall belong to something that takes `most` of them.
-pub fn check(tags: &Tags, most: usize) -> Result<(), RequestError> {
+pub(super) fn check(tags: &Tags, most: usize) -> Result<(), RequestError> {
     if tags.len() > most {
         return Err(RequestError::TooManyTags(most));
     }
@@ -62,7 +62,7 @@ fn is_legal(char: char) -> bool {
 }
 
 /// Reads `x-amz-tagging`: pairs as in a query.
-pub fn parse(header: Option<&HeaderValue>) -> Result<Tags, RequestError> {
+pub(super) fn parse(header: Option<&HeaderValue>) -> Result<Tags, RequestError> {
     let Some(header) = header else {
         return Ok(Tags::new());
     };

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use std::borrow::Cow;
 
 /// Text as a header can carry it: ASCII as it is, other text as one encoded word.
-pub fn encode(text: &str) -> Cow<'_, str> {
+pub(super) fn encode(text: &str) -> Cow<'_, str> {
     let plain = |byte: u8| byte == b' ' || byte == b'\t' || byte.is_ascii_graphic();
     if text.bytes().all(plain) {
         return text.into();
@@ -16,7 +16,7 @@ pub fn encode(text: &str) -> Cow<'_, str> {
 }
 
 /// Text that came in a header: encoded words in UTF-8 become what they mean, all else stays.
-pub fn decode(text: &str) -> Cow<'_, str> {
+pub(super) fn decode(text: &str) -> Cow<'_, str> {
     if !text.contains("=?") {
         return text.into();
     }

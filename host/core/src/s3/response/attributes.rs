@@ -12,7 +12,7 @@ use http::header::LAST_MODIFIED;
 
 /// GetObjectAttributes.
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAttributes.html>
-pub fn attributes(query: &AttributesQuery, found: &Attributes) -> Reply {
+pub(crate) fn attributes(query: &AttributesQuery, found: &Attributes) -> Reply {
     let wants = |attribute| query.wanted.contains(&attribute);
     let head = &found.head;
     let mut reply = document(write::document("GetObjectAttributesResponse", |result| {
@@ -69,7 +69,7 @@ fn parts(query: &AttributesQuery, found: &Attributes, element: &mut Element<'_>)
 
 /// GetObjectTagging and GetBucketTagging.
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectTagging.html>
-pub fn tags(tags: &Tags) -> Reply {
+pub(crate) fn tags(tags: &Tags) -> Reply {
     document(tagging(tags))
 }
 

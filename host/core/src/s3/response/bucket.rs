@@ -14,7 +14,12 @@ const NAMELESS_REGION: &str = "us-east-1";
 
 /// ListBuckets. Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html>
 /// `region`: where they are, for clients that page.
-pub fn list(buckets: &[StoredBucket], prefix: &str, more: bool, region: Option<&str>) -> Reply {
+pub(crate) fn list(
+    buckets: &[StoredBucket],
+    prefix: &str,
+    more: bool,
+    region: Option<&str>,
+) -> Reply {
     document(write::document("ListAllMyBucketsResult", |result| {
         result.element("Owner", |owner| {
             owner.text("ID", OWNER);
@@ -43,14 +48,14 @@ pub fn list(buckets: &[StoredBucket], prefix: &str, more: bool, region: Option<&
 }
 
 /// CreateBucket.
-pub fn created(bucket: &BucketName) -> Reply {
+pub(crate) fn created(bucket: &BucketName) -> Reply {
     let mut reply = ok();
     set(reply.headers_mut(), LOCATION, format_args!("/{bucket}"));
     reply
 }
 
 /// HeadBucket.
-pub fn head(region: &str) -> Reply {
+pub(crate) fn head(region: &str) -> Reply {
     let mut reply = ok();
     set(reply.headers_mut(), header::BUCKET_REGION, region);
     reply
@@ -58,7 +63,7 @@ pub fn head(region: &str) -> Reply {
 
 /// GetBucketLocation.
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html>
-pub fn location(region: &str) -> Reply {
+pub(crate) fn location(region: &str) -> Reply {
     document(write::document("LocationConstraint", |location| {
         if region != NAMELESS_REGION {
             location.content(region);

@@ -22,7 +22,7 @@ use std::borrow::Cow;
 /// An error as its status, headers and document.
 ///
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
-pub fn error(error: &Error, asked: &Asked<'_>, id: &RequestId) -> Reply {
+pub(crate) fn error(error: &Error, asked: &Asked<'_>, id: &RequestId) -> Reply {
     let (status, ..) = error.code().wire();
     let mut reply = if error.code() == Code::NotModified {
         ok()
@@ -64,14 +64,14 @@ pub(in crate::s3) fn error_document(error: &Error, asked: &Asked<'_>, id: &Reque
 
 /// The request that an error is the answer to.
 #[derive(Debug, Clone)]
-pub struct Asked<'r> {
+pub(crate) struct Asked<'r> {
     parts: Cow<'r, Parts>,
     address: Option<Address>,
 }
 
 impl<'r> Asked<'r> {
     /// A request to a gateway with these domains.
-    pub fn of(parts: &'r Parts, domains: &Domains) -> Self {
+    pub(crate) fn of(parts: &'r Parts, domains: &Domains) -> Self {
         Self {
             parts: Cow::Borrowed(parts),
             address: Address::parse(parts, domains).ok(),
@@ -79,7 +79,7 @@ impl<'r> Asked<'r> {
     }
 
     /// The same for as long as it takes.
-    pub fn into_owned(self) -> Asked<'static> {
+    pub(crate) fn into_owned(self) -> Asked<'static> {
         Asked {
             parts: Cow::Owned(self.parts.into_owned()),
             address: self.address,

@@ -28,7 +28,7 @@ impl fmt::Display for Name<'_> {
 const ONLY_VERSION: &str = "null";
 
 /// ListObjects, ListObjectsV2 and ListObjectVersions.
-pub fn objects(request: &ListObjects, echo: &ListEcho, page: &ObjectPage) -> Reply {
+pub(crate) fn objects(request: &ListObjects, echo: &ListEcho, page: &ObjectPage) -> Reply {
     let name = |raw| Name(raw, echo.encode);
     // A page without room says nothing of what follows.
     let next = page.next.as_deref().filter(|_| request.max_keys > 0);
@@ -137,7 +137,7 @@ pub(super) fn person(parent: &mut Element<'_>, role: &str) {
 }
 
 /// ListMultipartUploads.
-pub fn uploads(request: &ListUploads, echo: &UploadsEcho, page: &UploadPage) -> Reply {
+pub(crate) fn uploads(request: &ListUploads, echo: &UploadsEcho, page: &UploadPage) -> Reply {
     let name = |raw| Name(raw, echo.encode);
     let next = page.next.as_ref().filter(|_| request.max_uploads > 0);
     document(write::document("ListMultipartUploadsResult", |result| {

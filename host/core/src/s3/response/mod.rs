@@ -1,14 +1,14 @@
 //! Answers as HTTP. Every kind of answer is a function here or in one of the modules below.
 
-pub mod attributes;
-pub mod bucket;
+pub(super) mod attributes;
+pub(super) mod bucket;
 mod error;
-pub mod listing;
-pub mod multipart;
-pub mod object;
+pub(super) mod listing;
+pub(super) mod multipart;
+pub(super) mod object;
 
 pub(super) use error::error_document;
-pub use error::{Asked, error};
+pub(super) use error::{Asked, error};
 
 use super::date::HttpDate;
 use super::header;
@@ -113,7 +113,7 @@ impl fmt::Display for Quoted<'_> {
 
 /// What tells one request from another.
 #[derive(Debug, Clone)]
-pub struct RequestId {
+pub(super) struct RequestId {
     /// Of the request.
     pub id: String,
     /// Of the process.
@@ -122,7 +122,7 @@ pub struct RequestId {
 
 /// What every answer has: names of the request and of the server, and a length. An answer to
 /// HEAD loses its body here.
-pub fn finish(mut reply: Reply, method: &Method, id: &RequestId) -> Reply {
+pub(super) fn finish(mut reply: Reply, method: &Method, id: &RequestId) -> Reply {
     let length = match reply.body() {
         ReplyBody::Empty => Some(0),
         ReplyBody::Full(bytes) => Some(bytes.len() as u64),

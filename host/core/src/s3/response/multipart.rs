@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 /// CreateMultipartUpload.
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html>
-pub fn created(
+pub(crate) fn created(
     bucket: &BucketName,
     key: &ObjectKey,
     id: &UploadId,
@@ -34,7 +34,7 @@ pub fn created(
 
 /// CompleteMultipartUpload.
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html>
-pub fn completed(upload: &UploadRef, location: &str, written: &Written) -> Bytes {
+pub(crate) fn completed(upload: &UploadRef, location: &str, written: &Written) -> Bytes {
     write::document("CompleteMultipartUploadResult", |result| {
         result.text("Location", location);
         result.text("Bucket", &upload.bucket);
@@ -45,7 +45,7 @@ pub fn completed(upload: &UploadRef, location: &str, written: &Written) -> Bytes
 }
 
 /// UploadPartCopy. Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html>
-pub fn copied(written: &Written) -> Bytes {
+pub(crate) fn copied(written: &Written) -> Bytes {
     write::document("CopyPartResult", |result| {
         result.text("LastModified", XmlDate(written.modified));
         result.text("ETag", Quoted(&written.etag));
@@ -56,7 +56,7 @@ pub fn copied(written: &Written) -> Bytes {
 }
 
 /// ListParts. Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListParts.html>
-pub fn parts(upload: &UploadRef, query: PartsQuery, page: &PartPage) -> Reply {
+pub(crate) fn parts(upload: &UploadRef, query: PartsQuery, page: &PartPage) -> Reply {
     let next = page.next.filter(|_| query.limit > 0);
     let last = page.parts.last().map(|part| part.number.get());
     document(write::document("ListPartsResult", |result| {

@@ -18,7 +18,7 @@ use http::header::{
 use std::ops::Range;
 
 /// PutObject.
-pub fn put(written: &Written) -> Reply {
+pub(crate) fn put(written: &Written) -> Reply {
     let mut reply = ok();
     set(reply.headers_mut(), ETAG, Quoted(&written.etag));
     if let Some(checksum) = &written.checksum {
@@ -30,7 +30,7 @@ pub fn put(written: &Written) -> Reply {
 /// PostObject: what the form asked for.
 ///
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html>
-pub fn posted(
+pub(crate) fn posted(
     bucket: &BucketName,
     key: &ObjectKey,
     written: &Written,
@@ -68,7 +68,7 @@ pub fn posted(
 }
 
 /// UploadPart.
-pub fn part(written: &Written) -> Reply {
+pub(crate) fn part(written: &Written) -> Reply {
     let mut reply = ok();
     set(reply.headers_mut(), ETAG, Quoted(&written.etag));
     if let Some(checksum) = &written.checksum {
@@ -78,7 +78,7 @@ pub fn part(written: &Written) -> Reply {
 }
 
 /// HeadObject. `part`: a part was asked for.
-pub fn head(
+pub(crate) fn head(
     object: &ObjectHead,
     range: Option<&Range<u64>>,
     part: bool,
@@ -115,7 +115,7 @@ pub fn head(
 }
 
 /// GetObject.
-pub fn get(object: ObjectReply, part: bool, answering: &Answering) -> Reply {
+pub(crate) fn get(object: ObjectReply, part: bool, answering: &Answering) -> Reply {
     let length = match &object.range {
         None => object.head.size,
         Some(range) => range.end.saturating_sub(range.start),
@@ -129,7 +129,7 @@ pub fn get(object: ObjectReply, part: bool, answering: &Answering) -> Reply {
 }
 
 /// CopyObject. Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>
-pub fn copied(copy: &Written) -> Bytes {
+pub(crate) fn copied(copy: &Written) -> Bytes {
     write::document("CopyObjectResult", |result| {
         result.text("LastModified", XmlDate(copy.modified));
         result.text("ETag", Quoted(&copy.etag));
@@ -139,7 +139,7 @@ pub fn copied(copy: &Written) -> Bytes {
 
 /// DeleteObjects: what became of each key.
 /// Spec: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>
-pub fn deleted(outcomes: &[(Named, Result<(), Error>)], quiet: bool) -> Reply {
+pub(crate) fn deleted(outcomes: &[(Named, Result<(), Error>)], quiet: bool) -> Reply {
     let name = |element: &mut Element<'_>, (key, version): &Named| {
         element.text("Key", key);
         if let Some(version) = version {
