@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy, sink};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -17,6 +18,10 @@ use tokio_rustls::server::TlsStream;
 
 /// How often to look whether the files have changed.
 const INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long to go on reading what a client sends that must not send it here, and how much.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: u64 = 1 << 20;
 
 /// Why a certificate cannot be used. `Display` is one line.
 #[derive(Debug, thiserror::Error)]
@@ -74,13 +79,23 @@ impl Tls {
         Ok(Self { acceptor, pair })
     }
 
-    /// Shakes hands; fails when that takes longer than `patience`.
+    /// Shakes hands; fails when that takes longer than `patience`, and when the client speaks plain
+    /// HTTP, which it is told in a way that it understands.
     pub(super) async fn accept(
         &self,
         socket: TcpStream,
         patience: Duration,
     ) -> io::Result<TlsStream<TcpStream>> {
-        tokio::time::timeout(patience, self.acceptor.accept(socket))
+        let accepted = async {
+            if speaks_http(&socket).await? {
+                refuse(socket).await?;
+                return Err(io::Error::other(
+                    "a request for HTTP came to the port for HTTPS",
+                ));
+            }
+            self.acceptor.accept(socket).await
+        };
+        tokio::time::timeout(patience, accepted)
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
@@ -118,6 +133,28 @@ impl Tls {
         *current.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         Ok(())
     }
+}
+
+/// Whether the client begins with the method of a request, and not with a record of TLS (0x16).
+async fn speaks_http(socket: &TcpStream) -> io::Result<bool> {
+    let mut first = [0];
+    Ok(socket.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase())
+}
+
+/// Answers a request in plain HTTP, of which nothing but its first byte is known.
+async fn refuse(mut socket: TcpStream) -> io::Result<()> {
+    const TEXT: &str = "This port is for HTTPS: ask with https:// instead of http://\n";
+    let answer = format!(
+        "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n{TEXT}",
+        TEXT.len()
+    );
+    socket.write_all(answer.as_bytes()).await?;
+    socket.shutdown().await?;
+    // What is unread when a socket is closed takes the answer with it.
+    let (mut rest, mut nowhere) = (socket.take(LINGER_BYTES), sink());
+    let read = tokio::time::timeout(LINGER, copy(&mut rest, &mut nowhere));
+    read.await.unwrap_or(Ok(0)).map(drop)
 }
 
 /// The files, and what was last read from them.
@@ -188,7 +225,6 @@ mod tests {
     use super::super::{Limits, Metrics, Stop, bind, no_place, serve};
     use super::*;
     use std::net::SocketAddr;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio_rustls::TlsConnector;
     use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
@@ -273,14 +309,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_client_that_speaks_plain_http_costs_only_its_connection() {
+    async fn a_client_that_speaks_plain_http_is_told_so_and_costs_only_its_connection() {
         let (_dir, tls) = load(ONE);
         let (address, _stop) = start(tls.unwrap());
         let mut socket = TcpStream::connect(address).await.unwrap();
         socket.write_all(get("/stream").as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        let _ = socket.read_to_end(&mut answer).await;
-        assert!(!answer.starts_with(b"HTTP"));
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).await.unwrap();
+        let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+        assert!(text.starts_with("This port is for HTTPS"), "{text}");
+        assert!(
+            head.contains(&format!("content-length: {}", text.len())),
+            "{answer}"
+        );
         assert!(ask(address, ONE.0).await.is_ok());
     }
 
