@@ -128,7 +128,7 @@ fn an_added_backend_can_be_served_and_removed() {
         &["config", "add", "new", "--type", "local", "--set", "path=x"],
     );
     assert!(again.contains("hint: --replace"), "{again}");
-    home.ok(&[
+    let said = home.ok(&[
         "config",
         "add",
         "new",
@@ -138,6 +138,7 @@ fn an_added_backend_can_be_served_and_removed() {
         "path=x",
         "--replace",
     ]);
+    assert!(said.starts_with("Replaced new in HOME/"), "{said}");
     let refused = home.fails(2, &["config", "remove", "new"]);
     assert!(refused.contains("hint: --yes"), "{refused}");
     home.ok(&["config", "remove", "new", "--yes"]);
@@ -371,7 +372,7 @@ fn keys_of_the_program_are_given_as_settings_are_and_checked_as_serve_does() {
             "layout=plain",
             "--replace"
         ]),
-        "Added a to HOME/.config/pys3local/backends.toml\n\
+        "Replaced a in HOME/.config/pys3local/backends.toml\n\
          Kept from before: sync, upload_expiry, metadata_db, path\n\
          Serve it: pys3local serve --backend-config a\n"
     );

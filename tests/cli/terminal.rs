@@ -65,6 +65,9 @@ fn removing_asks_on_a_terminal() {
     let home = Home::with_backends("[a]\ntype = \"local\"\npath = \"/x\"\n");
     let mut session = spawn(&home, &["config", "remove", "a"]);
     session
+        .exp_string("/.config/pys3local/backends.toml. What the backend stores stays as it is.")
+        .unwrap();
+    session
         .exp_string("Remove the backend \"a\"? [y/N] ")
         .unwrap();
     session.send_line("").unwrap();

@@ -74,6 +74,8 @@ impl NewValue {
 pub struct Written {
     /// The file that it is in.
     pub path: PathBuf,
+    /// Whether there was a backend of this name before.
+    pub replaced: bool,
     /// Keys of the section before it that are still there.
     pub kept: Vec<String>,
     /// Keys of that which are gone.
@@ -132,13 +134,14 @@ fn composed(
     let mut document = parse(&path)?;
     let mut table = table(section)?;
     let own = match file::own_file(dir, name) {
-        Some(own) if !document.contains_key(name) => Some(parse(&own)?),
+        Some(own) if !document.contains_key(name) && own.is_file() => Some(parse(&own)?),
         _ => None,
     };
     let old = match &own {
         Some(own) => Some(own.as_table() as &dyn TableLike),
         None => document.get(name).and_then(Item::as_table_like),
     };
+    let replaced = old.is_some();
     let (kept, removed) = old.map_or_else(Default::default, |old| carry(old, &mut table, asked));
     if let Some(old) = document.get_mut(name).and_then(Item::as_table_mut) {
         // The comment above a section is about the backend, not about its old settings.
@@ -153,6 +156,7 @@ fn composed(
     }
     let written = Written {
         path,
+        replaced,
         kept,
         removed,
     };
@@ -189,29 +193,50 @@ fn carry(old: &dyn TableLike, new: &mut Table, asked: &[&str]) -> (Vec<String>, 
     (kept, removed)
 }
 
-/// Removes the backend `name`: its section, and the file of its own if there is one, which would
-/// come to light otherwise. Answers where it was.
-pub fn remove(dir: &Path, name: &str) -> Result<Vec<PathBuf>, ConfigError> {
-    let mut removed = Vec::new();
-    if dir.is_dir() {
-        let _lock = lock(dir)?;
-        let path = dir.join(file::BACKENDS);
-        let mut document = parse(&path)?;
-        if document.remove(name).is_some() {
-            replace(&path, &document.to_string())?;
-            removed.push(path);
-        }
-        if let Some(own) = file::own_file(dir, name)
-            && own.is_file()
-        {
-            std::fs::remove_file(&own).map_err(failed(&own))?;
-            removed.push(own);
-        }
+/// What the removal of a backend does to files: at least one of both.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// Loses a section.
+    pub changed: Option<PathBuf>,
+    /// The backend's own file, which would come to light without the section.
+    pub deleted: Option<PathBuf>,
+}
+
+impl std::fmt::Display for Removal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let changes = self.changed.as_ref();
+        let changes = changes.map(|path| format!("changes {}", path.display()));
+        let deletes = self.deleted.as_ref();
+        let deletes = deletes.map(|path| format!("deletes {}", path.display()));
+        let all: Vec<_> = changes.into_iter().chain(deletes).collect();
+        write!(f, "This {}.", all.join(" and "))
     }
-    if removed.is_empty() {
+}
+
+/// What [`remove()`] would do.
+pub fn removal(dir: &Path, name: &str) -> Result<Removal, ConfigError> {
+    let path = dir.join(file::BACKENDS);
+    let changed = parse(&path)?.contains_key(name).then_some(path);
+    let deleted = file::own_file(dir, name).filter(|own| own.is_file());
+    if changed.is_none() && deleted.is_none() {
         return Err(file::unknown(dir, name)?);
     }
-    Ok(removed)
+    Ok(Removal { changed, deleted })
+}
+
+/// Removes the backend `name`. Answers where it was.
+pub fn remove(dir: &Path, name: &str) -> Result<Vec<PathBuf>, ConfigError> {
+    let _lock = dir.is_dir().then(|| lock(dir)).transpose()?;
+    let Removal { changed, deleted } = removal(dir, name)?;
+    if let Some(path) = &changed {
+        let mut document = parse(path)?;
+        document.remove(name);
+        replace(path, &document.to_string())?;
+    }
+    if let Some(own) = &deleted {
+        std::fs::remove_file(own).map_err(failed(own))?;
+    }
+    Ok(changed.into_iter().chain(deleted).collect())
 }
 
 fn table(section: &NewSection) -> Result<Table, ConfigError> {

@@ -195,7 +195,15 @@ fn removing_a_backend_removes_the_file_of_its_own_too() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("backends.toml"), "[a]\ntype = \"local\"\n").unwrap();
     fs::write(dir.path().join("a.toml"), "type = \"drime\"\n").unwrap();
-    assert_eq!(remove(dir.path(), "a").unwrap().len(), 2);
+    let [changed, deleted] = ["backends.toml", "a.toml"].map(|name| dir.path().join(name));
+    let said = removal(dir.path(), "a").unwrap().to_string();
+    let expected = format!(
+        "This changes {} and deletes {}.",
+        changed.display(),
+        deleted.display()
+    );
+    assert_eq!(said, expected);
+    assert_eq!(remove(dir.path(), "a").unwrap(), [changed, deleted]);
     assert!(file::names(dir.path()).unwrap().is_empty());
     let again = remove(dir.path(), "a").unwrap_err();
     assert!(

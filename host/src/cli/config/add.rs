@@ -209,8 +209,13 @@ pub(super) fn added(site: &Site, name: &str, written: &Written) -> String {
         [] => String::new(),
         keys => format!("{what}: {}\n", keys.join(", ")),
     };
+    let done = if written.replaced {
+        format!("Replaced {name} in")
+    } else {
+        format!("Added {name} to")
+    };
     format!(
-        "Added {name} to {}\n{}{}Serve it: {}\n",
+        "{done} {}\n{}{}Serve it: {}\n",
         written.path.display(),
         line("Kept from before", &written.kept),
         line("No longer there", &written.removed),

@@ -12,6 +12,7 @@ mod tests;
 use super::Failure;
 use super::options::Directories;
 use super::output::print;
+use crate::config::edit;
 use add::AddOptions;
 use clap::{Args, Subcommand};
 use dialog::Console;
@@ -109,7 +110,7 @@ fn perform(site: &Site, command: Option<ConfigCommand>) -> Result<(), Failure> {
 
 fn remove(site: &Site, name: &str, yes: bool, json: bool) -> Result<(), Failure> {
     // Who asks for what is not there need not confirm.
-    crate::config::file::locate(site.dir(), name)?;
+    let removal = edit::removal(site.dir(), name)?;
     if !yes {
         if !io::stdin().is_terminal() {
             return Err(
@@ -117,12 +118,14 @@ fn remove(site: &Site, name: &str, yes: bool, json: bool) -> Result<(), Failure>
                     .hint("--yes removes it without asking"),
             );
         }
+        let text = format!("{removal} What the backend stores stays as it is.\n");
+        dialog::say(&mut Console, &text)?;
         let question = format!("Remove the backend {name:?}?");
         if !dialog::confirm(&mut Console, &question, false)? {
             return Err(Failure::new("nothing was removed"));
         }
     }
-    let files = crate::config::edit::remove(site.dir(), name)?;
+    let files = edit::remove(site.dir(), name)?;
     if json {
         return print(&pretty(&json!({"name": name, "files": files})));
     }

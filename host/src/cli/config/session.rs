@@ -60,8 +60,12 @@ fn remove(site: &Site, dialog: &mut dyn Dialog, name: Option<String>) -> Result<
     let Some(name) = which(site, dialog, name)? else {
         return Ok(());
     };
-    crate::config::file::locate(site.dir(), &name)?;
-    let question = format!("Remove the backend {name:?}? What it stores stays as it is.");
+    let removal = edit::removal(site.dir(), &name)?;
+    say(
+        dialog,
+        &format!("{removal} What the backend stores stays as it is.\n"),
+    )?;
+    let question = format!("Remove the backend {name:?}?");
     if !dialog::confirm(dialog, &question, false)? {
         return say(dialog, "Nothing was removed.\n");
     }
