@@ -50,6 +50,29 @@ fn what_fails_has_code_1_and_one_line_on_stderr() {
 }
 
 #[test]
+fn a_start_without_an_api_key_says_how_to_give_one() {
+    let home = Home::with_backends(
+        "[none]\ntype = \"drime\"\n[empty]\ntype = \"drime\"\napi_key = \"\"\n",
+    );
+    let serve = ["serve", "--listen", "127.0.0.1:0"];
+    let said = home.fails(1, &[&serve[..], &["--backend", "drime"]].concat());
+    let (what, hint) = said.split_once("\nhint: ").unwrap();
+    assert!(what.contains("needs the setting \"api_key\""), "{said}");
+    assert_eq!(
+        hint,
+        "the environment variable DRIME_API_KEY gives it, or \
+         `pys3local config add NAME --type drime --secret api_key`, and then --backend-config NAME\n"
+    );
+    for name in ["none", "empty"] {
+        let said = home.fails(1, &[&serve[..], &["--backend-config", name]].concat());
+        let hint = format!("`pys3local config add {name} --type drime --replace --secret api_key`");
+        assert!(said.contains(&hint), "{said}");
+        // It is for servers without a config.
+        assert!(!said.contains("DRIME_API_KEY"), "{said}");
+    }
+}
+
+#[test]
 fn a_start_that_fails_is_one_object_where_the_log_is_for_programs() {
     let home = Home::with_backends("[there]\ntype = \"local\"\npath = \"x\"\n");
     let args = ["serve", "--backend-config", "x", "--log-format", "json"];

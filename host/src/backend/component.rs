@@ -257,11 +257,16 @@ impl Component {
         let mut settings = BTreeMap::new();
         for setting in &self.description.settings {
             let name = &setting.name;
-            let Some(value) = given.remove(name).or_else(|| setting.default.clone()) else {
+            let value = given.remove(name).or_else(|| setting.default.clone());
+            let is_secret = setting.kind == SettingKind::Secret;
+            // An empty secret lets nobody in.
+            let is_none = |value: &String| setting.required && is_secret && value.trim().is_empty();
+            let Some(value) = value.filter(|value| !is_none(value)) else {
                 if setting.required {
                     return Err(OpenError::MissingSetting {
                         kind: self.kind.clone(),
                         setting: name.clone(),
+                        secret: is_secret,
                         help: setting.help.clone(),
                     });
                 }

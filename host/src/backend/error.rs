@@ -42,6 +42,8 @@ pub enum OpenError {
         kind: String,
         /// The setting.
         setting: String,
+        /// Whether it is one.
+        secret: bool,
         /// The plugin's own words about it.
         help: String,
     },

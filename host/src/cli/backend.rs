@@ -2,6 +2,7 @@
 
 use super::Failure;
 use super::plugin::words;
+use super::whereabouts::quoted;
 use crate::backend::{
     self, Backend, BackendOptions, Component, Description, HostPattern, OpenError, PluginConfig,
     SettingKind,
@@ -64,7 +65,18 @@ async fn start(settings: &Serve, say_reach: bool) -> Result<Backend, Failure> {
             words::list(&missing)
         );
     }
-    let backend = component.start(plain, &options).await.map_err(failed)?;
+    let built_in = component.is_built_in();
+    let backend = match component.start(plain, &options).await {
+        Ok(backend) => backend,
+        Err(error) => {
+            let hint = remedy(section, built_in, &error);
+            let failure = failed(error);
+            return Err(match hint {
+                Some(hint) => failure.hint(hint),
+                None => failure,
+            });
+        }
+    };
     if let Some(failure) = undeclared_flag(section, &backend.unknown_settings) {
         backend.shutdown();
         return Err(failure);
@@ -88,6 +100,36 @@ async fn start(settings: &Serve, say_reach: bool) -> Result<Backend, Failure> {
         tracing::warn!("the key {setting:?}{place} is not one that the backend {kind:?} knows");
     }
     Ok(backend)
+}
+
+/// How to give a setting that is missing.
+fn remedy(section: &BackendConfig, built_in: bool, error: &OpenError) -> Option<String> {
+    let OpenError::MissingSetting {
+        setting, secret, ..
+    } = error
+    else {
+        return None;
+    };
+    let kind = &section.kind;
+    let option = if *secret {
+        format!("--secret {setting}")
+    } else {
+        format!("--set {setting}=VALUE")
+    };
+    if let Some(name) = &section.name {
+        let name = quoted(name);
+        let command = format!("pys3local config add {name} --type {kind} --replace {option}");
+        return Some(format!("`{command}` gives it"));
+    }
+    let variable = if built_in && kind == "drime" && setting == "api_key" {
+        "the environment variable DRIME_API_KEY gives it, or "
+    } else {
+        ""
+    };
+    Some(format!(
+        "{variable}`pys3local config add NAME --type {kind} {option}`, and then \
+         --backend-config NAME"
+    ))
 }
 
 /// The settings in plain text. What a section says was revealed as it was read, as far as its
