@@ -13,6 +13,7 @@ mod imported;
 mod migrate;
 mod places;
 mod stats;
+mod ways;
 mod whereabouts;
 
 use pys3local_tests::command::Program;

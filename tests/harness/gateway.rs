@@ -156,6 +156,12 @@ impl Gateway {
         }
     }
 
+    /// The same with other options.
+    pub fn restart_as(&mut self, options: Options) {
+        self.options = options;
+        self.restart();
+    }
+
     /// Every file below the data directory with its size, sorted, relative to it.
     pub fn files(&self) -> Vec<(String, u64)> {
         let root = self.data();

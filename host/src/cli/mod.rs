@@ -15,6 +15,7 @@ mod plugin;
 mod progress;
 mod serve;
 mod startup;
+mod ways;
 mod whereabouts;
 
 pub use failure::Failure;

@@ -2,7 +2,7 @@
 
 use super::admin::Admin;
 use super::options::ServeOptions;
-use super::{Failure, backend, log, startup, whereabouts};
+use super::{Failure, backend, log, startup, ways, whereabouts};
 use crate::backend::Backend;
 use crate::cache::{CacheOptions, NamespaceBinding, SqliteCache};
 use crate::config::{self, Access, BackendConfig, KeyPair, ListenAddress, Places, Serve, resolve};
@@ -62,10 +62,7 @@ async fn serve(settings: Serve, places: &Places, log: log::Options) -> Result<()
     let stop = stop_on_signals()?;
 
     warn(&settings, &backend, bound, places, log);
-    let default_database = places.config.join("metadata.db");
-    if let Some(warning) = whereabouts::warning(&settings, &backend, &cache, &default_database)? {
-        log::warn_loudly(log, &warning);
-    }
+    warn_of_store(&settings, &backend, &cache, places, log)?;
     let reader = if io::stdout().is_terminal() {
         let bold = log::is_coloured(true);
         startup::Reader::Person { bold }
@@ -183,6 +180,28 @@ fn warn(
             log::warn_loudly(log, &exposed.to_string());
         }
     }
+    if let Some(files) = &settings.tls
+        && let Some(exposed) = config::exposed_key(&files.key)
+    {
+        log::warn_loudly(log, &exposed.to_string());
+    }
+}
+
+/// The same of a store that is not what it seems to be.
+fn warn_of_store(
+    settings: &Serve,
+    backend: &Backend,
+    cache: &SqliteCache,
+    places: &Places,
+    log: log::Options,
+) -> Result<(), Failure> {
+    let usual_database = places.config.join("metadata.db");
+    let moved = whereabouts::warning(settings, backend, cache, &usual_database)?;
+    let other_way = ways::warning(settings, backend, cache)?;
+    for warning in moved.into_iter().chain(other_way) {
+        log::warn_loudly(log, &warning);
+    }
+    Ok(())
 }
 
 /// Listens on what `flag` says, and answers where that is.

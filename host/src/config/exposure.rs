@@ -38,6 +38,17 @@ pub fn exposed(path: &Path, declared: &[String]) -> Option<Exposed> {
     })
 }
 
+/// The same for the file of a private key. One of root's may be for a group, as systems do it that
+/// keep the keys of all their servers in one directory.
+pub fn exposed_key(path: &Path) -> Option<Exposed> {
+    if is_roots_for_a_group(path) {
+        return None;
+    }
+    let remedy = remedy(path)?;
+    let path = path.to_owned();
+    Some(Exposed { path, remedy })
+}
+
 /// The same for each config file in `dir`.
 pub fn all_exposed(dir: &Path) -> Vec<Exposed> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
@@ -63,6 +74,17 @@ fn remedy(path: &Path) -> Option<&'static str> {
         false if others => Some("o="),
         _ => None,
     }
+}
+
+#[cfg(unix)]
+fn is_roots_for_a_group(path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(path).is_ok_and(|about| about.uid() == 0 && about.mode() & 0o027 == 0)
+}
+
+#[cfg(not(unix))]
+fn is_roots_for_a_group(_: &Path) -> bool {
+    false
 }
 
 #[cfg(not(unix))]
@@ -119,6 +141,28 @@ mod tests {
             assert!(!is_exposed(text, 0o600, &[]), "{text}");
             assert!(!is_exposed(text, 0o400, &[]), "{text}");
         }
+    }
+
+    #[test]
+    fn a_private_key_is_not_for_everybody() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key.pem");
+        std::fs::write(&path, "key").unwrap();
+        for mode in [0o644, 0o604, 0o660, 0o666] {
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            let said = exposed_key(&path).unwrap().to_string();
+            assert!(said.contains("`chmod 600 "), "{mode:o}: {said}");
+        }
+        for mode in [0o600, 0o400] {
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            assert_eq!(exposed_key(&path), None, "{mode:o}");
+        }
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(0o640)).unwrap();
+        assert_eq!(
+            exposed_key(&path).is_none(),
+            rustix::process::geteuid().is_root()
+        );
+        assert_eq!(exposed_key(&dir.path().join("missing")), None);
     }
 
     #[test]

@@ -18,7 +18,7 @@ mod section;
 
 pub use access::KeyPair;
 pub use error::{ConfigError, Origin};
-pub use exposure::{Exposed, all_exposed, exposed};
+pub use exposure::{Exposed, all_exposed, exposed, exposed_key};
 pub use listen::ListenAddress;
 pub use places::Places;
 pub use resolve::{Access, Given, RawServe, Serve};
