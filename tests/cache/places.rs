@@ -79,6 +79,57 @@ fn the_database_may_lie_elsewhere() {
     assert_eq!(stats, "Cache is empty\n");
 }
 
+#[test]
+fn the_store_and_the_database_of_a_servers_variables_are_those_of_the_commands() {
+    let (dir, program) = home();
+    for (store, objects) in [("mine", 1), ("other", 2), ("third", 3)] {
+        fs::create_dir(dir.path().join(store)).unwrap();
+        for n in 0..objects {
+            fs::write(dir.path().join(store).join(n.to_string()), "12345").unwrap();
+        }
+    }
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    fs::create_dir_all(program.config()).unwrap();
+    let section = format!(
+        "[mine]\ntype = \"local\"\npath = {:?}\nmetadata_db = \"own.db\"\n\
+         [other]\ntype = \"local\"\npath = {:?}\n",
+        path("mine"),
+        path("other")
+    );
+    fs::write(program.config().join("backends.toml"), section).unwrap();
+    let run = |variables: &[(&str, &str)], args: &[&str]| {
+        let mut command = program.command(args);
+        command.envs(variables.iter().copied());
+        let done = command.output().unwrap();
+        assert!(done.status.success(), "{args:?}: {done:?}");
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let mine = ("PYS3LOCAL_BACKEND_CONFIG", "mine");
+    let (third, other_path) = (path("third"), path("other"));
+    let migrate = ["cache", "migrate"];
+    let by_path = ("PYS3LOCAL_PATH", &*third);
+    let total = |text: &str, count: u32| {
+        assert!(text.contains(&format!("Total files: {count}\n")), "{text}");
+    };
+    total(&run(&[mine], &migrate), 1);
+    assert_eq!(run(&[], &["cache", "stats"]), "Cache is empty\n");
+    total(&run(&[mine], &["cache", "stats"]), 1);
+    total(&run(&[by_path], &migrate), 3);
+    total(&run(&[], &["cache", "stats"]), 3);
+    // An option names the store, whichever the variables name.
+    for variables in [&[mine][..], &[by_path], &[mine, by_path]] {
+        let other = [&migrate[..], &["--backend-config", "other"]].concat();
+        total(&run(variables, &other), 2);
+        let by_path = [&migrate[..], &["--path", &other_path]].concat();
+        total(&run(variables, &by_path), 2);
+    }
+    // Of both variables the path is where the backend's objects are, as for a server.
+    total(&run(&[mine, by_path], &migrate), 3);
+    let both = ["--path", "x", "--backend-config", "mine"];
+    let refusal = program.fails(2, &[&migrate[..], &both].concat());
+    assert!(refusal.contains("cannot be used together"), "{refusal}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn servers_share_a_database_while_every_command_runs_beside_them() {
     let first = Options::default().start();

@@ -265,7 +265,7 @@ impl Origins<'_> {
     }
 
     /// A variable that is set to nothing is not set.
-    fn path(&self, id: &str, value: Option<PathBuf>) -> Option<Given<PathBuf>> {
+    pub(super) fn path(&self, id: &str, value: Option<PathBuf>) -> Option<Given<PathBuf>> {
         let is_unset = |given: &Given<PathBuf>| {
             given.value.as_os_str().is_empty() && matches!(given.origin, Origin::Env(_))
         };
@@ -273,7 +273,7 @@ impl Origins<'_> {
     }
 
     /// The same for a text.
-    fn text(&self, id: &str, value: Option<String>) -> Option<Given<String>> {
+    pub(super) fn text(&self, id: &str, value: Option<String>) -> Option<Given<String>> {
         let is_unset = |given: &Given<String>| {
             given.value.is_empty() && matches!(given.origin, Origin::Env(_))
         };

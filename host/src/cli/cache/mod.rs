@@ -194,9 +194,23 @@ impl Context {
         source == Some(ValueSource::CommandLine)
     }
 
-    /// Where the database is, for a backend from the config directory or for none.
+    /// Where the database is, for a backend from the config directory; for none, that of the one
+    /// which `serve` takes from its variable, since that server's database is meant.
     fn database(&self, backend_config: Option<&str>) -> Result<PathBuf, Failure> {
-        Ok(self.settings(raw_backend(backend_config))?.metadata_db)
+        let variable = std::env::var("PYS3LOCAL_BACKEND_CONFIG").ok();
+        let variable = variable.filter(|name| !name.is_empty());
+        let raw = match (backend_config, variable) {
+            // Which backend it is makes no difference to a database that is named itself.
+            (None, Some(name)) if self.place.metadata_db.is_none() => RawServe {
+                backend_config: Some(Given {
+                    value: name,
+                    origin: Origin::Env("PYS3LOCAL_BACKEND_CONFIG".to_owned()),
+                }),
+                ..RawServe::default()
+            },
+            (name, _) => raw_backend(name),
+        };
+        Ok(self.settings(raw)?.metadata_db)
     }
 }
 

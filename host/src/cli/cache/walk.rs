@@ -5,6 +5,7 @@ use crate::backend::Backend;
 use crate::cache::{CacheReader, NamespaceBinding, SqliteCache};
 use crate::cli::options::{Layout, Origins};
 use crate::cli::serve::freshness;
+use crate::cli::ways::some_of;
 use crate::cli::{Failure, backend, log};
 use crate::config::{Given, Origin, RawServe, SettingValue};
 use crate::model::{BucketName, ObjectKey};
@@ -21,11 +22,11 @@ use std::time::Duration;
 #[derive(Debug, Clone, Args)]
 pub(super) struct WalkOptions {
     /// Backend from the config directory: a section of backends.toml, or NAME.toml
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, env = "PYS3LOCAL_BACKEND_CONFIG", value_name = "NAME")]
     backend_config: Option<String>,
 
     /// Directory of objects, as in `serve --path`
-    #[arg(long, value_name = "DIR", conflicts_with = "backend_config")]
+    #[arg(long, env = "PYS3LOCAL_PATH", value_name = "DIR")]
     path: Option<PathBuf>,
 
     /// Workspace, instead of the one in the config
@@ -37,7 +38,7 @@ pub(super) struct WalkOptions {
     bucket: Option<BucketName>,
 
     /// Folder of the backend that is the root, for backends that have such a setting
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, env = "PYS3LOCAL_ROOT_FOLDER", value_name = "PATH")]
     root_folder: Option<String>,
 
     /// All buckets, as `serve` with this option has them, instead of the one bucket `default`
@@ -96,34 +97,29 @@ const PATIENCE: [Duration; 3] = [
 
 impl WalkOptions {
     pub(super) async fn open(self, context: &Context) -> Result<Walk, Failure> {
-        let given = |flag: &str, value: Option<String>| {
-            value.map(|value| Given {
-                value,
-                origin: Origin::Flag(flag.to_owned()),
-            })
-        };
+        let origins = Origins(context.matches.as_ref());
+        let (backend_config, path) = named(
+            origins.text("backend_config", self.backend_config),
+            origins.path("path", self.path),
+        )?;
         // Another bucket than `default` there is only with real buckets.
         let named = self
             .bucket
             .as_ref()
             .is_some_and(|name| name.as_str() != DEFAULT_BUCKET);
         let advanced = self.allow_bucket_creation || named;
-        let title = match (&self.backend_config, &self.path) {
-            (Some(name), _) => name.clone(),
-            (None, Some(path)) => path.display().to_string(),
-            (None, None) => {
-                let what = "say which store: --backend-config NAME, or --path DIR";
-                return Err(Failure::usage(what));
-            }
+        let title = match (&backend_config, &path) {
+            (Some(name), _) => name.value.clone(),
+            (None, path) => path
+                .as_ref()
+                .map(|path| path.value.display().to_string())
+                .unwrap_or_default(),
         };
         let raw = RawServe {
-            backend_config: given("--backend-config", self.backend_config),
-            path: self.path.map(|value| Given {
-                value,
-                origin: Origin::Flag("--path".to_owned()),
-            }),
-            root_folder: given("--root-folder", self.root_folder),
-            layout: self.layout.given(&Origins(context.matches.as_ref())),
+            backend_config,
+            path,
+            root_folder: origins.text("root_folder", self.root_folder),
+            layout: self.layout.given(&origins),
             allow_bucket_creation: advanced,
             ..RawServe::default()
         };
@@ -192,6 +188,30 @@ impl WalkOptions {
     }
 }
 
+type Named = (Option<Given<String>>, Option<Given<PathBuf>>);
+
+/// Which store is meant. Who names one means that one, whichever a server gets from its variables;
+/// of two variables a server uses both.
+fn named(config: Option<Given<String>>, path: Option<Given<PathBuf>>) -> Result<Named, Failure> {
+    let is_flag = |origin: &Origin| matches!(origin, Origin::Flag(_));
+    match (&config, &path) {
+        (None, None) => {
+            let what = "say which store: --backend-config NAME, or --path DIR";
+            Err(Failure::usage(what))
+        }
+        (Some(name), Some(dir)) => match (is_flag(&name.origin), is_flag(&dir.origin)) {
+            (true, true) => {
+                let what = "--path and --backend-config cannot be used together";
+                Err(Failure::usage(what))
+            }
+            (true, false) => Ok((config, None)),
+            (false, true) => Ok((None, path)),
+            (false, false) => Ok((config, path)),
+        },
+        _ => Ok((config, path)),
+    }
+}
+
 /// What a walk in this mode does not see of a store.
 fn out_of_sight(
     cache: &SqliteCache,
@@ -234,22 +254,6 @@ fn out_of_sight(
             remedy: "add --allow-bucket-creation, as for `serve`, to look there",
         }),
     })
-}
-
-/// So many names that a line can hold them.
-fn some_of(names: &[String]) -> String {
-    const SHOWN: usize = 3;
-    let shown: Vec<_> = names.iter().take(SHOWN).map(String::as_str).collect();
-    let word = if names.len() == 1 {
-        "bucket"
-    } else {
-        "buckets"
-    };
-    let more = match names.len().saturating_sub(SHOWN) {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    format!("the {word} {}{more}", shown.join(", "))
 }
 
 impl Walk {
