@@ -55,6 +55,14 @@ def test_a_tree_in_chunks_of_5_mib_is_the_same(rclone, bucket, tree, tmp_path, s
     assert_same_tree(tmp_path / "back", tree)
 
 
+def test_signature_version_2_carries_a_tree_up_and_down(rclone, tree, tmp_path):
+    old = ("--s3-v2-auth", "--s3-upload-cutoff", "5Mi")
+    rclone("mkdir", "remote:signed", *old)
+    rclone("copy", "tree", "remote:signed/a b", *old)
+    rclone("copy", "remote:signed/a b", "back", *old)
+    assert_same_tree(tmp_path / "back", tree)
+
+
 def test_check_by_hash_finds_no_difference_and_then_the_one_made(rclone, bucket, tree):
     rclone("copy", "tree", f"remote:{bucket}")
     rclone("check", "tree", f"remote:{bucket}")

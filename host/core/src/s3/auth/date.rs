@@ -12,9 +12,11 @@ use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
 /// `20130524T000000Z`.
 const ISO_BASIC: &[BorrowedFormatItem<'_>] =
     format_description!("[year][month][day]T[hour][minute][second]Z");
-/// `Fri, 24 May 2013 00:00:00 GMT`.
+/// `Fri, 24 May 2013 00:00:00 GMT`; the zone may have its newer name, as rclone writes it for
+/// version 2.
 const RFC_1123: &[BorrowedFormatItem<'_>] = format_description!(
-    "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    version = 2,
+    "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] [first [GMT] [UTC]]"
 );
 
 /// The same with a numeric zone, as old clients write it: `Fri, 24 May 2013 00:00:00 +0000`.
@@ -105,7 +107,7 @@ mod tests {
     fn both_forms_of_a_date_mean_the_same() {
         let iso = SignedAt::parse("20130524T000000Z").unwrap();
         assert_eq!(SignedAt::parse("Fri, 24 May 2013 00:00:00 GMT"), Some(iso));
-        for zone in ["+0000", "-0000"] {
+        for zone in ["UTC", "+0000", "-0000"] {
             let raw = format!("Fri, 24 May 2013 00:00:00 {zone}");
             assert_eq!(SignedAt::parse(&raw), Some(iso), "{zone}");
         }
@@ -128,6 +130,8 @@ mod tests {
             "+0130524T000000Z",
             "2013-05-24T00:00:00Z",
             "yesterday",
+            "Fri, 24 May 2013 00:00:00",
+            "Fri, 24 May 2013 00:00:00 CET",
         ] {
             assert_eq!(SignedAt::parse(odd), None, "{odd}");
         }
