@@ -27,6 +27,34 @@ async fn system_headers_come_back_as_they_were_sent() {
 }
 
 #[tokio::test]
+async fn a_list_that_comes_in_several_lines_is_kept_whole() {
+    let (_gateway, s3) = Gateway::with_bucket().await;
+    let mut put = s3.put("bucket", "key", "x");
+    for (name, value) in [
+        ("cache-control", "no-cache"),
+        ("cache-control", "max-age=60"),
+        ("content-encoding", "aws-chunked"),
+        ("content-encoding", "gzip"),
+        ("content-language", "de"),
+        ("content-language", "en"),
+        ("x-amz-meta-list", "1"),
+        ("x-amz-meta-list", "2"),
+    ] {
+        put = put.header(name, value);
+    }
+    put.send().await.expect(200);
+    let reply = s3.head("bucket", "key").send().await.expect(200);
+    for (name, value) in [
+        ("cache-control", "no-cache,max-age=60"),
+        ("content-encoding", "gzip"),
+        ("content-language", "de,en"),
+        ("x-amz-meta-list", "1,2"),
+    ] {
+        assert_eq!(reply.header(name), Some(value), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn an_object_without_a_type_is_a_stream_of_octets() {
     let (_gateway, s3) = Gateway::with_bucket().await;
     s3.store("bucket", "page.html", "x").await;

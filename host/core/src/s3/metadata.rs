@@ -25,12 +25,16 @@ pub(super) fn read(headers: &HeaderMap) -> Result<Metadata, RequestError> {
         let value = text(headers.get(&name), &name)?;
         Ok(value.filter(|value| !value.is_empty()))
     };
+    let system_list = |name| -> Result<_, RequestError> {
+        let value = list(headers, &name)?;
+        Ok(Some(value).filter(|value| !value.is_empty()))
+    };
     Ok(Metadata {
         content_type: system(CONTENT_TYPE)?,
-        cache_control: system(CACHE_CONTROL)?,
+        cache_control: system_list(CACHE_CONTROL)?,
         content_disposition: system(CONTENT_DISPOSITION)?,
-        content_encoding: system(CONTENT_ENCODING)?.and_then(without_aws_chunked),
-        content_language: system(CONTENT_LANGUAGE)?,
+        content_encoding: system_list(CONTENT_ENCODING)?.and_then(without_aws_chunked),
+        content_language: system_list(CONTENT_LANGUAGE)?,
         expires: system(EXPIRES)?,
         user: user(headers)?,
         tags: tags::parse(headers.get(header::TAGGING))?,
@@ -44,12 +48,7 @@ fn user(headers: &HeaderMap) -> Result<Vec<(String, String)>, RequestError> {
         let Some(name) = full_name.as_str().strip_prefix(header::META_PREFIX) else {
             continue;
         };
-        let mut values = Vec::new();
-        for value in headers.get_all(full_name) {
-            values.extend(text(Some(value), full_name)?);
-        }
-        // A repeated header is one with a list for a value.
-        let value = values.join(",");
+        let value = list(headers, full_name)?;
         bytes += name.len() + value.len();
         user.push((name.to_owned(), words::decode(&value).into_owned()));
     }
@@ -57,6 +56,17 @@ fn user(headers: &HeaderMap) -> Result<Vec<(String, String)>, RequestError> {
         return Err(RequestError::MetadataTooLarge(bytes));
     }
     Ok(user)
+}
+
+/// A repeated header is one with a list for a value.
+///
+/// Spec: <https://www.rfc-editor.org/rfc/rfc9110#name-field-order>
+fn list(headers: &HeaderMap, name: &HeaderName) -> Result<String, RequestError> {
+    let mut values = Vec::new();
+    for value in headers.get_all(name) {
+        values.extend(text(Some(value), name)?);
+    }
+    Ok(values.join(","))
 }
 
 /// Values are UTF-8: that is what clients that send more than ASCII mean.
@@ -246,6 +256,15 @@ mod tests {
         assert_eq!(gzip.as_deref(), Some("gzip"));
         let both = kept("gzip,br, aws-chunked").content_encoding;
         assert_eq!(both.as_deref(), Some("gzip,br"));
+    }
+
+    #[test]
+    fn aws_chunked_in_a_line_of_its_own_hides_no_other_encoding() {
+        for encodings in [["aws-chunked", "gzip"], ["gzip", "aws-chunked"]] {
+            let sent = encodings.map(|encoding| ("content-encoding", encoding));
+            let kept = read(&headers(&sent)).unwrap().content_encoding;
+            assert_eq!(kept.as_deref(), Some("gzip"), "{encodings:?}");
+        }
     }
 
     #[test]
