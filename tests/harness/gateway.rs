@@ -91,8 +91,7 @@ impl Gateway {
         self.run.stderr.text()
     }
 
-    /// Waits until standard error contains a text; panics if it never does. What is logged before
-    /// an answer may be read after it.
+    /// Waits until standard error contains a text; panics if it never does.
     #[track_caller]
     pub fn until_said(&self, text: &str) {
         let what = format!("{text:?} on standard error");

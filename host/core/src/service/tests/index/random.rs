@@ -25,7 +25,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 }
 
 /// More than a folder of these keys can have: then a look at it is a look at all of it.
-const WHOLE: usize = 8;
+const WHOLE: usize = 9;
 
 /// The same page of the storage and of the index.
 async fn assert_same(f: &Fixture, prefix: &str, shallow: bool, after: Option<&str>, limit: u16) {
