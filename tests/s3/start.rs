@@ -42,7 +42,7 @@ async fn a_start_names_directories_that_are_no_buckets_and_no_request_does() {
     let options = Options::default().arg("--layout").arg("plain");
     let mut gateway = options.start();
     std::fs::create_dir(gateway.data().join("Pictures")).unwrap();
-    assert!(!gateway.stderr().contains("no buckets"));
+    // The first start may see it or not, since it looks beside serving.
     gateway.restart();
     gateway.until_said(r#"for one: "Pictures""#);
     let s3 = gateway.s3();
