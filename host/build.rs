@@ -29,28 +29,44 @@ fn build() -> Result<(), String> {
     let root = host
         .parent()
         .ok_or("the host crate has no parent directory")?;
-    for source in ["wit", "plugins", "Cargo.lock", "Cargo.toml"] {
-        println!("cargo::rerun-if-changed={}", root.join(source).display());
+    let watch = |path: &Path| println!("cargo::rerun-if-changed={}", path.display());
+    for source in [
+        "wit",
+        "plugins/local",
+        "plugins/drime",
+        "Cargo.lock",
+        "Cargo.toml",
+    ] {
+        watch(&root.join(source));
     }
     for (package, name) in PLUGINS {
         let given = format!("{name}_WASM");
         println!("cargo::rerun-if-env-changed={given}");
         let wasm = match std::env::var_os(&given) {
-            Some(file) => PathBuf::from(file),
+            Some(file) => {
+                let file = PathBuf::from(file);
+                watch(&file);
+                file
+            }
+            // Not watched: what is written while this runs counts as changed, and all would be
+            // compiled once more.
             None => compile(root, package)?,
         };
         if !wasm.is_file() {
             return Err(format!("there is no component {}", wasm.display()));
         }
-        println!("cargo::rerun-if-changed={}", wasm.display());
         println!("cargo::rustc-env={name}={}", wasm.display());
     }
     Ok(())
 }
 
 fn compile(root: &Path, package: &str) -> Result<PathBuf, String> {
-    // A directory of its own: the outer cargo holds the lock of the other.
-    let target_dir = PathBuf::from(variable("OUT_DIR")?).join("plugins");
+    // A directory of its own: the outer cargo holds the lock of the other. All profiles of one
+    // target directory, and its lints, share it.
+    let out_dir = PathBuf::from(variable("OUT_DIR")?);
+    let mut above = out_dir.ancestors();
+    let target = above.find(|dir| dir.join("CACHEDIR.TAG").is_file());
+    let target_dir = target.unwrap_or(&out_dir).join("plugins");
     let build = || {
         let mut cargo = Command::new(variable("CARGO")?);
         cargo
