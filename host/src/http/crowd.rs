@@ -32,7 +32,7 @@ const LOOKS: u32 = 30;
 /// A connection, for those who decide about it.
 pub(super) struct Link {
     opened: Instant,
-    /// When the present wait began: milliseconds after it was opened.
+    /// When the present wait began: microseconds after it was opened.
     since: AtomicU64,
     phase: AtomicU8,
     /// How often bytes came or went.
@@ -85,7 +85,7 @@ impl Link {
     }
 
     fn waits_from_now(&self) {
-        let since = self.opened.elapsed().as_millis();
+        let since = self.opened.elapsed().as_micros();
         let since = u64::try_from(since).unwrap_or(u64::MAX);
         self.since.store(since, Ordering::Relaxed);
     }
@@ -195,7 +195,7 @@ impl Link {
     /// What would be lost with it, and since when it waits; `None` if it may not be ended.
     fn loss(&self, now: Instant, grace: Duration) -> Option<(Loss, Instant)> {
         let phase = self.phase();
-        let since = self.opened + Duration::from_millis(self.since.load(Ordering::Relaxed));
+        let since = self.opened + Duration::from_micros(self.since.load(Ordering::Relaxed));
         let stalls = now.duration_since(since) >= grace;
         let loss = match phase & !Phase::USED {
             0 if phase & Phase::USED != 0 => Loss::Reuse,
