@@ -56,7 +56,7 @@ fn start(log: &str, level: &str) -> (Gateway, tempfile::TempDir, Vec<String>) {
     std::fs::write(&access, keys).unwrap();
     let component = artifacts::component("guest-hostile").unwrap();
     let toml = format!(
-        "[hostile]\ntype = \"hostile\"\ncomponent = \"{}\"\nmemory = \"32 MiB\"\ncall_timeout = \"3 s\"\n\
+        "[hostile]\ntype = \"hostile\"\ncomponent = \"{}\"\nmemory = \"32 MiB\"\ncall_timeout = \"30 s\"\n\
          token = \"{token}\"\nenv = {{ TOKEN = \"{VARIABLE}\" }}\n\
          dirs = [{{ host = \"{{data}}\", guest = \"/\" }}]\n",
         component.display()

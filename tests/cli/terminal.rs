@@ -5,6 +5,7 @@ use rexpect::session::{PtySession, spawn_command};
 
 const PATIENCE_MS: u64 = 60_000;
 
+/// To be dropped as soon as it has ended: its reader takes a whole processor from then on.
 fn spawn(home: &Home, args: &[&str]) -> PtySession {
     let mut command = home.command(args);
     command.env("TERM", "dumb");
@@ -32,6 +33,7 @@ fn a_backend_is_added_and_removed_in_a_session() {
     session.exp_string("What to do? ").unwrap();
     session.send_line("exit").unwrap();
     session.exp_eof().unwrap();
+    drop(session);
     let text = std::fs::read_to_string(home.config().join("backends.toml")).unwrap();
     let store = home.0.path().join("store");
     assert!(store.is_dir());
@@ -51,6 +53,7 @@ fn a_secret_is_not_echoed() {
     session.exp_string("Password: ").unwrap();
     session.send_line("hunter2").unwrap();
     let rest = session.exp_eof().unwrap();
+    drop(session);
     assert!(!rest.contains("hunter2"), "{rest}");
     let obscured = rest
         .lines()
@@ -73,6 +76,7 @@ fn removing_asks_on_a_terminal() {
     session.send_line("").unwrap();
     session.exp_string("nothing was removed").unwrap();
     session.exp_eof().unwrap();
+    drop(session);
     assert!(home.ok(&["config", "list"]).contains("local"));
 }
 
@@ -91,6 +95,7 @@ fn a_migration_shows_a_bar_with_rate_and_remaining_time_on_a_terminal_only() {
     terminal.env("TERM", "xterm");
     let mut session = spawn_command(terminal, Some(PATIENCE_MS)).unwrap();
     let shown = session.exp_eof().unwrap();
+    drop(session);
     assert!(shown.contains("/576.00 MiB"), "{shown}");
     assert!(
         shown.contains("MiB/s") || shown.contains("GiB/s"),

@@ -23,7 +23,7 @@ SECRET_KEY = "test"
 REGION = "us-east-1"
 MIB = 1024 * 1024
 
-START_SECONDS = 20
+START_SECONDS = 60
 STOP_SECONDS = 10
 COMMAND_SECONDS = 120
 
@@ -80,6 +80,8 @@ def start_gateway(directory: Path, *flags: str, backend: str = "") -> Gateway:
         pytest.fail(f"PYS3LOCAL_BIN must name the program under test, and is {binary!r}")
     home = directory / "gateway"
     environment = clean_environment(home)
+    # Shared with the other tests, so that each component is compiled once.
+    environment["XDG_CACHE_HOME"] = str(Path(binary).with_name("pys3local-tests-cache"))
     log = home / "log"
     place = ["--path", str(home / "objects")]
     if backend:

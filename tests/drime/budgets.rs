@@ -38,7 +38,7 @@ async fn all(s3: &S3) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn new_small_objects_cost_an_upload_and_a_text_each_and_their_folders() {
     let count = if long() { 1_000 } else { 200 };
-    let (simulator, gateway, s3) = wary(switches(), "").await;
+    let (simulator, gateway, s3) = wary(switches(), "max_age = \"1 h\"\n").await;
     assert_eq!(all(&s3).await, 0);
     indexed(&simulator, &s3).await;
     let puts = (0..count).map(|n| {

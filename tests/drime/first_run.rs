@@ -101,7 +101,7 @@ async fn on_a_terminal_the_key_is_not_to_be_seen() {
     blocking(move || {
         let mut command = program.command(&["config", "add", "mine"]);
         command.env("TERM", "dumb").stdin(Stdio::inherit());
-        let mut session = spawn_command(command, Some(20_000)).unwrap();
+        let mut session = spawn_command(command, Some(60_000)).unwrap();
         session.exp_string("Type: ").unwrap();
         session.send_line("drime").unwrap();
         session.exp_string("api_key: ").unwrap();

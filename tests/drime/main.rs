@@ -67,7 +67,8 @@ impl Cloud {
     fn until_described(&self) {
         self.gateway.until("every file has its text", || {
             let mut files = self.simulator.entries().into_iter();
-            files.all(|entry| entry.folder || entry.description.is_some())
+            let told = files.all(|entry| entry.folder || entry.description.is_some());
+            told && self.simulator.is_idle()
         });
     }
 

@@ -1,5 +1,6 @@
 //! Objects as clients see them, and what they cost.
 
+use crate::index::asked;
 use crate::{Cloud, gateway};
 use drime_sim::{Download, Duplicate, SameName, Switches};
 use pys3local_tests::data::{self, md5_hex};
@@ -64,7 +65,7 @@ async fn a_range_is_one_call_whatever_the_service_makes_of_it() {
         let reply = get.header("range", "bytes=123456-234567").send().await;
         let reply = reply.expect(206);
         assert!(reply.body == body.slice(123_456..234_568), "{download:?}");
-        assert_eq!(cloud.simulator.calls(), 1, "{download:?}");
+        assert_eq!(asked(&cloud.simulator), 1, "{download:?}");
         let token_left = cloud
             .simulator
             .log()

@@ -260,6 +260,7 @@ fn database(gateway: &Gateway) -> PathBuf {
 async fn a_database_that_another_program_holds_is_waited_for() {
     let (gateway, s3, etag) = stored().await;
     let other = rusqlite::Connection::open(database(&gateway)).unwrap();
+    other.busy_timeout(PATIENCE).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let put = tokio::spawn(s3.put("bucket", "late", "late").send());
     // Who reads need not wait.

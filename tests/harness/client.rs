@@ -168,6 +168,18 @@ impl Reply {
         self
     }
 
+    /// The code of the error in the answer, or `OK`. What takes long answers 200 before it knows.
+    pub fn outcome(&self) -> String {
+        if !self.body.is_empty() {
+            let root = self.xml();
+            if root.name == "Error" {
+                return root.text("Code").to_owned();
+            }
+        }
+        assert_eq!(self.status, 200, "{}", self.text());
+        "OK".to_owned()
+    }
+
     /// Panics unless it is an S3 error with this status and code.
     #[track_caller]
     pub fn expect_error(self, status: u16, code: &str) -> Self {

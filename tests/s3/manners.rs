@@ -239,7 +239,7 @@ async fn documents_that_grow_when_they_are_read_are_refused() {
             reply.expect_error(400, "MalformedXML");
         }
     }
-    let grown = gateway.peak_memory() - before;
+    let grown = gateway.peak_memory().saturating_sub(before);
     assert!(grown < 64 << 20, "{grown} bytes");
     s3.bucket("HEAD", "other").send().await.expect(404);
     still_serves(&s3).await;
@@ -354,7 +354,8 @@ async fn what_is_no_request_is_answered_as_an_error_of_s3() {
                 assert_eq!(socket.head().await.unwrap().unwrap().0, 404);
                 before = None;
             }
-            socket.send(&sent).await.unwrap();
+            // Not all of it may be taken any more when it is refused.
+            let _ = socket.send(&sent).await;
             if before.is_some() {
                 let (status, head) = socket.head().await.unwrap().unwrap();
                 assert_eq!(status, 404, "{what}: {head}");

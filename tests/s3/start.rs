@@ -67,7 +67,9 @@ fn compiled(gateway: &Gateway) -> BTreeMap<PathBuf, SystemTime> {
     let mut open = vec![gateway.data().with_file_name(".cache")];
     while let Some(dir) = open.pop() {
         for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
-            let meta = entry.metadata().unwrap();
+            let Ok(meta) = entry.metadata() else {
+                continue; // A temporary name.
+            };
             if meta.is_dir() {
                 open.push(entry.path());
             } else if meta.len() > 64 * 1024 {

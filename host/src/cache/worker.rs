@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 const GROUP: usize = 512;
 
 /// So long after the last write the log is moved into the database file.
-const IDLE: Duration = Duration::from_secs(2);
+const IDLE: Duration = Duration::from_secs(if cfg!(test) { 10 } else { 2 });
 
 /// Rows are late for so long at most, if nobody else writes.
 const LATE: Duration = Duration::from_millis(50);

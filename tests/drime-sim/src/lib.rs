@@ -48,6 +48,8 @@ pub const WORKSPACE: i64 = 1873;
 /// What the servers share.
 pub(crate) struct Shared {
     state: Mutex<State>,
+    /// Its clones are API requests that are not noted yet.
+    busy: Arc<()>,
     pub(crate) storage_url: String,
     /// Presigned URLs are signed with it.
     pub(crate) secret: String,
@@ -57,6 +59,11 @@ impl Shared {
     pub(crate) fn with<R>(&self, act: impl FnOnce(&mut State) -> R) -> R {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         act(&mut state)
+    }
+
+    /// To be kept until a request is noted.
+    pub(crate) fn busy(&self) -> Arc<()> {
+        Arc::clone(&self.busy)
     }
 }
 
@@ -124,6 +131,7 @@ impl Simulator {
             secret: state.unique(),
             storage_url: storage_url.clone(),
             state: Mutex::new(state),
+            busy: Arc::default(),
         });
         let kinds = [Server::Api, Server::Storage, Server::Control];
         let servers = listeners
@@ -191,6 +199,11 @@ impl Simulator {
     /// How many requests of this kind there were.
     pub fn count(&self, kind: &str) -> u64 {
         self.counters().get(kind).copied().unwrap_or(0)
+    }
+
+    /// Whether every API request that has come has been noted.
+    pub fn is_idle(&self) -> bool {
+        Arc::strong_count(&self.shared.busy) == 1
     }
 
     /// How many API requests there were.

@@ -59,7 +59,7 @@ async fn what_a_plugin_piles_up_in_our_own_memory_has_an_end() {
             let _ = s3.head(misdeed, "key").try_send().await;
             fine_in_the_end(&s3).await;
         }
-        let grown = gateway.peak_memory() - before;
+        let grown = gateway.peak_memory().saturating_sub(before);
         assert!(grown < most << 20, "{misdeed}: {grown} bytes");
         assert!(gateway.is_running());
         assert_no_panic(&gateway);
@@ -100,8 +100,8 @@ async fn streams_that_a_plugin_keeps_leave_files_to_the_others() {
     for _ in 0..6 {
         let _ = s3.head("hoard-streams", "key").try_send().await;
     }
-    let open = gateway.usage().files;
-    assert!(open < most * 3 / 4, "{open} of {most}");
+    // Those of an instance that was given up go a little later.
+    gateway.until("few open files", || gateway.usage().files < most * 3 / 4);
     fine_in_the_end(&s3).await;
     assert!(gateway.is_running());
 }

@@ -5,7 +5,7 @@ use crate::guests;
 use crate::rig::{accepted, collect, directory, filled, key, options};
 use pys3local::backend::{Component, PluginConfig, open};
 use pys3local_core::service::ports::{PutOptions, StoreError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A call that brings its instance down.
 async fn is_survived(misdeed: &str) {
@@ -26,8 +26,12 @@ async fn is_survived(misdeed: &str) {
         let seen = collect(bystander).await;
         if alone || seen.is_ok_and(|bytes| bytes.len() == SIZE) {
             hostile.recovers().await;
-            let losses = hostile.backend.store.losses();
-            assert!(losses > 0, "what it knew is lost");
+            // Counted behind the answer.
+            let start = Instant::now();
+            while hostile.backend.store.losses() == 0 {
+                assert!(start.elapsed() < RECOVERY, "what it knew is lost");
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
             return;
         }
     }

@@ -82,9 +82,11 @@ async fn what_comes_later_is_done_later() {
 /// Drops the intent of another process, and notes an own one.
 async fn announce_instead(cache: &NamespaceCache, at: &ObjectKey, row: &Row) {
     let bucket = Bucket::Root;
-    assert!(!cache.announce(&bucket, at, intent(row)).await.unwrap());
-    cache.withdraw(&bucket, at).await.unwrap();
-    assert!(cache.announce(&bucket, at, intent(row)).await.unwrap());
+    // Unless the late row was quicker, and has taken its intent along.
+    if !cache.announce(&bucket, at, intent(row)).await.unwrap() {
+        cache.withdraw(&bucket, at).await.unwrap();
+        assert!(cache.announce(&bucket, at, intent(row)).await.unwrap());
+    }
 }
 
 #[tokio::test]

@@ -37,6 +37,7 @@ async fn a_client_that_takes_nothing_is_dropped() {
     let server = start(limits);
     let mut socket = server.connect().await;
     socket.write_all(get("/endless").as_bytes()).await.unwrap();
+    socket.readable().await.unwrap();
     server.stop.finish(); // Ends only when the connection does.
     assert_eq!(server.task.await.unwrap(), Drained::Whole);
 }
@@ -44,8 +45,8 @@ async fn a_client_that_takes_nothing_is_dropped() {
 #[tokio::test]
 async fn idle_connections_and_half_sent_heads_are_closed() {
     let limits = Limits {
-        idle: Duration::from_millis(50),
-        head: Duration::from_millis(50),
+        idle: Duration::from_millis(500),
+        head: Duration::from_millis(500),
         ..Limits::default()
     };
     let server = start(limits);

@@ -47,7 +47,10 @@ async fn a_204_has_no_length() {
 
 #[tokio::test]
 async fn an_early_reply_reaches_a_client_that_is_still_sending() {
-    let server = start(Limits::default());
+    let server = start(Limits {
+        linger: Duration::from_mins(1),
+        ..Limits::default()
+    });
     let mut socket = server.connect().await;
     let head = "PUT /refuse HTTP/1.1\r\nhost: h\r\ncontent-length: 8388608\r\n\r\n";
     socket.write_all(head.as_bytes()).await.unwrap();

@@ -76,8 +76,9 @@ impl Dir for Counted {
         self.dir.read(each).await
     }
     async fn pause() {}
+    /// It stands still: what is remembered for seconds is remembered on a slow disk, too.
     fn now() -> i64 {
-        NativeDir::<Bytes>::now()
+        1_700_000_000_000_000_000
     }
     fn warn(message: &str) {
         NativeDir::<Bytes>::warn(message);

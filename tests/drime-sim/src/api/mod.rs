@@ -29,6 +29,7 @@ pub(crate) type Outcome = Result<(StatusCode, Value), Refusal>;
 
 /// Answers one request, and notes it.
 pub(crate) async fn handle(shared: &Shared, request: Request) -> Result<Answer, Reset> {
+    let _busy = shared.busy();
     let (parts, body) = request.into_parts();
     let path = parts.uri.path();
     let path = path.strip_prefix("/api/v1").unwrap_or(path).to_owned();

@@ -102,7 +102,7 @@ pub(crate) async fn commit(misdeed: &str) {
         }
         "log-flood" => {
             let line = "x".repeat(100_000);
-            for _ in 0..10_000 {
+            for _ in 0..4_000 {
                 log::write(log::Level::Error, &line);
             }
         }

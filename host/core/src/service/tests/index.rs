@@ -279,11 +279,11 @@ async fn a_tag_that_is_told_later_is_seen_at_the_next_look() {
         f.service.flush_portable_texts().await.unwrap();
         if rows < 7 {
             // As if they had been made so long ago that a text is to be expected just now.
-            let made = before - Duration::from_secs(25);
+            let made = before - Duration::from_secs(1);
             other.cache.edit_rows(|row| row.modified = made);
             assert_eq!(made_up(other.list("", None).await), 6, "nobody expects it");
-            // And as if that look were a few seconds ago.
-            let past = Duration::from_secs(6);
+            // And as if that look were some seconds ago.
+            let past = Duration::from_secs(35);
             other.cache.edit_rows(|row| row.modified = made - past);
             other.cache.age_folders(before - past);
         }
