@@ -13,7 +13,14 @@ use std::time::{Duration, Instant};
 #[derive(Default)]
 pub(super) struct Strangers {
     met: AtomicU64,
-    warned: Mutex<HashMap<Place, Instant>>,
+    warned: Mutex<Warned>,
+}
+
+#[derive(Default)]
+struct Warned {
+    at: HashMap<Place, Instant>,
+    /// Until then there is no room for others, since all were warned about lately.
+    full_until: Option<Instant>,
 }
 
 impl Strangers {
@@ -41,19 +48,21 @@ impl Strangers {
 
     fn is_news(&self, place: &Place, now: Instant) -> bool {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
+        let Warned { at, full_until } = &mut *warned;
         let recent = |then: &Instant| now.duration_since(*then) < Self::PAUSE;
-        if warned.get(place).is_some_and(recent) {
+        // Full of recent warnings: the log has enough of them.
+        if full_until.is_some_and(|until| now < until) || at.get(place).is_some_and(recent) {
             return false;
         }
-        if warned.len() >= Self::REMEMBERED {
-            warned.retain(|_, then| recent(then));
+        if at.len() >= Self::REMEMBERED {
+            at.retain(|_, then| recent(then));
+            if at.len() >= Self::REMEMBERED {
+                *full_until = at.values().min().map(|first| *first + Self::PAUSE);
+                return false;
+            }
         }
-        // Full of recent warnings: the log has enough of them.
-        let room = warned.len() < Self::REMEMBERED;
-        if room {
-            warned.insert(place.clone(), now);
-        }
-        room
+        at.insert(place.clone(), now);
+        true
     }
 }
 
@@ -132,6 +141,6 @@ mod tests {
         assert_eq!(news(0, 0), Strangers::REMEMBERED);
         assert_eq!(news(3000, 59), 0);
         assert_eq!(news(6000, 60), Strangers::REMEMBERED);
-        assert!(strangers.warned.lock().unwrap().len() <= Strangers::REMEMBERED);
+        assert!(strangers.warned.lock().unwrap().at.len() <= Strangers::REMEMBERED);
     }
 }
