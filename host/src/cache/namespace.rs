@@ -191,7 +191,7 @@ impl Cache for NamespaceCache {
         let mut found = self
             .shared
             .readers
-            .snapshot(|db| queries::look_up(db, numbers, keys.iter().copied()))
+            .snapshot(|db| queries::look_up_page(db, numbers, keys))
             .map_err(failed)?;
         for (key, found) in keys.iter().zip(&mut found) {
             put_late(&late, key, found);

@@ -1,6 +1,7 @@
 //! All SQL but the schema. Each function is one step of work on an open connection; whoever
 //! calls it decides about transactions.
 
+mod in_order;
 mod index;
 mod maintain;
 mod objects;
@@ -8,6 +9,7 @@ mod portable;
 mod settings;
 mod uploads;
 
+pub(super) use in_order::*;
 pub(super) use index::*;
 pub(super) use maintain::*;
 pub(super) use objects::*;

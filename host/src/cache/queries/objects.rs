@@ -38,7 +38,7 @@ pub(in crate::cache) fn look_up<'k>(
         statement.query_row(params![number, key.as_str()], |row| {
             Ok(Remembered {
                 row: read_object(row)?,
-                intent: read_intent(row)?,
+                intent: read_intent(row, 10)?,
             })
         })
     };
@@ -108,16 +108,20 @@ pub(super) fn read_object(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Ro
     }))
 }
 
-fn read_intent(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Intent>> {
-    let Some(content) = read_content(row, 10)? else {
+/// From ten columns, as [`look_up`] has them.
+pub(super) fn read_intent(
+    row: &rusqlite::Row<'_>,
+    first: usize,
+) -> rusqlite::Result<Option<Intent>> {
+    let Some(content) = read_content(row, first)? else {
         return Ok(None);
     };
     let etag = content
         .etag
         .ok_or_else(|| FromSqlError::other(Unfit("an intent has no digest")))?;
-    let PartMd5sColumn(part_md5s) = row.get(17)?;
-    let PartChecksumsColumn(part_checksums) = row.get(18)?;
-    let upload: Option<Parsed<UploadId>> = row.get(19)?;
+    let PartMd5sColumn(part_md5s) = row.get(first + 7)?;
+    let PartChecksumsColumn(part_checksums) = row.get(first + 8)?;
+    let upload: Option<Parsed<UploadId>> = row.get(first + 9)?;
     Ok(Some(Intent {
         size: content.size,
         etag,

@@ -77,31 +77,47 @@ struct Escape<'d>(&'d mut String);
 
 impl Write for Escape<'_> {
     fn write_str(&mut self, mut text: &str) -> fmt::Result {
-        while let Some((at, char)) = text.char_indices().find(|(_, char)| needs_escape(*char)) {
+        while let Some(at) = text.bytes().position(may_need_escape) {
             let (plain, rest) = text.split_at(at);
             self.0.push_str(plain);
-            match char {
-                '&' => self.0.push_str("&amp;"),
-                '<' => self.0.push_str("&lt;"),
-                '>' => self.0.push_str("&gt;"),
-                '"' => self.0.push_str("&quot;"),
-                other => write!(self.0, "&#x{:X};", u32::from(other))?,
+            let mut rest = rest.chars();
+            match rest.next() {
+                Some('&') => self.0.push_str("&amp;"),
+                Some('<') => self.0.push_str("&lt;"),
+                Some('>') => self.0.push_str("&gt;"),
+                Some('"') => self.0.push_str("&quot;"),
+                Some(other) if needs_reference(other) => {
+                    write!(self.0, "&#x{:X};", u32::from(other))?;
+                }
+                Some(other) => self.0.push(other),
+                None => {}
             }
-            text = rest.strip_prefix(char).unwrap_or_default();
+            text = rest.as_str();
         }
         self.0.push_str(text);
         Ok(())
     }
 }
 
-/// Markup; carriage returns, which readers would turn into line feeds; and characters that
-/// XML 1.0 does not have. Like AWS we write these as references: lenient readers understand
-/// them, and for the others there is `encoding-type=url`.
-fn needs_escape(char: char) -> bool {
+/// Carriage returns, which readers would turn into line feeds, and characters that XML 1.0 does
+/// not have. Like AWS we write these as references: lenient readers understand them, and for the
+/// others there is `encoding-type=url`.
+fn needs_reference(char: char) -> bool {
     match char {
-        '&' | '<' | '>' | '"' | '\u{7f}' | '\u{fffe}' | '\u{ffff}' => true,
+        '\u{7f}' | '\u{fffe}' | '\u{ffff}' => true,
         '\t' | '\n' => false,
         other => other < ' ',
+    }
+}
+
+/// Whether a character that begins with this byte is markup, or may need a reference. Bytes are
+/// looked through several times as fast as characters.
+fn may_need_escape(byte: u8) -> bool {
+    match byte {
+        // The last: U+FFFE and U+FFFF are among them.
+        b'&' | b'<' | b'>' | b'"' | 0x7f | 0xef => true,
+        b'\t' | b'\n' => false,
+        other => other < b' ',
     }
 }
 
