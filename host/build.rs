@@ -8,10 +8,18 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 const TARGET: &str = "wasm32-wasip2";
-/// (package, the variable that the crate reads)
-const PLUGINS: [(&str, &str); 2] = [
-    ("pys3local-plugin-local", "PYS3LOCAL_PLUGIN_LOCAL"),
-    ("pys3local-plugin-drime", "PYS3LOCAL_PLUGIN_DRIME"),
+/// (package, its directory, the variable that the crate reads)
+const PLUGINS: [(&str, &str, &str); 2] = [
+    (
+        "pys3local-plugin-local",
+        "plugins/local",
+        "PYS3LOCAL_PLUGIN_LOCAL",
+    ),
+    (
+        "pys3local-plugin-drime",
+        "plugins/drime",
+        "PYS3LOCAL_PLUGIN_DRIME",
+    ),
 ];
 
 fn main() -> ExitCode {
@@ -30,21 +38,16 @@ fn build() -> Result<(), String> {
         .parent()
         .ok_or("the host crate has no parent directory")?;
     let watch = |path: &Path| println!("cargo::rerun-if-changed={}", path.display());
-    for source in [
-        "wit",
-        "plugins/local",
-        "plugins/drime",
-        "Cargo.lock",
-        "Cargo.toml",
-    ] {
+    for source in ["wit", "Cargo.lock", "Cargo.toml"] {
         watch(&root.join(source));
     }
-    for (package, name) in PLUGINS {
+    for (package, source, name) in PLUGINS {
+        watch(&root.join(source));
         let given = format!("{name}_WASM");
         println!("cargo::rerun-if-env-changed={given}");
         let wasm = match std::env::var_os(&given) {
             Some(file) => {
-                let file = PathBuf::from(file);
+                let file = std::path::absolute(file).map_err(|error| error.to_string())?;
                 watch(&file);
                 file
             }
@@ -61,12 +64,8 @@ fn build() -> Result<(), String> {
 }
 
 fn compile(root: &Path, package: &str) -> Result<PathBuf, String> {
-    // A directory of its own: the outer cargo holds the lock of the other. All profiles of one
-    // target directory, and its lints, share it.
-    let out_dir = PathBuf::from(variable("OUT_DIR")?);
-    let mut above = out_dir.ancestors();
-    let target = above.find(|dir| dir.join("CACHEDIR.TAG").is_file());
-    let target_dir = target.unwrap_or(&out_dir).join("plugins");
+    // A directory of its own: the outer cargo holds the lock of the other.
+    let target_dir = PathBuf::from(variable("OUT_DIR")?).join("plugins");
     let build = || {
         let mut cargo = Command::new(variable("CARGO")?);
         cargo
