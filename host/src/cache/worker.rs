@@ -22,7 +22,8 @@ use tokio::sync::oneshot;
 /// More writes are not put into one transaction, so that no one waits for long.
 const GROUP: usize = 512;
 
-/// So long after the last write the log is moved into the database file.
+/// So long after the last write the log is moved into the database file. Tests copy the log as it
+/// lies, and need the time.
 const IDLE: Duration = Duration::from_secs(if cfg!(test) { 10 } else { 2 });
 
 /// Rows are late for so long at most, if nobody else writes.

@@ -141,6 +141,24 @@ mod tests {
         assert_eq!(news(0, 0), Strangers::REMEMBERED);
         assert_eq!(news(3000, 59), 0);
         assert_eq!(news(6000, 60), Strangers::REMEMBERED);
+        assert_eq!(news(9000, 119), 0);
         assert!(strangers.warned.lock().unwrap().at.len() <= Strangers::REMEMBERED);
+    }
+
+    #[test]
+    fn room_comes_back_as_soon_as_the_first_warning_is_old() {
+        let strangers = Strangers::default();
+        let start = Instant::now();
+        let half = Strangers::REMEMBERED / 2;
+        let news = |from, count, seconds| {
+            let now = start + Duration::from_secs(seconds);
+            let all = (from..from + count).filter(|n| strangers.is_news(&place(*n), now));
+            all.count()
+        };
+        assert_eq!(news(0, half, 0), half);
+        assert_eq!(news(half, half, 30), half);
+        assert_eq!(news(5000, 1, 31), 0);
+        assert_eq!(news(6000, 3000, 60), half);
+        assert_eq!(news(9000, 3000, 90), half);
     }
 }

@@ -114,7 +114,7 @@ fn needs_reference(char: char) -> bool {
 /// looked through several times as fast as characters.
 fn may_need_escape(byte: u8) -> bool {
     match byte {
-        // The last: U+FFFE and U+FFFF are among them.
+        // 0xEF begins U+F000 to U+FFFF; the last two of these are among them.
         b'&' | b'<' | b'>' | b'"' | 0x7f | 0xef => true,
         b'\t' | b'\n' => false,
         other => other < b' ',
@@ -132,7 +132,7 @@ mod tests {
         let document = document("A", |a| {
             a.text("N", 7);
             a.element("B", |b| {
-                b.text("Key", "<a href=\"x\">&\r\n\t\u{1}é</a>");
+                b.text("Key", "<a href=\"x\">&\r\n\t\u{1}é，\u{fffe}</a>");
                 b.text("Empty", "");
             });
         });
@@ -140,7 +140,7 @@ mod tests {
             document,
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
              <A xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><N>7</N>\
-             <B><Key>&lt;a href=&quot;x&quot;&gt;&amp;&#xD;\n\t&#x1;é&lt;/a&gt;</Key><Empty></Empty></B></A>"
+             <B><Key>&lt;a href=&quot;x&quot;&gt;&amp;&#xD;\n\t&#x1;é，&#xFFFE;&lt;/a&gt;</Key><Empty></Empty></B></A>"
         );
     }
 

@@ -89,7 +89,7 @@ const SHARED: Duration = Duration::from_hours(1);
 /// What was told of a folder so lately is good enough for a deletion in it. Clients delete many
 /// keys of a folder one after the other, for which one look is enough then; and whoever writes a key
 /// within seconds of somebody else's deletion cannot know which of the two comes last.
-const JUST_NOW: Duration = Duration::from_secs(5);
+pub(super) const JUST_NOW: Duration = Duration::from_secs(5);
 
 impl Index {
     pub(super) fn new(freshness: Freshness) -> Self {

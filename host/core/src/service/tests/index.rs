@@ -278,7 +278,7 @@ async fn a_tag_that_is_told_later_is_seen_at_the_next_look() {
         // At the end of the folder there is nothing new.
         f.service.flush_portable_texts().await.unwrap();
         if rows < 7 {
-            // As if they had been made so long ago that a text is to be expected just now.
+            // As if they had been made a moment ago.
             let made = before - Duration::from_secs(1);
             other.cache.edit_rows(|row| row.modified = made);
             assert_eq!(made_up(other.list("", None).await), 6, "nobody expects it");
