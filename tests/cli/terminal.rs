@@ -146,9 +146,11 @@ fn colours_are_for_terminals_that_want_them() {
     coloured.env("TERM", "xterm");
     let mut session = spawn_command(coloured, Some(PATIENCE_MS)).unwrap();
     assert!(session.exp_eof().unwrap().contains("\x1b["));
+    drop(session);
     let mut plain = home.command(&["--help"]);
     plain.env("TERM", "xterm").env("NO_COLOR", "1");
     let mut session = spawn_command(plain, Some(PATIENCE_MS)).unwrap();
     assert!(!session.exp_eof().unwrap().contains("\x1b["));
+    drop(session);
     assert!(!home.ok(&["--help"]).contains("\x1b["));
 }

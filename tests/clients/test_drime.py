@@ -307,6 +307,7 @@ def test_a_second_sync_of_an_unchanged_tree_costs_no_call_at_all(rclone, simulat
     (forest / "folder 3/one more").write_bytes(b"more")
     costs = sync_again(rclone, simulator)
     costs.pop("change", None)
+    # It is believed for a minute.
     if time.monotonic() - began > 50:
         assert costs.pop("list", 0) <= 2
     assert costs == {"upload": 1}

@@ -23,8 +23,9 @@ pub(crate) async fn wary(
 
 /// API calls but those that keep a text with an object, which nobody waits for.
 pub(crate) fn asked(simulator: &Simulator) -> u64 {
-    let calls = simulator.calls();
-    calls.saturating_sub(simulator.count("change"))
+    let counters = simulator.counters().into_iter();
+    let asked = counters.filter(|(kind, _)| *kind != "change" && !kind.starts_with("storage "));
+    asked.map(|(_, count)| count).sum()
 }
 
 pub(crate) fn bucket(simulator: &Simulator) -> i64 {

@@ -173,6 +173,8 @@ impl Reply {
         if !self.body.is_empty() {
             let root = self.xml();
             if root.name == "Error" {
+                let refused = self.status == 200 || self.status.is_client_error();
+                assert!(refused, "{} {}", self.status, self.text());
                 return root.text("Code").to_owned();
             }
         }

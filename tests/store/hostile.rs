@@ -41,10 +41,15 @@ impl Hostile {
     }
 
     pub(crate) async fn start_with(grants: Grants) -> Self {
+        Self::start_waiting(PATIENCE, grants).await
+    }
+
+    /// With another time for calls without progress.
+    async fn start_waiting(call_timeout: Duration, grants: Grants) -> Self {
         let dir = directory();
         let grants = Grants {
             dirs: vec![grant(&dir.path().join("data"))],
-            call_timeout: PATIENCE,
+            call_timeout,
             ..grants
         };
         Self::start_in(dir, "hostile", grants).await

@@ -99,6 +99,8 @@ async fn streams_that_a_plugin_keeps_leave_files_to_the_others() {
     // More than once: each instance has its share, and keeps to it.
     for _ in 0..6 {
         let _ = s3.head("hoard-streams", "key").try_send().await;
+        let open = gateway.usage().files;
+        assert!(open < most, "{open} of {most}");
     }
     // Those of an instance that was given up go a little later.
     gateway.until("few open files", || gateway.usage().files < most * 3 / 4);

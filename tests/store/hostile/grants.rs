@@ -1,7 +1,7 @@
 //! What a plugin may use of the host: no more than it was granted.
 
 use super::{Hostile, RECOVERY, bucket};
-use crate::rig::{directory, filled, grant, key};
+use crate::rig::{filled, key};
 use futures_util::{StreamExt as _, stream};
 use pys3local::backend::Grants;
 use pys3local_core::service::ports::PutOptions;
@@ -25,15 +25,12 @@ async fn a_plugin_sees_granted_variables_and_nothing_else_of_our_environment() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_calls_run_at_once_than_are_granted() {
-    let dir = directory();
     let grants = Grants {
         max_calls: std::num::NonZeroUsize::new(1),
-        dirs: vec![grant(&dir.path().join("data"))],
-        // Calls wait for their turn for so long.
-        call_timeout: RECOVERY,
         ..Grants::default()
     };
-    let hostile = Hostile::start_in(dir, "hostile", grants).await;
+    // Calls wait for their turn for so long.
+    let hostile = Hostile::start_waiting(RECOVERY, grants).await;
     let (sender, verdict) = oneshot::channel();
     let (asks, begun) = oneshot::channel();
     let (more, rest) = oneshot::channel();
@@ -64,13 +61,7 @@ async fn no_more_calls_run_at_once_than_are_granted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plugin_that_floods_the_log_still_answers() {
-    let dir = directory();
-    let grants = Grants {
-        dirs: vec![grant(&dir.path().join("data"))],
-        call_timeout: RECOVERY,
-        ..Grants::default()
-    };
-    let hostile = Hostile::start_in(dir, "hostile", grants).await;
+    let hostile = Hostile::start_waiting(RECOVERY, Grants::default()).await;
     hostile.stat("log-flood", "key").await.unwrap();
     hostile.recovers().await;
 }
