@@ -8,19 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 const TARGET: &str = "wasm32-wasip2";
-/// (package, its directory, the variable that the crate reads)
-const PLUGINS: [(&str, &str, &str); 2] = [
-    (
-        "pys3local-plugin-local",
-        "plugins/local",
-        "PYS3LOCAL_PLUGIN_LOCAL",
-    ),
-    (
-        "pys3local-plugin-drime",
-        "plugins/drime",
-        "PYS3LOCAL_PLUGIN_DRIME",
-    ),
-];
+/// Those in `plugins`.
+const BUILT_IN: [&str; 2] = ["local", "drime"];
 
 fn main() -> ExitCode {
     match build() {
@@ -41,8 +30,10 @@ fn build() -> Result<(), String> {
     for source in ["wit", "Cargo.lock", "Cargo.toml"] {
         watch(&root.join(source));
     }
-    for (package, source, name) in PLUGINS {
-        watch(&root.join(source));
+    for plugin in BUILT_IN {
+        watch(&root.join("plugins").join(plugin));
+        // What the crate reads.
+        let name = format!("PYS3LOCAL_PLUGIN_{}", plugin.to_uppercase());
         let given = format!("{name}_WASM");
         println!("cargo::rerun-if-env-changed={given}");
         let wasm = match std::env::var_os(&given) {
@@ -53,7 +44,7 @@ fn build() -> Result<(), String> {
             }
             // Not watched: what is written while this runs counts as changed, and all would be
             // compiled once more.
-            None => compile(root, package)?,
+            None => compile(root, &format!("pys3local-plugin-{plugin}"))?,
         };
         if !wasm.is_file() {
             return Err(format!("there is no component {}", wasm.display()));

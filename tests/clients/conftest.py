@@ -81,7 +81,7 @@ def start_gateway(directory: Path, *flags: str, backend: str = "") -> Gateway:
     home = directory / "gateway"
     environment = clean_environment(home)
     # Shared with the other tests, so that each component is compiled once.
-    environment["XDG_CACHE_HOME"] = str(Path(binary).with_name("pys3local-tests-cache"))
+    environment["XDG_CACHE_HOME"] = str(Path(binary).absolute().with_name("pys3local-tests-cache"))
     log = home / "log"
     place = ["--path", str(home / "objects")]
     if backend:

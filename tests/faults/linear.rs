@@ -2,10 +2,9 @@
 //! without `kill -9`.
 
 use pys3local_tests::checker::{Checker, End, Size};
-use pys3local_tests::client::PATIENCE;
 use pys3local_tests::data::Random;
 use pys3local_tests::gateway::Options;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 async fn crashes(options: Options, rounds: usize) {
     let seed = Random::seed();
@@ -58,17 +57,6 @@ async fn mixed_load_leaves_no_files_open_and_no_memory_behind() {
         checker.round(round, End::Pause).await.unwrap();
     }
     // Threads that wait for work end after some seconds.
-    let start = Instant::now();
-    loop {
-        let after = checker.usage();
-        if after.files <= before.files + 30
-            && after.threads <= before.threads + 8
-            && after.resident <= before.resident + (48 << 20)
-        {
-            break;
-        }
-        assert!(start.elapsed() < PATIENCE, "{after:?} after {before:?}");
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+    checker.gateway().until_back_at(before);
     assert_eq!(checker.totals.broken, 0);
 }

@@ -98,6 +98,21 @@ impl Gateway {
         self.until(&what, || self.stderr().contains(text));
     }
 
+    /// Waits until it holds no more than `before`, but for what comes and goes; panics if it never
+    /// does.
+    #[track_caller]
+    pub fn until_back_at(&self, before: Usage) {
+        let mut now = before;
+        let back = wait_until(PATIENCE, || {
+            now = self.usage();
+            let back = now.files <= before.files + 30
+                && now.threads <= before.threads + 4
+                && now.resident <= before.resident + (48 << 20);
+            back.then_some(())
+        });
+        assert!(back.is_some(), "{now:?} after {before:?}");
+    }
+
     /// Whether the process is still there.
     pub fn is_running(&mut self) -> bool {
         matches!(self.run.child.try_wait(), Ok(None))

@@ -3,6 +3,7 @@
 mod copies;
 mod file;
 mod imported;
+mod in_order;
 mod index;
 mod late;
 mod objects;

@@ -28,18 +28,7 @@ async fn what_misdeeds_cost_comes_back() {
     deeds(&s3).await;
     let before = gateway.usage();
     deeds(&s3).await;
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let now = gateway.usage();
-        if now.files <= before.files + 30
-            && now.threads <= before.threads + 4
-            && now.resident <= before.resident + (48 << 20)
-        {
-            break;
-        }
-        assert!(Instant::now() < deadline, "{now:?} after {before:?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    gateway.until_back_at(before);
     assert!(gateway.is_running());
     assert_no_panic(&gateway);
 }

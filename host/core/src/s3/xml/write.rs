@@ -111,7 +111,7 @@ fn needs_reference(char: char) -> bool {
 }
 
 /// Whether a character that begins with this byte is markup, or may need a reference. Bytes are
-/// looked through several times as fast as characters.
+/// looked through faster than characters.
 fn may_need_escape(byte: u8) -> bool {
     match byte {
         // 0xEF begins U+F000 to U+FFFF; the last two of these are among them.
